@@ -1,0 +1,83 @@
+# What a person or CI asks of this repository. `make` alone lists it.
+SHELL := /usr/bin/env bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+# One cargo at a time: it uses every core by itself.
+.NOTPARALLEL:
+
+# Everything built lives outside the clone, so that the next clone builds no dependency again.
+export CARGO_TARGET_DIR ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/driftmill/target
+export CARGO_NET_RETRY ?= 5
+
+# One profile and one selection of packages for every call: another `-p` or profile would build polars and the broker again.
+# --ignore-rust-version: `rama`, under the embedded broker, declares a newer Rust than it needs.
+CARGO_FLAGS := --workspace --release --locked --ignore-rust-version
+BIN := $(CARGO_TARGET_DIR)/release/driftmill
+E2E := e2e
+
+step = @printf '==> %s\n' '$(1)' >&2
+
+##@ Use
+run: build ## Start everything on this machine: broker, ClickHouse, pipelines, gateway (ARGS="…" for `driftmill up`)
+	@exec "$(BIN)" up $(ARGS)
+
+build: setup ## Build the driftmill binary
+	$(call step,Building Driftmill (some twenty minutes on two cores the first time))
+	@cargo build $(CARGO_FLAGS) --bin driftmill
+
+setup: ## Install what is missing and fetch the ClickHouse engine
+	@scripts/setup.sh build
+
+##@ Test
+test: build ## Unit, contract and end-to-end tests, on the embedded broker and engine
+	$(call step,Tests on the embedded broker and engine)
+	@DRIFTMILL_BIN="$(BIN)" cargo test $(CARGO_FLAGS) $(ARGS)
+
+test-real: build ## The end-to-end tests on a real Apache Kafka, with the stages as separate processes
+	@scripts/setup.sh kafka
+	$(call step,End-to-end tests on Apache Kafka)
+	@DRIFTMILL_KAFKA_HOME="$$(scripts/kafka-fetch.sh)" DRIFTMILL_BIN="$(BIN)" DRIFTMILL_TEST_BROKER=kafka \
+	  cargo test $(CARGO_FLAGS) --test $(E2E) $(ARGS)
+
+##@ Check
+check: check-light lint ## All checks, the cheap ones first
+
+check-light: check-setup check-format check-text check-scripts check-compose check-dependencies ## All checks that compile nothing
+
+check-setup:
+	@scripts/setup.sh build check
+
+check-format: ## Formatting
+	$(call step,Formatting)
+	@cargo fmt --all --check
+
+check-text: ## No machine's paths and no registry's addresses in tracked files
+	$(call step,Text of tracked files)
+	@scripts/check-text.sh
+
+check-scripts: ## Shell scripts, by shellcheck
+	$(call step,Shell scripts)
+	@git ls-files -z --cached --others --exclude-standard -- '*.sh' .ci/run | xargs -0 shellcheck --external-sources
+
+check-compose: ## docker-compose.yml, by a compose client
+	$(call step,Compose file)
+	@scripts/check-compose.sh
+
+check-dependencies: ## Licences, sources, and which crate may use which (deny.toml), by cargo-deny
+	$(call step,Dependencies)
+	@scripts/cargo-deny.sh --locked check licenses bans sources
+
+lint: ## Clippy and rustdoc, with warnings denied
+	$(call step,Clippy)
+	@cargo clippy $(CARGO_FLAGS) --all-targets -- -D warnings
+	$(call step,Documentation)
+	@RUSTDOCFLAGS="-D warnings" cargo doc $(CARGO_FLAGS) --no-deps
+
+help:
+	@awk 'BEGIN { FS = ":.*## " } \
+	  /^##@/ { printf "\n%s\n", substr($$0, 5) } \
+	  /^[a-z-]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: run build setup test test-real check check-light check-setup check-format check-text check-scripts check-compose \
+  check-dependencies lint help

@@ -1,0 +1,235 @@
+//! The command line, and how it becomes settings.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use clap::{Args, Parser, Subcommand};
+use driftmill_platform::config::{Layer, Settings};
+use url::Url;
+
+/// Event-streaming machine learning: records in, features, a model that stays right about them, predictions out.
+#[derive(Debug, Parser)]
+#[command(name = "driftmill", version, max_term_width = 110)]
+pub struct Arguments {
+    /// YAML file with settings; the environment (DRIFTMILL_…) wins over it, flags over both.
+    #[arg(long, global = true, env = "DRIFTMILL_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Show the settings in force, secrets masked, and end.
+    #[arg(long)]
+    pub print_config: bool,
+    #[command(flatten)]
+    flags: Flags,
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+/// Settings as flags.
+#[derive(Debug, Args)]
+struct Flags {
+    /// Kafka bootstrap servers.
+    #[arg(long, global = true, value_name = "HOST:PORT,…")]
+    kafka_brokers: Option<String>,
+    /// ClickHouse HTTP(S) URL.
+    #[arg(long, global = true, value_name = "URL")]
+    clickhouse_url: Option<Url>,
+    /// ClickHouse user.
+    #[arg(long, global = true, value_name = "NAME")]
+    clickhouse_user: Option<String>,
+    /// File whose first line is the ClickHouse password.
+    #[arg(long, global = true, value_name = "FILE")]
+    clickhouse_password_file: Option<PathBuf>,
+    /// Object store: file:///folder or s3://bucket/prefix.
+    #[arg(long, global = true, value_name = "URL")]
+    object_store: Option<Url>,
+    /// Folder with one folder per pipeline.
+    #[arg(long, global = true, value_name = "FOLDER")]
+    pipelines: Option<PathBuf>,
+    /// Folder for what this process keeps on disk.
+    #[arg(long, global = true, value_name = "FOLDER")]
+    data_dir: Option<PathBuf>,
+    /// Where the gateway listens.
+    #[arg(long, global = true, value_name = "ADDRESS")]
+    gateway_listen: Option<SocketAddr>,
+    /// Where other roles serve /health and /metrics.
+    #[arg(long, global = true, value_name = "ADDRESS")]
+    metrics_listen: Option<SocketAddr>,
+    /// What is logged, e.g. `info` or `warn,driftmill_processors=debug`.
+    #[arg(long, global = true, value_name = "FILTER")]
+    log: Option<String>,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Start everything on this machine: broker, ClickHouse, every role, the bundled pipelines.
+    #[cfg(feature = "embedded")]
+    Up(Up),
+    /// Send records of a pipeline's sources to its raw topic.
+    Produce(Produce),
+    /// Run the stream processors: raw records to features, dead letters, predictions and reports to tables.
+    Process,
+    /// Run the drift processor: profiles to verdicts.
+    Drift,
+    /// Run the trainer, or train one pipeline now.
+    Train(Train),
+    /// Run the gateway.
+    Serve,
+    /// Say whether pipeline files are right, and what each would do.
+    Check(Check),
+    /// Make a first pipeline file from a CSV.
+    New(New),
+    /// Look at models and move the champion.
+    #[command(subcommand)]
+    Models(Models),
+    /// Show topics, lag, rows, models and verdicts.
+    Status(Status),
+    /// Print the JSON Schema of the pipeline file, for editors.
+    Schema,
+}
+
+/// Ports of `driftmill up`; all on 127.0.0.1.
+#[cfg(feature = "embedded")]
+#[derive(Debug, Args)]
+pub struct Up {
+    /// Port of the broker; 0 takes a free one.
+    #[arg(long, default_value_t = 9092)]
+    pub broker_port: u16,
+    /// Port of ClickHouse's HTTP interface; 0 takes a free one.
+    #[arg(long, default_value_t = 8123)]
+    pub clickhouse_port: u16,
+    /// Use the Kafka cluster of --kafka-brokers instead of starting a broker.
+    #[arg(long)]
+    pub external_kafka: bool,
+    /// Do not start the sources that the pipelines start by themselves.
+    #[arg(long)]
+    pub no_sources: bool,
+    /// Status as JSON lines although this is a terminal.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What to produce.
+#[derive(Debug, Args, Clone)]
+pub struct Produce {
+    /// The pipeline; absent: every pipeline's automatic sources.
+    pub pipeline: Option<String>,
+    /// The source; absent: the automatic ones.
+    #[arg(long)]
+    pub source: Option<String>,
+    /// Read this file instead of the one the source names.
+    #[arg(long, value_name = "FILE")]
+    pub from: Option<PathBuf>,
+    /// Records a second at most.
+    #[arg(long)]
+    pub rate: Option<f64>,
+    /// Records to generate (synthetic sources).
+    #[arg(long)]
+    pub rows: Option<u64>,
+    /// Seed (synthetic sources).
+    #[arg(long)]
+    pub seed: Option<u64>,
+    /// Strength of the label's dependence on the fields (synthetic sources).
+    #[arg(long)]
+    pub signal: Option<f64>,
+    /// Begin anew instead of resuming: every record is sent once more.
+    #[arg(long)]
+    pub restart: bool,
+}
+
+/// Which pipelines to check.
+#[derive(Debug, Args)]
+pub struct Check {
+    /// Pipeline names or files; absent: all.
+    pub pipelines: Vec<String>,
+}
+
+/// What to make a pipeline of.
+#[derive(Debug, Args)]
+pub struct New {
+    /// Name of the pipeline.
+    pub name: String,
+    /// The CSV to look at.
+    #[arg(long, value_name = "FILE")]
+    pub from: PathBuf,
+    /// Column to predict; absent: guessed.
+    #[arg(long)]
+    pub label: Option<String>,
+}
+
+/// Training now, or waiting for reasons to.
+#[derive(Debug, Args)]
+pub struct Train {
+    /// Train this pipeline once, now, through the running trainer; absent: be the trainer.
+    pub pipeline: Option<String>,
+    /// Hyper-parameter for this run, as NAME=JSON.
+    #[arg(long = "param", value_name = "NAME=JSON")]
+    pub params: Vec<String>,
+    /// Promote the model even if a gate refuses it.
+    #[arg(long)]
+    pub force: bool,
+}
+
+/// Look at models and move the champion.
+#[derive(Debug, Subcommand)]
+pub enum Models {
+    /// Versions of a pipeline, with metrics and aliases.
+    List {
+        /// The pipeline; absent: all.
+        pipeline: Option<String>,
+    },
+    /// Everything about one version.
+    Show {
+        /// The pipeline.
+        pipeline: String,
+        /// The version.
+        version: u64,
+    },
+    /// Make a version champion, whatever its gates said.
+    Promote {
+        /// The pipeline.
+        pipeline: String,
+        /// The version.
+        version: u64,
+        /// Why, for the record.
+        #[arg(long, default_value = "by hand")]
+        reason: String,
+    },
+}
+
+/// How to show the status.
+#[derive(Debug, Args)]
+pub struct Status {
+    /// Show it again every so many seconds.
+    #[arg(long, value_name = "SECONDS")]
+    pub watch: Option<u64>,
+    /// One JSON object a line.
+    #[arg(long)]
+    pub json: bool,
+}
+
+impl Arguments {
+    /// Settings in force: file < environment < flags.
+    pub fn settings(&self) -> anyhow::Result<Settings> {
+        let file = match &self.config {
+            Some(file) => Layer::from_file(file)?,
+            None => Layer::default(),
+        };
+        let environment = Layer::from_environment(std::env::vars().filter(|(key, _)| key != "DRIFTMILL_CONFIG"))?;
+        let flags = &self.flags;
+        let flags = Layer {
+            kafka_brokers: flags.kafka_brokers.clone(),
+            clickhouse_url: flags.clickhouse_url.clone(),
+            clickhouse_user: flags.clickhouse_user.clone(),
+            clickhouse_password_file: flags.clickhouse_password_file.clone(),
+            object_store: flags.object_store.clone(),
+            pipelines: flags.pipelines.clone(),
+            data_dir: flags.data_dir.clone(),
+            gateway_listen: flags.gateway_listen,
+            metrics_listen: flags.metrics_listen,
+            log: flags.log.clone(),
+            ..Layer::default()
+        };
+        Settings::from_layers([file, environment, flags]).context("settings")
+    }
+}

@@ -1,0 +1,92 @@
+//! `driftmill check`: what is wrong with pipeline files, or what they will do.
+
+use std::path::PathBuf;
+
+use driftmill_platform::config::Settings;
+use driftmill_schemas::pipeline::{self, Loaded, Pipeline, SourceKind};
+use driftmill_schemas::topic::Topics;
+
+use crate::args::Check;
+use crate::pipelines;
+
+/// Checks the named pipelines, or all, and prints the plan of each that is right.
+pub fn run(settings: &Settings, check: &Check) -> anyhow::Result<()> {
+    let files: Vec<PathBuf> = if check.pipelines.is_empty() {
+        pipelines::names(&settings.pipelines)?.iter().map(|name| pipelines::file(&settings.pipelines, name)).collect()
+    } else {
+        check
+            .pipelines
+            .iter()
+            .map(|given| {
+                if given.contains(['/', '.']) { PathBuf::from(given) } else { pipelines::file(&settings.pipelines, given) }
+            })
+            .collect()
+    };
+    let mut faults = 0;
+    for file in files {
+        let checked = pipeline::load(&file).and_then(|loaded| match driftmill_features::check(&loaded) {
+            Ok(_) => Ok(loaded),
+            Err(problems) => Err(pipeline::Error { file: file.clone(), problems }),
+        });
+        match checked {
+            Ok(loaded) => print!("{}", plan(&loaded)),
+            Err(error) => {
+                faults += error.problems.len();
+                eprintln!("{error}");
+            }
+        }
+    }
+    match faults {
+        0 => Ok(()),
+        1 => anyhow::bail!("1 fault found"),
+        _ => anyhow::bail!("{faults} faults found"),
+    }
+}
+
+fn plan(loaded: &Loaded) -> String {
+    let pipeline = &loaded.pipeline;
+    let topics = Topics::of(&pipeline.name);
+    let features: Vec<String> = pipeline
+        .features
+        .iter()
+        .map(|feature| match &feature.sql {
+            Some(sql) => format!("{} = {sql}", feature.name),
+            None => feature.name.clone(),
+        })
+        .collect();
+    let mut lines = vec![
+        format!("{}: right", pipeline.name),
+        format!("  reads     {} ({} partitions, schema {:016x})", topics.raw, pipeline.topics.partitions, loaded.schema.fingerprint),
+        format!("  sources   {}", sources(pipeline)),
+        format!("  expects   {} rules; what breaks one goes to {}", pipeline.expectations.len(), topics.rejected),
+        format!("  features  {}", features.join(", ")),
+        format!("  predicts  {} ({})", pipeline.label.field, pipeline.label.classes.join(", ")),
+        format!("  trains    {} from {} labelled rows on", pipeline.training.algorithm, pipeline.training.min_rows),
+    ];
+    let drift = &pipeline.drift;
+    lines.push(format!(
+        "  drift     windows of {} rows; {} of {} must agree{}",
+        drift.window_rows,
+        drift.windows,
+        drift.of_windows,
+        if drift.retrain { ", then it retrains" } else { "" }
+    ));
+    lines.join("\n") + "\n"
+}
+
+fn sources(pipeline: &Pipeline) -> String {
+    let described: Vec<String> = pipeline
+        .sources
+        .iter()
+        .map(|source| {
+            let kind = match source.kind() {
+                Some(SourceKind::Csv(csv)) => format!("csv {}", csv.path),
+                Some(SourceKind::JsonLines(lines)) => format!("json lines {}", lines.path),
+                Some(SourceKind::Synthetic(_)) => "generated".to_owned(),
+                None => "nothing".to_owned(),
+            };
+            format!("{} ({kind})", source.name)
+        })
+        .collect();
+    if described.is_empty() { "none: records are pushed".to_owned() } else { described.join(", ") }
+}

@@ -1,0 +1,70 @@
+//! `driftmill`: one binary, its roles as subcommands.
+
+mod args;
+mod check;
+mod context;
+mod health;
+mod models;
+mod new;
+mod pipelines;
+mod roles;
+mod shutdown;
+mod status;
+#[cfg(feature = "embedded")]
+mod up;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use args::{Arguments, Command};
+
+fn main() -> ExitCode {
+    #[cfg(feature = "embedded")]
+    if let Some(code) = up::engine_child() {
+        return code;
+    }
+    let arguments = Arguments::parse();
+    match start(arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // One sentence: the chain of causes, each where it adds something.
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn start(arguments: Arguments) -> anyhow::Result<()> {
+    let settings = arguments.settings()?;
+    if arguments.print_config {
+        print!("{}", settings.print()?);
+        return Ok(());
+    }
+    let Some(command) = arguments.command else {
+        anyhow::bail!("give a command; `driftmill --help` lists them");
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let outcome = runtime.block_on(async {
+        match command {
+            Command::Check(check) => check::run(&settings, &check),
+            Command::Schema => {
+                println!("{}", serde_json::to_string_pretty(&driftmill_schemas::pipeline::json_schema())?);
+                Ok(())
+            }
+            Command::New(new) => new::run(&settings, &new),
+            Command::Models(command) => models::run(settings, command).await,
+            Command::Status(status) => status::run(settings, &status).await,
+            Command::Produce(produce) => roles::produce::run(settings, produce).await,
+            Command::Process => roles::run_alone(settings, roles::Role::Process).await,
+            Command::Drift => roles::run_alone(settings, roles::Role::Drift).await,
+            Command::Train(train) => roles::train::run(settings, train).await,
+            Command::Serve => roles::run_alone(settings, roles::Role::Serve).await,
+            #[cfg(feature = "embedded")]
+            Command::Up(up) => up::run(settings, up).await,
+        }
+    });
+    // Blocking look-ups of librdkafka may still hold a thread for some seconds; nothing waits for them.
+    runtime.shutdown_timeout(std::time::Duration::from_millis(200));
+    outcome
+}

@@ -1,0 +1,54 @@
+//! The pipelines of a folder: `<folder>/<name>/pipeline.yaml`.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context as _, bail};
+use driftmill_schemas::name;
+use driftmill_schemas::pipeline::{self, Loaded};
+
+/// The file of the pipeline called `name`.
+pub fn file(folder: &Path, name: &str) -> PathBuf {
+    folder.join(name).join("pipeline.yaml")
+}
+
+/// Names of the pipelines in `folder`, sorted.
+pub fn names(folder: &Path) -> anyhow::Result<Vec<String>> {
+    let entries = std::fs::read_dir(folder).with_context(|| {
+        format!("the pipelines' folder `{}` cannot be read; give another with --pipelines", folder.display())
+    })?;
+    let mut names = Vec::new();
+    for entry in entries {
+        let entry = entry?;
+        if entry.path().join("pipeline.yaml").is_file() {
+            names.push(entry.file_name().to_string_lossy().into_owned());
+        }
+    }
+    names.sort();
+    if names.is_empty() {
+        bail!("`{}` holds no pipeline: `driftmill new NAME --from data.csv` makes one", folder.display());
+    }
+    Ok(names)
+}
+
+/// Loads the pipeline called `wanted`.
+pub fn load_one(folder: &Path, wanted: &str) -> anyhow::Result<Arc<Loaded>> {
+    let known = names(folder)?;
+    if !known.iter().any(|name| name == wanted) {
+        let hint = name::did_you_mean(wanted, known.iter().map(String::as_str));
+        bail!("there is no pipeline `{wanted}` in `{}`{hint}", folder.display());
+    }
+    load(&file(folder, wanted))
+}
+
+/// Loads every pipeline; the first that is wrong is the error.
+pub fn load_all(folder: &Path) -> anyhow::Result<Vec<Arc<Loaded>>> {
+    names(folder)?.iter().map(|name| load(&file(folder, name))).collect()
+}
+
+fn load(file: &Path) -> anyhow::Result<Arc<Loaded>> {
+    let loaded = pipeline::load(file)?;
+    driftmill_features::check(&loaded)
+        .map_err(|problems| pipeline::Error { file: file.to_owned(), problems })?;
+    Ok(Arc::new(loaded))
+}

@@ -1,0 +1,145 @@
+//! The roles, each a set of named tasks. `driftmill up` spawns all of them into one supervisor; a role that runs alone
+//! spawns its own: the tasks are the same.
+
+pub mod produce;
+pub mod train;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use driftmill_gateway::GatewayOptions;
+use driftmill_platform::config::Settings;
+use driftmill_platform::kafka::BatchPolicy;
+use driftmill_platform::stage::{self, Stage};
+use driftmill_platform::supervisor::{OnError, Supervisor};
+use driftmill_platform::telemetry;
+use driftmill_processors::drift::DriftWindows;
+use driftmill_processors::ingest::{Ingest, IngestMetrics, champion};
+use driftmill_processors::sinks::{DeadLetters, DriftReports, Predictions};
+use driftmill_schemas::topic::{self, Topics};
+use driftmill_trainer::{Reports, Requests, Trainer};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::context::Context;
+use crate::{health, shutdown};
+
+/// How long a role may take to finish what it has in hand.
+pub const GRACE: Duration = Duration::from_secs(5);
+
+/// A role of the production layout.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// Raw records to features; topics to tables.
+    Process,
+    /// Profiles to verdicts.
+    Drift,
+    /// Reasons to models.
+    Train,
+    /// Models to predictions.
+    Serve,
+}
+
+/// Runs one role until it is asked to stop.
+pub async fn run_alone(settings: Settings, role: Role) -> anyhow::Result<()> {
+    telemetry::init(&settings.log, settings.log_format, None).map_err(anyhow::Error::msg)?;
+    let cancel = CancellationToken::new();
+    shutdown::listen(cancel.clone())?;
+    let context = Context::new(settings)?;
+    context.prepare(&cancel).await?;
+    let mut supervisor = Supervisor::new(cancel);
+    if let (Some(address), true) = (context.settings.metrics_listen, role != Role::Serve) {
+        health::serve(address, context.metrics.clone(), &mut supervisor).await?;
+    }
+    spawn(role, &context, &mut supervisor).await?;
+    finish(supervisor).await
+}
+
+/// Waits for the end of the supervisor's tasks; a task that failed is the error.
+pub async fn finish(supervisor: Supervisor) -> anyhow::Result<()> {
+    supervisor.finish(GRACE).await.map_err(|failure| anyhow::anyhow!("{}: {}", failure.task, failure.error))
+}
+
+/// Spawns the tasks of a role.
+pub async fn spawn(role: Role, context: &Context, supervisor: &mut Supervisor) -> anyhow::Result<()> {
+    match role {
+        Role::Process => process(context, supervisor),
+        Role::Drift => drift(context, supervisor),
+        Role::Train => train(context, supervisor),
+        Role::Serve => return serve(context, supervisor).await.map(|_| ()),
+    }
+}
+
+fn process(context: &Context, supervisor: &mut Supervisor) -> anyhow::Result<()> {
+    let metrics = IngestMetrics::new(&context.metrics);
+    for loaded in &context.pipelines {
+        let name = loaded.pipeline.name.clone();
+        let topics = Topics::of(&name);
+        let (sender, slot) = watch::channel(None);
+        let (registry, kafka, pipeline) = (context.registry.clone(), context.settings.kafka.clone(), name.clone());
+        supervisor.spawn(format!("champion of {name}"), OnError::Stop, move |cancel| {
+            champion::follow(pipeline, registry, kafka, sender, cancel)
+        });
+        let ingest = Ingest::new(Arc::clone(loaded), context.schemas.clone(), slot, metrics.clone())?;
+        run_stage(context, supervisor, ingest, &topics.raw, false);
+        run_stage(context, supervisor, DeadLetters::new(&name), &topics.rejected, true);
+        run_stage(context, supervisor, Predictions::new(&name), &topics.predictions, false);
+        run_stage(context, supervisor, DriftReports::new(&name), &topics.drift, false);
+    }
+    Ok(())
+}
+
+fn drift(context: &Context, supervisor: &mut Supervisor) -> anyhow::Result<()> {
+    for loaded in &context.pipelines {
+        let (registry, kafka) = (context.registry.clone(), context.settings.kafka.clone());
+        let stage = DriftWindows::new(Arc::clone(loaded), registry, kafka, Arc::clone(&context.clock));
+        run_stage(context, supervisor, stage, &Topics::of(&loaded.pipeline.name).profiles, false);
+    }
+    Ok(())
+}
+
+fn train(context: &Context, supervisor: &mut Supervisor) -> anyhow::Result<()> {
+    let trainer = Arc::new(Trainer::new(
+        context.pipelines.clone(),
+        context.clickhouse.clone(),
+        context.registry.clone(),
+        Arc::clone(&context.clock),
+    ));
+    run_stage(context, supervisor, Requests::new(Arc::clone(&trainer)), topic::TRAININGS, false);
+    for loaded in &context.pipelines {
+        let name = &loaded.pipeline.name;
+        run_stage(context, supervisor, Reports::new(Arc::clone(&trainer), name), &Topics::of(name).drift, false);
+    }
+    supervisor.spawn("first trainings", OnError::Stop, move |cancel| async move {
+        trainer.train_the_untrained(cancel).await
+    });
+    Ok(())
+}
+
+/// Spawns the gateway and returns the address it listens on.
+pub async fn serve(context: &Context, supervisor: &mut Supervisor) -> anyhow::Result<std::net::SocketAddr> {
+    let address = context.settings.gateway_listen;
+    let listener = TcpListener::bind(address).await.with_context(|| {
+        format!("the gateway cannot listen on {address}; give another address with --gateway-listen")
+    })?;
+    let bound = listener.local_addr()?;
+    let options = GatewayOptions {
+        settings: context.settings.clone(),
+        pipelines: context.pipelines.clone(),
+        metrics: context.metrics.clone(),
+        clock: Arc::clone(&context.clock),
+        registry: context.registry.clone(),
+        producer: context.producer.clone(),
+    };
+    supervisor.spawn("gateway", OnError::Stop, move |cancel| driftmill_gateway::serve(options, listener, cancel));
+    Ok(bound)
+}
+
+fn run_stage(context: &Context, supervisor: &mut Supervisor, stage: impl Stage + 'static, topic: &str, headers: bool) {
+    let (services, topic) = (context.services(), topic.to_owned());
+    supervisor.spawn(stage.name().to_owned(), OnError::Stop, move |cancel| async move {
+        stage::run(stage, &topic, headers, BatchPolicy::default(), services, cancel).await
+    });
+}

@@ -1,0 +1,162 @@
+//! `driftmill produce`: send sources, with a bar for each and a summary at its end.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use driftmill_platform::config::Settings;
+use driftmill_platform::telemetry;
+use driftmill_producers::{Job, Progress, Services, Summary};
+use driftmill_schemas::name;
+use driftmill_schemas::pipeline::{Loaded, Source, Start};
+use driftmill_schemas::record::framing::SchemaRef;
+use driftmill_schemas::topic::Topics;
+use indicatif::{ProgressBar, ProgressStyle};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+pub use driftmill_producers::Overrides;
+
+use crate::args::Produce;
+use crate::context::Context;
+use crate::{pipelines, shutdown};
+
+/// Sends the chosen sources, one after the other.
+pub async fn run(settings: Settings, produce: Produce) -> anyhow::Result<()> {
+    telemetry::init("warn", settings.log_format, None).map_err(anyhow::Error::msg)?;
+    if let Some(pipeline) = &produce.pipeline {
+        pipelines::load_one(&settings.pipelines, pipeline)?;
+    }
+    let cancel = CancellationToken::new();
+    shutdown::listen(cancel.clone())?;
+    let context = Context::new(settings)?;
+    let chosen = choose(&context, &produce)?;
+    context.prepare(&cancel).await?;
+    let overrides = Overrides {
+        rows: produce.rows,
+        rate: produce.rate,
+        seed: produce.seed,
+        signal: produce.signal,
+        from: produce.from.clone(),
+        restart: produce.restart,
+    };
+    for (loaded, source) in chosen {
+        let title = format!("{}/{}", loaded.pipeline.name, source.name);
+        let job = job(&context, loaded, source, overrides.clone()).await?;
+        let (sender, progress) = watch::channel(Progress::default());
+        let drawing = tokio::spawn(draw(title.clone(), progress));
+        let sent = driftmill_producers::run(job, services(&context, sender), cancel.clone()).await;
+        // The sender is gone with the run, so the bar ends by itself.
+        drawing.await.ok();
+        print(&title, &sent.with_context(|| title.clone())?);
+        if cancel.is_cancelled() {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// The sources that were asked for.
+fn choose(context: &Context, produce: &Produce) -> anyhow::Result<Vec<(Arc<Loaded>, Source)>> {
+    if produce.pipeline.is_none() && (produce.source.is_some() || produce.from.is_some()) {
+        bail!("say which pipeline: `driftmill produce PIPELINE --source NAME`");
+    }
+    let mut chosen = Vec::new();
+    for loaded in &context.pipelines {
+        let pipeline = &loaded.pipeline;
+        if produce.pipeline.as_ref().is_some_and(|wanted| *wanted != pipeline.name) {
+            continue;
+        }
+        match &produce.source {
+            Some(wanted) => {
+                let names = || pipeline.sources.iter().map(|source| source.name.as_str());
+                let source = pipeline.sources.iter().find(|source| source.name == *wanted).with_context(|| {
+                    let hint = name::did_you_mean(wanted, names());
+                    format!("pipeline `{}` has no source `{wanted}`{hint}", pipeline.name)
+                })?;
+                chosen.push((Arc::clone(loaded), source.clone()));
+            }
+            None => {
+                let automatic = pipeline.sources.iter().filter(|source| source.start == Start::Automatic);
+                chosen.extend(automatic.map(|source| (Arc::clone(loaded), source.clone())));
+            }
+        }
+    }
+    if chosen.is_empty() {
+        bail!("nothing to send: no source starts by itself; name one with --source");
+    }
+    Ok(chosen)
+}
+
+/// A run of one source; with a schema registry, its schema is registered first, and refused there if it is incompatible.
+pub async fn job(
+    context: &Context,
+    loaded: Arc<Loaded>,
+    source: Source,
+    overrides: Overrides,
+) -> anyhow::Result<Job> {
+    let framing = match &context.schemas {
+        Some(registry) => {
+            let topic = Topics::of(&loaded.pipeline.name).raw;
+            SchemaRef::RegistryId(registry.register(&topic, &loaded.schema.text).await?)
+        }
+        None => Job::fingerprint(&loaded),
+    };
+    Ok(Job { loaded, source, overrides, framing })
+}
+
+/// What a run of a source needs; `progress` hears how far it is.
+pub fn services(context: &Context, progress: watch::Sender<Progress>) -> Services {
+    Services {
+        producer: context.producer.clone(),
+        settings: context.settings.kafka.clone(),
+        store: context.store.clone(),
+        clock: Arc::clone(&context.clock),
+        progress,
+    }
+}
+
+async fn draw(title: String, mut progress: watch::Receiver<Progress>) {
+    let bar = ProgressBar::new(1000).with_prefix(title);
+    let bounded = ProgressStyle::with_template("{prefix} {wide_bar} {percent:>3} %  {msg}");
+    let endless = ProgressStyle::with_template("{prefix} {spinner} {msg}");
+    let mut known = None;
+    while progress.changed().await.is_ok() {
+        let now = *progress.borrow_and_update();
+        let share = now.share();
+        if known != Some(share.is_some()) {
+            known = Some(share.is_some());
+            if let Ok(style) = if share.is_some() { &bounded } else { &endless } {
+                bar.set_style(style.clone());
+            }
+        }
+        bar.set_position((share.unwrap_or_default() * 1000.0) as u64);
+        bar.set_message(format!("{} sent, {} unreadable", now.sent, now.unreadable));
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    bar.finish_and_clear();
+}
+
+/// The summary: what was sent, what could not be read and where.
+fn print(title: &str, summary: &Summary) {
+    println!(
+        "{title}: {} records sent, {} were there already, {} could not be read{}",
+        summary.sent,
+        summary.skipped_already_there,
+        summary.unreadable,
+        if summary.complete { "" } else { "; stopped before the end, the next run goes on from here" }
+    );
+    for note in &summary.notes {
+        println!("  note: {note}");
+    }
+    for (kind, count) in &summary.unreadable_by_kind {
+        println!("  {count} × {kind}");
+    }
+    for unread in &summary.first_unreadable {
+        println!("  {}: {}", unread.place, unread.reason);
+    }
+    let left = summary.unreadable.saturating_sub(summary.first_unreadable.len() as u64);
+    if left > 0 {
+        println!("  … and {left} more; all of them are in the dead letters");
+    }
+}

@@ -1,0 +1,107 @@
+//! `driftmill train`: be the trainer, or ask it for one training and show what becomes of it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use driftmill_platform::config::Settings;
+use driftmill_platform::kafka::{BatchPolicy, Consumer, ConsumerOptions, Outgoing, Position, Positions};
+use driftmill_platform::telemetry;
+use driftmill_schemas::message::{RunEvent, RunState, TrainingRequest};
+use driftmill_schemas::topic;
+use indicatif::ProgressBar;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use super::{Role, run_alone};
+use crate::args::Train;
+use crate::context::Context;
+use crate::{pipelines, shutdown};
+
+/// Runs the role, or asks for one training.
+pub async fn run(settings: Settings, train: Train) -> anyhow::Result<()> {
+    let Some(pipeline) = train.pipeline.clone() else {
+        return run_alone(settings, Role::Train).await;
+    };
+    telemetry::init("warn", settings.log_format, None).map_err(anyhow::Error::msg)?;
+    pipelines::load_one(&settings.pipelines, &pipeline)?;
+    let cancel = CancellationToken::new();
+    shutdown::listen(cancel.clone())?;
+    let context = Context::new(settings)?;
+    context.prepare(&cancel).await?;
+    let request = TrainingRequest {
+        id: Uuid::now_v7(),
+        pipeline: pipeline.clone(),
+        requested_by: "cli".to_owned(),
+        at: context.clock.now(),
+        params: params(&train.params)?,
+        force: train.force,
+    };
+    let event = ask(&context, &request, &cancel).await?;
+    report(&event)
+}
+
+fn params(given: &[String]) -> anyhow::Result<serde_json::Map<String, serde_json::Value>> {
+    given
+        .iter()
+        .map(|pair| {
+            let (name, value) = pair.split_once('=').with_context(|| format!("`{pair}`: write NAME=JSON"))?;
+            let value = serde_json::from_str(value).with_context(|| format!("`{pair}`: the value is no JSON"))?;
+            Ok((name.to_owned(), value))
+        })
+        .collect()
+}
+
+async fn ask(context: &Context, request: &TrainingRequest, cancel: &CancellationToken) -> anyhow::Result<RunEvent> {
+    let from_end: Arc<dyn Positions> =
+        Arc::new(|_: &str, partitions: &[i32]| Ok(vec![Position::End; partitions.len()]));
+    let options = ConsumerOptions {
+        topic: topic::RUNS.to_owned(),
+        group: None,
+        headers: false,
+        batch: BatchPolicy { age: Duration::from_millis(1), ..BatchPolicy::default() },
+    };
+    let mut runs = Consumer::start(&context.settings.kafka, options, from_end, cancel)?;
+    let record = Outgoing {
+        key: request.pipeline.clone().into_bytes(),
+        payload: serde_json::to_vec(request)?,
+        ..Outgoing::default()
+    };
+    context.producer.send(topic::TRAININGS, record).await?;
+    let bar = ProgressBar::new_spinner().with_message(format!("asked for a training of {}", request.pipeline));
+    bar.enable_steady_tick(Duration::from_millis(120));
+    while let Some(batch) = runs.next().await {
+        let batch = batch?;
+        for i in 0..batch.len() {
+            let Ok(event) = serde_json::from_slice::<RunEvent>(batch.payload(i)) else { continue };
+            if event.request_id != Some(request.id) {
+                continue;
+            }
+            if event.state.is_final() {
+                bar.finish_and_clear();
+                return Ok(event);
+            }
+            bar.set_message(format!("training {}", request.pipeline));
+        }
+    }
+    bail!("stopped before the training ended; it goes on in the trainer")
+}
+
+fn report(event: &RunEvent) -> anyhow::Result<()> {
+    for (name, value) in &event.metrics {
+        println!("{name:<24} {value:.4}");
+    }
+    for gate in &event.gates {
+        println!("{} {}: {}", if gate.passed { "passed " } else { "refused" }, gate.gate, gate.detail);
+    }
+    let version = event.model_version.map(|v| v.to_string()).unwrap_or_default();
+    match event.state {
+        RunState::Promoted => println!("version {version} is champion now"),
+        RunState::Refused => println!(
+            "version {version} is not promoted: {}\n`driftmill models promote {} {version}` does it all the same",
+            event.detail, event.pipeline
+        ),
+        RunState::Started | RunState::Failed => bail!("the training failed: {}", event.detail),
+    }
+    Ok(())
+}

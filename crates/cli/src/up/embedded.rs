@@ -1,0 +1,123 @@
+//! The broker and the engine of `driftmill up`, and the settings that point to them.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use driftmill_embedded::engine::{EngineChildArgs, run_engine_child};
+use driftmill_embedded::lock::ensure_free_space;
+use driftmill_embedded::{BrokerOptions, BrokerStorage, DataDir, EmbeddedBroker, EmbeddedEngine, EngineOptions};
+use driftmill_platform::config::{ClickHouse, Kafka, Secret, Settings, folder_url};
+use tokio_util::sync::CancellationToken;
+use tracing::warn;
+
+use crate::args::Up;
+
+/// The hidden role of the engine's child process.
+const ENGINE_CHILD: &str = "engine-child";
+/// A start needs little; a disk with less than this left will be full in the middle of something.
+const FREE_SPACE: u64 = 512 << 20;
+
+/// Runs the hidden role when the command line says so.
+pub fn engine_child() -> Option<ExitCode> {
+    let mut arguments = std::env::args_os().skip(1);
+    if arguments.next()? != ENGINE_CHILD {
+        return None;
+    }
+    let outcome = EngineChildArgs::parse(arguments).and_then(run_engine_child);
+    let Err(error) = outcome;
+    eprintln!("{error}");
+    Some(ExitCode::FAILURE)
+}
+
+/// Takes the data folder for this process.
+pub fn claim(folder: &Path) -> anyhow::Result<DataDir> {
+    let data = DataDir::acquire(folder)?;
+    ensure_free_space(data.path(), FREE_SPACE)?;
+    Ok(data)
+}
+
+/// What `up` started.
+pub struct Embedded {
+    broker: Option<EmbeddedBroker>,
+    engine: EmbeddedEngine,
+    settings: Settings,
+}
+
+impl Embedded {
+    /// Starts broker and engine. The settings say where they are from then on; no role can tell them from a cluster.
+    pub async fn start(settings: Settings, up: &Up, cancel: &CancellationToken) -> anyhow::Result<Self> {
+        let data_dir = std::path::absolute(&settings.data_dir)?;
+        let port = |port: u16| (port != 0).then_some(port);
+        let program = std::env::current_exe().context("this program does not know its own path")?;
+        let engine = EngineOptions {
+            data_dir: data_dir.clone(),
+            port: port(up.clickhouse_port),
+            child_command: vec![program.into(), ENGINE_CHILD.into()],
+        };
+        let broker = BrokerOptions {
+            data_dir: data_dir.clone(),
+            port: port(up.broker_port),
+            storage: BrokerStorage::Sqlite,
+        };
+        // Not with the token of the roles: these two outlive them, and `stop` ends them.
+        let own = CancellationToken::new();
+        let (engine, broker) = tokio::try_join!(
+            async { EmbeddedEngine::start(engine, cancel.clone()).await.map_err(anyhow::Error::from) },
+            async {
+                if up.external_kafka {
+                    return Ok(None);
+                }
+                EmbeddedBroker::start(broker, own).await.map(Some).map_err(anyhow::Error::from)
+            }
+        )?;
+        let kafka = match &broker {
+            Some(broker) => Kafka {
+                brokers: broker.bootstrap(),
+                // This broker sleeps out a fetch's wait even when records arrive: keep the wait short.
+                properties: BTreeMap::from([("consumer.fetch.wait.max.ms".to_owned(), Secret::new("5"))]),
+                replication: 1,
+            },
+            None => settings.kafka.clone(),
+        };
+        let clickhouse = ClickHouse {
+            url: engine.url().clone(),
+            user: engine.user().to_owned(),
+            password: Secret::new(engine.password()),
+            database: engine.database().to_owned(),
+        };
+        let object_store = folder_url(&data_dir.join("objects"))?;
+        let settings = Settings { kafka, clickhouse, object_store, data_dir, ..settings };
+        Ok(Self { broker, engine, settings })
+    }
+
+    /// Settings that point to what was started.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// Waits until one of them ends by itself, and says which and why.
+    pub async fn died(&self) -> String {
+        let broker = async {
+            match &self.broker {
+                Some(broker) => broker.failed().await.to_string(),
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            reason = self.engine.died() => reason,
+            reason = broker => reason,
+        }
+    }
+
+    /// Stops both.
+    pub async fn stop(self) {
+        self.engine.stop().await;
+        if let Some(broker) = self.broker
+            && let Err(error) = broker.stop().await
+        {
+            warn!(%error, "the broker did not stop cleanly");
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! From a window's counts to its report: the statistics of every feature, then the verdict.
+
+#[cfg(test)]
+mod tests;
+
+use crate::{
+    fdr,
+    hashing::Hasher,
+    ks::{self, Bounds},
+    layout::FeatureLayout,
+    policy::{self, Policy},
+    profile::{self, Profile},
+    psi,
+    report::{DriftReport, FeatureReport},
+    verdict::{Facts, History, Verdict, decide},
+    window::PaneSet,
+};
+use serde::{Deserialize, Serialize};
+
+/// Why a window cannot be evaluated.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum Error {
+    /// A policy that makes no sense.
+    #[error(transparent)]
+    Policy(#[from] policy::Error),
+    /// A window too large.
+    #[error(transparent)]
+    Profile(#[from] profile::Error),
+}
+
+/// Records that failed validation, of how many.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rejects {
+    /// Records that failed.
+    pub rejected: u64,
+    /// All records, good and bad.
+    pub records: u64,
+}
+
+/// Compares a window with the reference of its model and judges it.
+///
+/// `usual_rejects` is what a surge of rejects is measured against: counts of an ordinary time, or `None` where nothing was
+/// ever rejected. `history` is that of the report before, or empty.
+///
+/// # Errors
+/// A policy out of range; a window of more rows than counters hold.
+pub fn evaluate(
+    window: &PaneSet,
+    usual_rejects: Option<Rejects>,
+    policy: &Policy,
+    history: &History,
+) -> Result<DriftReport, Error> {
+    policy.validate()?;
+    let profile = window.profile()?;
+    let layout = window.layout();
+    let policy_hash = policy.hash();
+    let window_id = window_id(window, &policy_hash);
+    let mut report = DriftReport {
+        window_id,
+        model_version: window.model_version(),
+        reference_hash: layout.hash().to_owned(),
+        policy: policy.clone(),
+        policy_hash,
+        ranges: window.ranges(),
+        max_event_time: window.max_event_time(),
+        rows: profile.rows(),
+        rejected: window.rejected(),
+        usual_rejects: usual_rejects.unwrap_or(Rejects { rejected: 0, records: layout.rows() }),
+        features: feature_reports(&profile, policy),
+        verdict: Verdict::TooFewRows,
+        reasons: Vec::new(),
+        history: History::default(),
+    };
+    let facts: Facts<'_> = report.facts();
+    let decision = decide(&facts, policy, history);
+    report.verdict = decision.verdict;
+    report.reasons = decision.reasons;
+    report.history = decision.history;
+    Ok(report)
+}
+
+/// The statistics of every feature of a profile, in the reference's order, q-values corrected over all that have values on
+/// both sides.
+pub fn feature_reports(profile: &Profile, policy: &Policy) -> Vec<FeatureReport> {
+    let features = profile.layout().features();
+    let names: Vec<&str> = features.iter().map(|feature| feature.reference().name.as_str()).collect();
+    let weights = policy.weights(&names);
+    let mut reports: Vec<FeatureReport> = features
+        .iter()
+        .enumerate()
+        .map(|(index, feature)| FeatureReport {
+            importance: weights[index],
+            ..compare(feature, profile, index, policy)
+        })
+        .collect();
+    let mut comparable: Vec<&mut FeatureReport> = reports.iter_mut().filter(|report| report.is_comparable()).collect();
+    let p: Vec<f64> = comparable.iter().map(|report| report.p).collect();
+    for (report, q) in comparable.iter_mut().zip(fdr::benjamini_hochberg(&p)) {
+        report.q = q;
+    }
+    reports
+}
+
+fn compare(feature: &FeatureLayout, profile: &Profile, index: usize, policy: &Policy) -> FeatureReport {
+    let (reference, live) = (feature.reference(), profile.feature(index));
+    let (m, n) = (reference.values(), u64::from(live.values()));
+    let unknown = Bounds { low: 0.0, high: 1.0 };
+    let bounds = feature.ks(live);
+    let Bounds { low, high } = bounds.unwrap_or(unknown);
+    let p = if bounds.is_some() { ks::p_value(low, m, n) } else { 1.0 };
+    let groups = psi::regroup(&reference.counts, policy.psi_cells);
+    let mut before = psi::grouped(&reference.counts, &groups);
+    let mut now = psi::grouped(live.counts(), &groups);
+    // Missing values are a cell where there are any.
+    if reference.missing > 0 || live.missing() > 0 {
+        before.push(reference.missing);
+        now.push(u64::from(live.missing()));
+    }
+    let (m_rows, n_rows) = (m + reference.missing, u64::from(live.rows()));
+    let psi_noise = psi::noise(before.len(), policy.alpha, m_rows, n_rows).min(f64::MAX);
+    FeatureReport {
+        name: reference.name.clone(),
+        reference_rows: m_rows,
+        reference_missing: reference.missing,
+        live_rows: n_rows,
+        live_missing: u64::from(live.missing()),
+        below: u64::from(profile.below(index)),
+        above: u64::from(profile.above(index)),
+        d_low: low,
+        d_high: high,
+        d_noise: d_noise(policy.alpha, m, n),
+        p,
+        q: 1.0,
+        psi: psi::psi(&before, &now),
+        psi_threshold: policy.psi_threshold.max(psi_noise),
+        psi_noise,
+        importance: 0.0,
+    }
+}
+
+/// The KS statistic that two samples of one distribution exceed with probability about `alpha` (first term of Kolmogorov's
+/// series): √(½·ln(2/α)·(1/m + 1/n)), 1 at most.
+fn d_noise(alpha: f64, m: u64, n: u64) -> f64 {
+    if m == 0 || n == 0 {
+        return 1.0;
+    }
+    ((2.0 / alpha).ln() / 2.0 * (1.0 / m as f64 + 1.0 / n as f64)).sqrt().min(1.0)
+}
+
+fn window_id(window: &PaneSet, policy_hash: &str) -> String {
+    let mut hasher = Hasher::of("driftmill window 1");
+    hasher.integer(window.model_version());
+    hasher.text(window.layout().hash());
+    hasher.text(policy_hash);
+    for range in window.ranges() {
+        hasher.integer(range.partition as u64);
+        hasher.integer(range.from_offset as u64);
+        hasher.integer(range.to_offset as u64);
+    }
+    hasher.finish()
+}

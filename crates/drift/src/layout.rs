@@ -1,0 +1,110 @@
+//! A reference profile made ready to count into: shared by every live profile of a model version.
+
+use crate::{
+    binner::Binner,
+    ks::{self, Bounds},
+    profile::FeatureProfile,
+    reference::{Error, FeatureReference, ReferenceProfile},
+};
+use std::{collections::HashMap, sync::Arc};
+
+/// The bins of one feature.
+#[derive(Debug)]
+pub struct FeatureLayout {
+    reference: FeatureReference,
+    binner: Binner,
+    singletons: Vec<bool>,
+}
+
+/// The bins of all features of a model version, with the hash that names them.
+#[derive(Debug)]
+pub struct Layout {
+    features: Vec<FeatureLayout>,
+    by_name: HashMap<String, usize>,
+    rows: u64,
+    hash: String,
+}
+
+impl Layout {
+    /// Prepares a reference profile.
+    ///
+    /// # Errors
+    /// A stored profile that is damaged, see [`ReferenceProfile::validate`].
+    pub fn new(reference: ReferenceProfile) -> Result<Arc<Self>, Error> {
+        reference.validate()?;
+        let hash = reference.hash();
+        let rows = reference.rows;
+        let features: Vec<FeatureLayout> = reference.features.into_iter().map(FeatureLayout::new).collect();
+        let by_name =
+            features.iter().enumerate().map(|(index, feature)| (feature.reference.name.clone(), index)).collect();
+        Ok(Arc::new(Self { features, by_name, rows, hash }))
+    }
+
+    /// The features in the reference's order.
+    pub fn features(&self) -> &[FeatureLayout] {
+        &self.features
+    }
+
+    /// The feature at `index`, which must be below `features().len()`.
+    pub fn feature(&self, index: usize) -> &FeatureLayout {
+        &self.features[index]
+    }
+
+    /// Where a feature stands.
+    pub fn index_of(&self, name: &str) -> Option<usize> {
+        self.by_name.get(name).copied()
+    }
+
+    /// Rows of the training data.
+    pub fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    /// [`ReferenceProfile::hash`].
+    pub fn hash(&self) -> &str {
+        &self.hash
+    }
+
+    #[cfg(test)]
+    pub(crate) fn of(columns: &[(&str, &[f64])]) -> Arc<Self> {
+        Self::new(ReferenceProfile::build(columns).unwrap()).unwrap()
+    }
+}
+
+impl FeatureLayout {
+    fn new(reference: FeatureReference) -> Self {
+        let binner = Binner::new(&reference.edges);
+        let singletons = (0..reference.counts.len()).map(|bin| reference.is_singleton(bin)).collect();
+        Self { reference, binner, singletons }
+    }
+
+    /// The feature's reference.
+    pub fn reference(&self) -> &FeatureReference {
+        &self.reference
+    }
+
+    /// Maps values to bins.
+    pub fn binner(&self) -> &Binner {
+        &self.binner
+    }
+
+    /// Bounds of the two-sample KS statistic between the reference and a live profile of this feature; `None` when either
+    /// has no value.
+    pub fn ks(&self, live: &FeatureProfile) -> Option<Bounds> {
+        ks::bounds(&self.reference.counts, live.counts(), |bin| self.singletons[bin])
+    }
+
+    /// Whether bin 0 (`first`) or the last bin counts nothing but values out of the reference's range. It does, except where
+    /// the reference reaches the outermost float.
+    pub(crate) fn end_is_out_of_range(&self, first: bool) -> bool {
+        let counts = &self.reference.counts;
+        counts.len() > 1 && counts[if first { 0 } else { counts.len() - 1 }] == 0
+    }
+
+    #[cfg(test)]
+    pub(crate) fn count(&self, values: &[f64]) -> FeatureProfile {
+        let mut profile = FeatureProfile::new(self);
+        profile.observe(self, values);
+        profile
+    }
+}

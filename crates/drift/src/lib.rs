@@ -1,0 +1,49 @@
+//! Drift: the mathematics and the decisions, nothing else. No I/O, no clock, no randomness.
+//!
+//! The life of the numbers:
+//!
+//! ```text
+//! training columns ─► ReferenceProfile ─► Layout (bins ready to count into)
+//!                                            │
+//! live columns ─► Profile (integer counts) ─► Pane (named by its offsets) ─► PaneSet (a window; a replay replaces)
+//!                                                                              │
+//!                            evaluate(window, rejects, policy, history) ─► DriftReport (verdict, reasons, history)
+//!                                                                              │
+//!                                     decide_retrain(report, trainings, now) ─► RetrainDecision
+//! ```
+//!
+//! The reference is stored with the model, so its edges are fixed for a model version and merging profiles is addition:
+//! panes of any partition in any order give the same bytes.
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+pub mod binner;
+pub mod chi2;
+mod edges;
+pub mod evaluate;
+pub mod fdr;
+mod hashing;
+pub mod ks;
+pub mod layout;
+pub mod pane;
+pub mod policy;
+pub mod profile;
+pub mod proportion;
+pub mod psi;
+pub mod reference;
+pub mod report;
+pub mod retrain;
+#[cfg(test)]
+mod testing;
+pub mod verdict;
+pub mod window;
+
+pub use evaluate::{Rejects, evaluate};
+pub use layout::Layout;
+pub use pane::{Pane, PaneId};
+pub use policy::Policy;
+pub use profile::Profile;
+pub use reference::{FeatureReference, ReferenceProfile};
+pub use report::{DriftReport, FeatureReport};
+pub use retrain::{RetrainDecision, decide_retrain};
+pub use verdict::{History, Verdict};
+pub use window::PaneSet;

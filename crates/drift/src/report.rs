@@ -1,0 +1,120 @@
+//! The drift report: one window, judged, with everything needed to check the judgement.
+
+use crate::{
+    evaluate::Rejects,
+    pane::PaneId,
+    policy::Policy,
+    verdict::{Decision, Facts, History, Verdict, decide},
+};
+use serde::{Deserialize, Serialize};
+
+/// The numbers of one feature in one window.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FeatureReport {
+    /// The feature's name.
+    pub name: String,
+    /// Rows of the reference.
+    pub reference_rows: u64,
+    /// Those without a value.
+    pub reference_missing: u64,
+    /// Rows of the window.
+    pub live_rows: u64,
+    /// Those without a value.
+    pub live_missing: u64,
+    /// Values below the reference's smallest.
+    pub below: u64,
+    /// Values above the reference's largest.
+    pub above: u64,
+    /// The KS statistic is at least this; 0 when either side has no value.
+    pub d_low: f64,
+    /// The KS statistic is at most this; 1 when either side has no value.
+    pub d_high: f64,
+    /// What chance alone brings the KS statistic to with probability α; 1 at most.
+    pub d_noise: f64,
+    /// P(D ≥ d_low) without drift; 1 when either side has no value.
+    pub p: f64,
+    /// The p-value corrected for the number of features (Benjamini–Hochberg).
+    pub q: f64,
+    /// The population stability index.
+    pub psi: f64,
+    /// What it must exceed: the policy's threshold, or the noise of so small samples where that is more.
+    pub psi_threshold: f64,
+    /// What chance alone brings it to with probability α.
+    pub psi_noise: f64,
+    /// The feature's share of all importance.
+    pub importance: f64,
+}
+
+/// A judged window: the event that is published. It holds the whole input of the verdict, so [`replay`] can check it, and the
+/// history that the next window needs.
+///
+/// [`replay`]: Self::replay
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DriftReport {
+    /// SHA-256 (hex) of the offsets, the model version, its reference and the policy.
+    pub window_id: String,
+    /// The model version.
+    pub model_version: u64,
+    /// The reference compared with.
+    pub reference_hash: String,
+    /// The policy judged by …
+    pub policy: Policy,
+    /// … and its hash.
+    pub policy_hash: String,
+    /// The offsets covered.
+    pub ranges: Vec<PaneId>,
+    /// The latest event time of the window, milliseconds since 1970 (UTC); `None` for an empty window.
+    pub max_event_time: Option<i64>,
+    /// Rows that passed validation.
+    pub rows: u64,
+    /// Records that did not.
+    pub rejected: u64,
+    /// Rejects that are usual.
+    pub usual_rejects: Rejects,
+    /// The features in the reference's order.
+    pub features: Vec<FeatureReport>,
+    /// The judgement.
+    pub verdict: Verdict,
+    /// Why, in words.
+    pub reasons: Vec<String>,
+    /// Earlier windows and this one, for the next window and for a processor that starts again.
+    pub history: History,
+}
+
+impl FeatureReport {
+    /// Share of the reference's rows without a value, 0 without rows.
+    pub fn reference_missing_rate(&self) -> f64 {
+        self.reference_missing as f64 / self.reference_rows.max(1) as f64
+    }
+
+    /// Share of the window's rows without a value, 0 without rows.
+    pub fn live_missing_rate(&self) -> f64 {
+        self.live_missing as f64 / self.live_rows.max(1) as f64
+    }
+
+    /// Whether both sides have values to compare.
+    pub fn is_comparable(&self) -> bool {
+        self.live_missing < self.live_rows && self.reference_missing < self.reference_rows
+    }
+}
+
+impl DriftReport {
+    /// The facts that were judged.
+    pub fn facts(&self) -> Facts<'_> {
+        Facts {
+            window_id: &self.window_id,
+            model_version: self.model_version,
+            rows: self.rows,
+            rejected: self.rejected,
+            usual_rejects: self.usual_rejects,
+            features: &self.features,
+        }
+    }
+
+    /// Judges the stored facts again by the stored policy and history; the same code gives the same decision.
+    pub fn replay(&self) -> Decision {
+        let mut before = self.history.clone();
+        before.outcomes.retain(|outcome| outcome.window_id != self.window_id);
+        decide(&self.facts(), &self.policy, &before)
+    }
+}

@@ -1,0 +1,211 @@
+//! The verdict: a pure function of a window's facts, the policy and the windows before.
+//!
+//! ```text
+//! fewer than min_rows records, good or bad      → TooFewRows
+//! rejects or missing values surged              → Quarantine (never train on it)
+//! fewer than min_rows good rows                 → TooFewRows
+//! a feature moved (q < α and D_lo or PSI large) → Warning
+//!   … in k of the last n judged windows         → Drifted, until D_hi and PSI are below half their thresholds
+//! otherwise                                     → Stable
+//! ```
+
+mod reasons;
+#[cfg(test)]
+mod tests;
+
+use crate::{evaluate::Rejects, policy::Policy, proportion, report::FeatureReport};
+use serde::{Deserialize, Serialize};
+
+/// The judgement of a window.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// Too little data to judge.
+    TooFewRows,
+    /// Nothing moved that matters.
+    Stable,
+    /// Something moved, but not yet in enough windows, or too unimportant.
+    Warning,
+    /// The input moved: the model should be trained again.
+    Drifted,
+    /// The data is broken: nothing may be trained on it.
+    Quarantine,
+}
+
+impl Verdict {
+    /// Whether the window says anything about drift; others leave the history as it was.
+    pub fn is_judgement(self) -> bool {
+        matches!(self, Self::Stable | Self::Warning | Self::Drifted)
+    }
+}
+
+/// What is judged.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Facts<'a> {
+    /// The window's id.
+    pub window_id: &'a str,
+    /// The model version.
+    pub model_version: u64,
+    /// Rows that passed validation.
+    pub rows: u64,
+    /// Records that did not.
+    pub rejected: u64,
+    /// Rejects that are usual.
+    pub usual_rejects: Rejects,
+    /// The numbers of the features.
+    pub features: &'a [FeatureReport],
+}
+
+/// What an earlier window was judged to be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WindowOutcome {
+    /// The window's id.
+    pub window_id: String,
+    /// Its verdict.
+    pub verdict: Verdict,
+    /// Features that moved in it.
+    pub signals: Vec<String>,
+    /// Features whose drift was confirmed and not yet cleared.
+    pub confirmed: Vec<String>,
+}
+
+/// The latest judged windows of one model version, oldest first.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct History {
+    /// The model version: another version starts from nothing.
+    pub model_version: u64,
+    /// As many as the policy looks back.
+    pub outcomes: Vec<WindowOutcome>,
+}
+
+/// A verdict with its grounds and what the next window has to know.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Decision {
+    /// The judgement.
+    pub verdict: Verdict,
+    /// Why, in words.
+    pub reasons: Vec<String>,
+    /// The history with this window, if it was judged.
+    pub history: History,
+}
+
+/// Judges a window. A window that the history holds already (a replay) is judged as if it were not there.
+pub fn decide(facts: &Facts<'_>, policy: &Policy, history: &History) -> Decision {
+    let mut history = history.clone();
+    if history.model_version != facts.model_version {
+        history = History { model_version: facts.model_version, outcomes: Vec::new() };
+    }
+    history.outcomes.retain(|outcome| outcome.window_id != facts.window_id);
+    let unjudged = |verdict, reasons, history| Decision { verdict, reasons, history };
+    let seen = facts.rows.saturating_add(facts.rejected);
+    if seen < policy.min_rows {
+        return unjudged(Verdict::TooFewRows, vec![reasons::too_few(seen, policy.min_rows)], history);
+    }
+    let surges = surges(facts, policy);
+    if !surges.is_empty() {
+        return unjudged(Verdict::Quarantine, surges, history);
+    }
+    if facts.rows < policy.min_rows {
+        return unjudged(Verdict::TooFewRows, vec![reasons::too_few(facts.rows, policy.min_rows)], history);
+    }
+    let (outcome, reasons) = judge(facts, policy, &history);
+    let verdict = outcome.verdict;
+    history.outcomes.push(outcome);
+    let surplus = history.outcomes.len().saturating_sub(policy.of_windows.max(2));
+    history.outcomes.drain(..surplus);
+    Decision { verdict, reasons, history }
+}
+
+/// The reasons to quarantine the window: rises that are large and that chance does not explain, over all features.
+fn surges(facts: &Facts<'_>, policy: &Policy) -> Vec<String> {
+    let alpha = policy.alpha / (facts.features.len() + 1) as f64;
+    let surged = |live: (u64, u64), usual: (u64, u64), surge: f64| {
+        let rise = live.0 as f64 / live.1.max(1) as f64 - usual.0 as f64 / usual.1.max(1) as f64;
+        rise >= surge && proportion::difference(live, usual, alpha).0 > 0.0
+    };
+    let mut reasons = Vec::new();
+    let (rejects, usual) = ((facts.rejected, facts.rows + facts.rejected), facts.usual_rejects);
+    if surged(rejects, (usual.rejected, usual.records), policy.rejects_surge) {
+        reasons.push(reasons::rejects(facts));
+    }
+    for feature in facts.features {
+        let live = (feature.live_missing, feature.live_rows);
+        if surged(live, (feature.reference_missing, feature.reference_rows), policy.missing_surge) {
+            reasons.push(reasons::missing("lost values", feature));
+        }
+    }
+    reasons
+}
+
+/// Judges the features of a window that is large and sound enough.
+fn judge(facts: &Facts<'_>, policy: &Policy, history: &History) -> (WindowOutcome, Vec<String>) {
+    let was_confirmed = |name: &str| history.outcomes.last().is_some_and(|last| contains(&last.confirmed, name));
+    let (mut signals, mut confirmed, mut reasons) = (Vec::new(), Vec::new(), Vec::new());
+    let mut weight = 0.0;
+    for feature in facts.features {
+        let moved = has_moved(feature, policy);
+        if moved {
+            signals.push(feature.name.clone());
+        }
+        let windows = windows_moved(&feature.name, policy, history) + usize::from(moved);
+        if was_confirmed(&feature.name) && (moved || !is_clear(feature, policy)) {
+            confirmed.push(feature.name.clone());
+            weight += feature.importance;
+            reasons.push(if moved { reasons::moved(feature) } else { reasons::not_clear(feature, policy) });
+        } else if moved && windows >= policy.confirm_windows {
+            confirmed.push(feature.name.clone());
+            weight += feature.importance;
+            reasons.push(reasons::confirmed(feature, windows, policy));
+        } else if moved {
+            reasons.push(reasons::unconfirmed(feature, windows, policy));
+        } else if missing_changed(feature, policy, facts.features.len()) {
+            reasons.push(reasons::missing("changed its share of missing values", feature));
+        }
+    }
+    let important = weight > 0.0 && weight >= policy.min_importance;
+    let verdict = match (confirmed.is_empty(), important) {
+        (false, true) => Verdict::Drifted,
+        (false, false) => {
+            reasons.push(reasons::unimportant(weight, policy));
+            Verdict::Warning
+        }
+        (true, _) if reasons.is_empty() => Verdict::Stable,
+        (true, _) => Verdict::Warning,
+    };
+    if reasons.is_empty() {
+        reasons.push(reasons::stable(facts));
+    }
+    (WindowOutcome { window_id: facts.window_id.to_owned(), verdict, signals, confirmed }, reasons)
+}
+
+/// Significant over all features and large enough to matter; both are needed.
+fn has_moved(feature: &FeatureReport, policy: &Policy) -> bool {
+    feature.q < policy.alpha && (feature.d_low > policy.ks_effect || feature.psi > feature.psi_threshold)
+}
+
+/// Whether confirmed drift is over: at most half of each threshold, or of what small samples show without any drift.
+fn is_clear(feature: &FeatureReport, policy: &Policy) -> bool {
+    feature.is_comparable()
+        && feature.d_high <= (policy.ks_effect / 2.0).max(feature.d_noise)
+        && feature.psi <= (policy.psi_threshold / 2.0).max(feature.psi_noise)
+}
+
+/// In how many of the n − 1 windows before this one the feature moved, not counting those up to its last confirmed drift.
+fn windows_moved(name: &str, policy: &Policy, history: &History) -> usize {
+    let before = history.outcomes.iter().rev().take(policy.of_windows.saturating_sub(1));
+    let since = before.take_while(|outcome| !contains(&outcome.confirmed, name));
+    since.filter(|outcome| contains(&outcome.signals, name)).count()
+}
+
+/// A change of the missing share, up or down, that is worth a warning: half a surge, and no chance.
+fn missing_changed(feature: &FeatureReport, policy: &Policy, features: usize) -> bool {
+    let (live, reference) =
+        ((feature.live_missing, feature.live_rows), (feature.reference_missing, feature.reference_rows));
+    let change = feature.live_missing_rate() - feature.reference_missing_rate();
+    let (low, high) = proportion::difference(live, reference, policy.alpha / (features + 1) as f64);
+    change.abs() >= policy.missing_surge / 2.0 && (low > 0.0 || high < 0.0)
+}
+
+fn contains(names: &[String], name: &str) -> bool {
+    names.iter().any(|held| held == name)
+}

@@ -1,0 +1,70 @@
+//! Verdicts in words.
+
+use super::{Facts, Policy};
+use crate::report::FeatureReport;
+
+pub(super) fn too_few(rows: u64, needed: u64) -> String {
+    format!("{rows} rows: {needed} are needed to judge a window")
+}
+
+pub(super) fn rejects(facts: &Facts<'_>) -> String {
+    let usual = facts.usual_rejects;
+    let (live, before) = (share(facts.rejected, facts.rows + facts.rejected), share(usual.rejected, usual.records));
+    format!("{live} of the records were rejected, usually {before}: the source is broken or its schema changed")
+}
+
+/// `what` happened to the feature's missing values.
+pub(super) fn missing(what: &str, feature: &FeatureReport) -> String {
+    let live = share(feature.live_missing, feature.live_rows);
+    let before = share(feature.reference_missing, feature.reference_rows);
+    format!("{} {what}: {live} missing, {before} in the reference", feature.name)
+}
+
+pub(super) fn moved(feature: &FeatureReport) -> String {
+    format!("{} moved: {}", feature.name, numbers(feature))
+}
+
+pub(super) fn confirmed(feature: &FeatureReport, windows: usize, policy: &Policy) -> String {
+    let n = policy.of_windows;
+    format!("{} moved in {windows} of the last {n} windows: {}", feature.name, numbers(feature))
+}
+
+pub(super) fn unconfirmed(feature: &FeatureReport, windows: usize, policy: &Policy) -> String {
+    let (k, n) = (policy.confirm_windows, policy.of_windows);
+    format!("{} moved in {windows} of the last {n} windows, {k} confirm drift: {}", feature.name, numbers(feature))
+}
+
+pub(super) fn not_clear(feature: &FeatureReport, policy: &Policy) -> String {
+    let d = (policy.ks_effect / 2.0).max(feature.d_noise);
+    let psi = (policy.psi_threshold / 2.0).max(feature.psi_noise);
+    format!("{} has not come back (D at most {d:.3} and PSI at most {psi:.3}): {}", feature.name, numbers(feature))
+}
+
+pub(super) fn unimportant(weight: f64, policy: &Policy) -> String {
+    format!(
+        "the features that moved have {:.1} % of the importance, {:.1} % are needed",
+        weight * 100.0,
+        policy.min_importance * 100.0
+    )
+}
+
+pub(super) fn stable(facts: &Facts<'_>) -> String {
+    match facts.features.iter().filter(|feature| feature.is_comparable()).max_by(|a, b| a.d_low.total_cmp(&b.d_low)) {
+        Some(feature) => format!("no feature moved; most did {}: {}", feature.name, numbers(feature)),
+        None => "no feature has values to compare".to_owned(),
+    }
+}
+
+fn numbers(feature: &FeatureReport) -> String {
+    let FeatureReport { d_low, d_high, q, psi, psi_threshold, .. } = feature;
+    let than = if psi > psi_threshold { ">" } else { "≤" };
+    format!("D between {d_low:.3} and {d_high:.3} (q {}), PSI {psi:.3} {than} {psi_threshold:.3}", probability(*q))
+}
+
+fn probability(q: f64) -> String {
+    if q < 0.001 { format!("{q:.0e}") } else { format!("{q:.3}") }
+}
+
+fn share(part: u64, whole: u64) -> String {
+    format!("{:.1} %", 100.0 * part as f64 / whole.max(1) as f64)
+}

@@ -1,0 +1,75 @@
+use std::io;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use super::*;
+
+fn memory(port: Option<u16>) -> BrokerOptions {
+    BrokerOptions { data_dir: PathBuf::from("/nowhere"), port, storage: BrokerStorage::Memory }
+}
+
+/// Asks for the protocol versions, as every Kafka client does first, and returns the size of the answer.
+async fn api_versions(address: SocketAddr) -> io::Result<usize> {
+    let mut stream = TcpStream::connect(address).await?;
+    // Length, then: api key 18, version 0, correlation id 7, client id "t".
+    stream.write_all(&[0, 0, 0, 11, 0, 18, 0, 0, 0, 0, 0, 7, 0, 1, b't']).await?;
+    let size = stream.read_u32().await?;
+    let correlation_id = stream.read_u32().await?;
+    assert_eq!(correlation_id, 7);
+    Ok(usize::try_from(size).unwrap())
+}
+
+#[tokio::test]
+async fn a_started_broker_answers_and_a_stopped_one_has_left_its_port() {
+    let broker = EmbeddedBroker::start(memory(None), CancellationToken::new()).await.unwrap();
+    let address = broker.address();
+    assert_eq!(broker.bootstrap(), address.to_string());
+    assert!(api_versions(address).await.unwrap() > 100);
+
+    broker.stop().await.unwrap();
+
+    assert_eq!(TcpStream::connect(address).await.unwrap_err().kind(), io::ErrorKind::ConnectionRefused);
+}
+
+#[tokio::test]
+async fn a_port_that_was_asked_for_is_the_same_after_a_restart() {
+    let first = EmbeddedBroker::start(memory(None), CancellationToken::new()).await.unwrap();
+    let port = first.address().port();
+    // A connection that is open when the broker stops must not keep the port from its successor.
+    let _open = TcpStream::connect(first.address()).await.unwrap();
+    first.stop().await.unwrap();
+
+    let second = EmbeddedBroker::start(memory(Some(port)), CancellationToken::new()).await.unwrap();
+    assert_eq!(second.address().port(), port);
+    second.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_port_in_use_is_named() {
+    let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let port = taken.local_addr().unwrap().port();
+    let error = EmbeddedBroker::start(memory(Some(port)), CancellationToken::new()).await.unwrap_err();
+    assert!(error.to_string().contains(&format!("127.0.0.1:{port}: another program")), "{error}");
+}
+
+#[tokio::test]
+async fn a_broker_starts_again_on_its_file() {
+    let home = tempfile::tempdir().unwrap();
+    let data_dir = home.path().join("my data");
+    for _ in 0..2 {
+        let options = BrokerOptions { data_dir: data_dir.clone(), port: None, storage: BrokerStorage::Sqlite };
+        let broker = EmbeddedBroker::start(options, CancellationToken::new()).await.unwrap();
+        assert!(api_versions(broker.address()).await.unwrap() > 100);
+        broker.stop().await.unwrap();
+    }
+    assert!(std::fs::metadata(data_dir.join("broker/broker.sqlite")).unwrap().len() > 0);
+}
+
+#[tokio::test]
+async fn a_start_that_was_given_up_leaves_nothing_behind() {
+    let cancel = CancellationToken::new();
+    cancel.cancel();
+    let outcome = EmbeddedBroker::start(memory(None), cancel).await;
+    assert!(matches!(outcome, Err(Error::Cancelled)));
+}

@@ -1,0 +1,86 @@
+//! What can be wrong with parameters, training data or a row to predict.
+
+/// An error of fitting or predicting. Each one is the caller's to mend, and retrying without a change fails again.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// There is nothing to learn from.
+    #[error("the training data has no rows; check the snapshot's filter and the split")]
+    NoRows,
+    /// There are rows but no columns.
+    #[error("the training data has no features; declare at least one")]
+    NoFeatures,
+    /// More rows than the algorithm can index.
+    #[error("{rows} rows are more than the {limit} this algorithm can take; sample the snapshot")]
+    TooManyRows {
+        /// Rows given.
+        rows: usize,
+        /// The most it takes.
+        limit: usize,
+    },
+    /// More classes or features than a model may have.
+    #[error("{got} {what} are more than the {limit} a model may have")]
+    TooMany {
+        /// `classes` or `features`.
+        what: &'static str,
+        /// How many were given.
+        got: usize,
+        /// The most it takes.
+        limit: usize,
+    },
+    /// Records and targets differ in length.
+    #[error("{rows} rows but {targets} labels; every row needs one label")]
+    LengthMismatch {
+        /// Rows of the records.
+        rows: usize,
+        /// Labels given.
+        targets: usize,
+    },
+    /// A label that is not one of the declared classes.
+    #[error("row {row} has class {label}, but the classes are 0 to {}", n_classes.saturating_sub(1))]
+    LabelOutOfRange {
+        /// The first such row.
+        row: usize,
+        /// Its label.
+        label: usize,
+        /// Number of declared classes.
+        n_classes: usize,
+    },
+    /// The dataset carries weights.
+    #[error("sample weights are not supported by `{algorithm}`; remove them from the dataset")]
+    WeightsUnsupported {
+        /// Name of the algorithm.
+        algorithm: &'static str,
+    },
+    /// A parameter out of its range.
+    #[error("parameter `{name}` must be {expected}, got {got}")]
+    Parameter {
+        /// Its name, scikit-learn's where there is one.
+        name: &'static str,
+        /// What is allowed.
+        expected: &'static str,
+        /// What was given.
+        got: String,
+    },
+    /// A row of another width than the training data's.
+    #[error("the model was trained on {expected} features, got {got}")]
+    FeatureCount {
+        /// Features of the model.
+        expected: usize,
+        /// Features given.
+        got: usize,
+    },
+    /// A buffer that does not fit the classes.
+    #[error("the model has {expected} classes, the output buffer has {got} places")]
+    OutputLength {
+        /// Classes of the model.
+        expected: usize,
+        /// Length of the buffer.
+        got: usize,
+    },
+    /// Rows that cannot be held out for early stopping.
+    #[error(transparent)]
+    Split(#[from] crate::split::Error),
+    /// An error of linfa itself.
+    #[error(transparent)]
+    Linfa(#[from] linfa::Error),
+}

@@ -1,0 +1,174 @@
+//! A fitted model of any algorithm. What the trainer evaluates and the gateway serves are calls of the same functions:
+//! one row and a batch give the same bits.
+
+use linfa::traits::PredictInplace;
+use ndarray::{Array1, Array2, ArrayBase, ArrayView2, Data, Ix2};
+use serde::{Deserialize, Serialize};
+
+use crate::Error;
+use crate::boosting::GradientBoosting;
+use crate::classifier::{self, Classifier};
+use crate::constant::Constant;
+use crate::forest::RandomForest;
+use crate::linfa_tree::DecisionTree;
+
+/// A fitted classifier.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Model {
+    /// The class frequencies, whatever the features.
+    Constant(Constant),
+    /// A single tree.
+    DecisionTree(DecisionTree),
+    /// A random forest.
+    RandomForest(RandomForest),
+    /// Gradient boosting.
+    GradientBoosting(GradientBoosting),
+}
+
+impl Model {
+    /// The algorithm's name in a pipeline file, such as `random_forest`.
+    pub fn algorithm(&self) -> &'static str {
+        match self {
+            Self::Constant(_) => "constant",
+            Self::DecisionTree(_) => "decision_tree",
+            Self::RandomForest(_) => "random_forest",
+            Self::GradientBoosting(_) => "gradient_boosting",
+        }
+    }
+
+    /// Number of features a row must have.
+    pub fn n_features(&self) -> usize {
+        self.inner().n_features()
+    }
+
+    /// Number of classes.
+    pub fn classes(&self) -> usize {
+        self.inner().n_classes()
+    }
+
+    /// Writes the probability of each class into `out`, which must have [`Self::classes`] places. Does not allocate.
+    ///
+    /// # Errors
+    /// [`Error::FeatureCount`] and [`Error::OutputLength`].
+    pub fn predict_proba_into(&self, row: &[f64], out: &mut [f64]) -> Result<(), Error> {
+        classifier::proba_into(self.inner(), row, out)
+    }
+
+    /// The probability of each class for each row: rows × classes.
+    ///
+    /// # Errors
+    /// [`Error::FeatureCount`].
+    pub fn predict_proba(&self, records: ArrayView2<'_, f64>) -> Result<Array2<f64>, Error> {
+        classifier::proba(self.inner(), records)
+    }
+
+    /// The most probable class, the lowest index among equals.
+    ///
+    /// # Errors
+    /// [`Error::FeatureCount`].
+    pub fn predict(&self, row: &[f64]) -> Result<usize, Error> {
+        let mut proba = vec![0.0; self.classes()];
+        self.predict_proba_into(row, &mut proba)?;
+        Ok(classifier::argmax(proba.into_iter()))
+    }
+
+    /// The most probable class of each row.
+    ///
+    /// # Errors
+    /// [`Error::FeatureCount`].
+    pub fn predict_batch(&self, records: ArrayView2<'_, f64>) -> Result<Array1<usize>, Error> {
+        classifier::classes(self.inner(), records)
+    }
+
+    /// Each feature's share of all splits, in order of the features; all zero when there are no splits.
+    pub fn feature_importances(&self) -> Vec<f64> {
+        let counts = self.inner().split_counts();
+        let all = counts.iter().sum::<u64>().max(1) as f64;
+        counts.into_iter().map(|count| count as f64 / all).collect()
+    }
+
+    /// Whether a decoded model is safe to predict with; the text says what is not.
+    pub(crate) fn validate(&self) -> Result<(), String> {
+        self.inner().validate()
+    }
+
+    fn inner(&self) -> &dyn Classifier {
+        match self {
+            Self::Constant(model) => model,
+            Self::DecisionTree(model) => model,
+            Self::RandomForest(model) => model,
+            Self::GradientBoosting(model) => model,
+        }
+    }
+}
+
+/// linfa's trait. It has no error: a matrix of the wrong width panics, as with linfa's own models.
+impl<D: Data<Elem = f64>> PredictInplace<ArrayBase<D, Ix2>, Array1<usize>> for Model {
+    fn predict_inplace(&self, x: &ArrayBase<D, Ix2>, y: &mut Array1<usize>) {
+        match self {
+            Self::Constant(model) => model.predict_inplace(x, y),
+            Self::DecisionTree(model) => model.predict_inplace(x, y),
+            Self::RandomForest(model) => model.predict_inplace(x, y),
+            Self::GradientBoosting(model) => model.predict_inplace(x, y),
+        }
+    }
+
+    fn default_target(&self, x: &ArrayBase<D, Ix2>) -> Array1<usize> {
+        Array1::zeros(x.nrows())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ndarray::array;
+
+    use super::*;
+    use crate::test_data;
+
+    #[test]
+    fn one_row_and_a_batch_give_the_same_bits() {
+        for n_classes in [2, 3] {
+            let dataset = test_data::gappy(300, n_classes);
+            for model in test_data::one_of_each(&dataset) {
+                let batch = model.predict_proba(dataset.records.view()).unwrap();
+                let strided = model.predict_proba(dataset.records.t().to_owned().t()).unwrap();
+                let classes = model.predict_batch(dataset.records.view()).unwrap();
+                let mut out = vec![0.0; n_classes];
+                for (index, row) in dataset.records.rows().into_iter().enumerate() {
+                    model.predict_proba_into(row.as_slice().unwrap(), &mut out).unwrap();
+                    let bits = |values: &mut dyn Iterator<Item = &f64>| values.map(|p| p.to_bits()).collect::<Vec<_>>();
+                    assert_eq!(bits(&mut out.iter()), bits(&mut batch.row(index).iter()));
+                    assert_eq!(bits(&mut out.iter()), bits(&mut strided.row(index).iter()));
+                    assert!((out.iter().sum::<f64>() - 1.0).abs() < 1e-12);
+                    assert_eq!(model.predict(row.as_slice().unwrap()).unwrap(), classes[index]);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn rows_and_buffers_of_the_wrong_length_are_errors() {
+        let dataset = test_data::gappy(60, 2);
+        for model in test_data::one_of_each(&dataset) {
+            assert!(matches!(model.predict(&[1.0]), Err(Error::FeatureCount { expected: 4, got: 1 })));
+            assert!(model.predict_proba(array![[1.0]].view()).is_err());
+            assert!(matches!(
+                model.predict_proba_into(&[0.0; 4], &mut [0.0; 3]),
+                Err(Error::OutputLength { expected: 2, got: 3 })
+            ));
+            assert_eq!(model.predict_proba(Array2::zeros((0, 4)).view()).unwrap().dim(), (0, 2));
+        }
+    }
+
+    #[test]
+    fn importances_are_shares_of_the_splits() {
+        let dataset = test_data::gappy(300, 2);
+        for model in test_data::one_of_each(&dataset) {
+            let importances = model.feature_importances();
+            assert_eq!(importances.len(), 4);
+            let expected = if model.algorithm() == "constant" { 0.0 } else { 1.0 };
+            assert!((importances.iter().sum::<f64>() - expected).abs() < 1e-12);
+            assert_eq!(importances[3], 0.0, "a constant feature is never split on");
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! Datasets for the tests.
+
+use linfa::Dataset;
+use linfa::traits::Fit;
+use ndarray::{Array1, Array2, Ix1};
+
+use crate::boosting::GradientBoosting;
+use crate::constant::Constant;
+use crate::forest::RandomForest;
+use crate::linfa_tree::DecisionTree;
+use crate::{Model, random};
+
+/// Uniform numbers in [0, 1), from a generator small enough to be written in any language for comparison
+/// (Knuth's MMIX linear congruence, upper 53 bits).
+pub(crate) struct Uniform(pub u64);
+
+impl Iterator for Uniform {
+    type Item = f64;
+
+    fn next(&mut self) -> Option<f64> {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        Some((self.0 >> 11) as f64 / (1_u64 << 53) as f64)
+    }
+}
+
+/// Ten uniform features; the class depends on products and thresholds of some, blurred by noise. Row after row, each
+/// row's noise last.
+pub(crate) fn interactions(rows: usize, seed: u64) -> Dataset<f64, usize, Ix1> {
+    let mut uniform = Uniform(seed);
+    let mut records = Array2::zeros((rows, 10));
+    let mut targets = Array1::zeros(rows);
+    for (mut row, target) in records.rows_mut().into_iter().zip(targets.iter_mut()) {
+        row.iter_mut().zip(&mut uniform).for_each(|(cell, value)| *cell = 2.0 * value - 1.0);
+        let noise = uniform.next().unwrap() - 0.5;
+        let step = if row[4] > 0.3 { 0.5 } else { -0.5 };
+        let signal = 2.0 * row[0] * row[1] + row[2] * row[2] - 0.33 + step * row[3] + 0.5 * row[5];
+        *target = usize::from(signal + noise > 0.0);
+    }
+    Dataset::new(records, targets)
+}
+
+/// Four features: two with signal, gaps and repeated values, one of noise, one constant.
+pub(crate) fn gappy(rows: usize, n_classes: usize) -> Dataset<f64, usize, Ix1> {
+    let mut rng = random::stream(11, 0);
+    let mut draw = |bound: u32| random::below(&mut rng, bound);
+    let mut records = Array2::zeros((rows, 4));
+    let targets = Array1::from_shape_fn(rows, |row| row % n_classes);
+    for (mut row, &label) in records.rows_mut().into_iter().zip(&targets) {
+        row[0] = if draw(5) == 0 { f64::NAN } else { f64::from(draw(6)) + label as f64 };
+        row[1] = if draw(9) == 0 && label == 0 { f64::NAN } else { f64::from(draw(1_000)) * (1.0 + label as f64) };
+        row[2] = f64::from(draw(50));
+        row[3] = 7.0;
+    }
+    Dataset::new(records, targets)
+}
+
+/// A model of each algorithm.
+pub(crate) fn one_of_each(dataset: &Dataset<f64, usize, Ix1>) -> Vec<Model> {
+    vec![
+        Model::Constant(Constant::params().fit(dataset).unwrap()),
+        Model::DecisionTree(DecisionTree::params().fit(dataset).unwrap()),
+        Model::RandomForest(RandomForest::params().n_estimators(12).fit(dataset).unwrap()),
+        Model::GradientBoosting(GradientBoosting::params().n_estimators(12).fit(dataset).unwrap()),
+    ]
+}

@@ -1,0 +1,173 @@
+//! One connection's worth of ClickHouse.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use clickhouse::{Client, Row, RowOwned, RowRead};
+
+use crate::config;
+use crate::error::{Retry, Retryable};
+
+/// A failed ClickHouse call.
+#[derive(Debug, thiserror::Error)]
+#[error("ClickHouse, {doing}: {error}")]
+pub struct Error {
+    /// What was being done.
+    pub doing: String,
+    /// The client's error, with the server's text.
+    #[source]
+    pub error: clickhouse::error::Error,
+}
+
+impl Retryable for Error {
+    fn retry(&self) -> Retry {
+        use clickhouse::error::Error as Fault;
+        match &self.error {
+            Fault::Network(_) | Fault::TimedOut => Retry::Later,
+            Fault::BadResponse(text) => {
+                // Codes that mean "not now": too many parts, queries or memory, read-only, network, replica busy.
+                const PASSING: [&str; 8] = [
+                    "Code: 252",
+                    "Code: 202",
+                    "Code: 241",
+                    "Code: 164",
+                    "Code: 210",
+                    "Code: 209",
+                    "Code: 159",
+                    "Code: 243",
+                ];
+                if PASSING.iter().any(|code| text.contains(code)) || !text.contains("Code: ") {
+                    Retry::Later
+                } else {
+                    Retry::Never
+                }
+            }
+            _ => Retry::Never,
+        }
+    }
+}
+
+/// An encoded insert: one body becomes one block, so a repeat is recognised by its token.
+#[derive(Debug, Clone)]
+pub struct InsertBody {
+    /// Target table, without the database.
+    pub table: String,
+    /// ClickHouse format of `body`: `ArrowStream`, `JSONEachRow`, …
+    pub format: &'static str,
+    /// The encoded rows.
+    pub body: Bytes,
+    /// Rows in it.
+    pub rows: u64,
+    /// Names exactly these rows: the same token with other rows would be dropped by the server in silence.
+    pub token: String,
+}
+
+/// A client of one database. Clones share connections.
+#[derive(Clone)]
+pub struct ClickHouse {
+    client: Client,
+    database: String,
+}
+
+impl std::fmt::Debug for ClickHouse {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ClickHouse").field("database", &self.database).finish_non_exhaustive()
+    }
+}
+
+impl ClickHouse {
+    /// A client; nothing is sent yet.
+    pub fn new(settings: &config::ClickHouse) -> Self {
+        let client = Client::default()
+            .with_url(settings.url.as_str().trim_end_matches('/'))
+            .with_user(&settings.user)
+            .with_password(settings.password.reveal())
+            .with_database(&settings.database)
+            // On by default since 26.3, and an acknowledgement would then not mean that the rows are written.
+            .with_setting("async_insert", "0")
+            .with_setting("insert_deduplicate", "1")
+            .with_setting("deduplicate_blocks_in_dependent_materialized_views", "1")
+            // One body is one block, whatever its size: a repeat that were split in another way would not be recognised.
+            .with_setting("max_insert_block_size", "100000000")
+            .with_setting("min_insert_block_size_rows", "100000000")
+            .with_setting("min_insert_block_size_bytes", "0")
+            .with_setting("input_format_parallel_parsing", "0")
+            .with_setting("date_time_input_format", "best_effort");
+        Self { client, database: settings.database.clone() }
+    }
+
+    /// The database's name.
+    pub fn database(&self) -> &str {
+        &self.database
+    }
+
+    /// The client underneath, for queries with parameters.
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// Runs a statement without a result.
+    pub async fn execute(&self, sql: &str) -> Result<(), Error> {
+        self.client.query_raw(sql).execute().await.map_err(failed(sql))
+    }
+
+    /// Rows of a query.
+    pub async fn rows<T>(&self, sql: &str) -> Result<Vec<T>, Error>
+    where
+        T: RowOwned + RowRead,
+    {
+        self.client.query_raw(sql).fetch_all::<T>().await.map_err(failed(sql))
+    }
+
+    /// The one row of a query.
+    pub async fn row<T>(&self, sql: &str) -> Result<T, Error>
+    where
+        T: RowOwned + RowRead,
+    {
+        self.client.query_raw(sql).fetch_one::<T>().await.map_err(failed(sql))
+    }
+
+    /// The result of a query in a ClickHouse format.
+    pub async fn bytes(&self, sql: &str, format: &str) -> Result<Bytes, Error> {
+        let mut cursor = self.client.query_raw(sql).fetch_bytes(format).map_err(failed(sql))?;
+        cursor.collect().await.map_err(failed(sql))
+    }
+
+    /// Inserts rows of `T` in one block.
+    pub async fn insert_rows<T>(&self, table: &str, rows: &[T]) -> Result<(), Error>
+    where
+        T: Row + serde::Serialize + for<'a> clickhouse::RowWrite,
+        for<'a> T: Row<Value<'a> = T>,
+    {
+        let doing = || failed(&format!("insert into {table}"));
+        let mut insert = self.client.insert::<T>(table).await.map_err(doing())?;
+        for row in rows {
+            insert.write(row).await.map_err(doing())?;
+        }
+        insert.end().await.map_err(doing())
+    }
+
+    /// Sends an encoded body. When the outcome is unknown, the same body may be sent again: its token makes the server
+    /// keep it once.
+    pub async fn insert(&self, insert: &InsertBody) -> Result<(), Error> {
+        let sql = format!("INSERT INTO {} FORMAT {}", quote(&insert.table), insert.format);
+        let doing = || failed(&sql);
+        let mut request = self
+            .client
+            .insert_formatted_with(sql.clone())
+            .with_setting("insert_deduplication_token", insert.token.clone())
+            .with_timeouts(Some(Duration::from_secs(30)), Some(Duration::from_secs(60)));
+        request.send(insert.body.clone()).await.map_err(doing())?;
+        request.end().await.map_err(doing())
+    }
+}
+
+/// An identifier in backticks.
+pub fn quote(identifier: &str) -> String {
+    format!("`{}`", identifier.replace('\\', "\\\\").replace('`', "\\`"))
+}
+
+fn failed(doing: &str) -> impl FnOnce(clickhouse::error::Error) -> Error + use<> {
+    let doing: String = doing.chars().take(120).collect();
+    move |error| Error { doing, error }
+}

@@ -1,0 +1,99 @@
+//! The ledger: which offsets a stage has finished. A range is entered after everything that came of it is acknowledged,
+//! so a crash before the entry means doing it again at the same positions, which changes nothing.
+
+use clickhouse::Row;
+use serde::{Deserialize, Serialize};
+
+use super::{ClickHouse, Error};
+use crate::kafka::{OffsetRange, Position};
+
+/// One finished range.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LedgerEntry {
+    /// The offsets.
+    pub range: OffsetRange,
+    /// Rows written for them.
+    pub rows: u64,
+    /// Dead letters written for them.
+    pub rejected: u64,
+}
+
+#[derive(Row, Serialize, Deserialize)]
+struct EntryRow {
+    stage: String,
+    topic: String,
+    partition: i32,
+    from_offset: i64,
+    to_offset: i64,
+    rows: u64,
+    rejected: u64,
+    at: i64,
+}
+
+#[derive(Row, Deserialize)]
+struct Reached {
+    partition: i32,
+    to_offset: i64,
+}
+
+/// The ledger of one stage.
+#[derive(Debug, Clone)]
+pub struct Ledger {
+    clickhouse: ClickHouse,
+    stage: String,
+}
+
+impl Ledger {
+    /// The ledger of `stage`.
+    pub fn new(clickhouse: ClickHouse, stage: impl Into<String>) -> Self {
+        Self { clickhouse, stage: stage.into() }
+    }
+
+    /// Enters finished ranges; `now` is milliseconds since 1970 UTC.
+    pub async fn enter(&self, entries: &[LedgerEntry], now: i64) -> Result<(), Error> {
+        let rows: Vec<EntryRow> = entries
+            .iter()
+            .map(|entry| EntryRow {
+                stage: self.stage.clone(),
+                topic: entry.range.topic.clone(),
+                partition: entry.range.partition,
+                from_offset: entry.range.from,
+                to_offset: entry.range.to,
+                rows: entry.rows,
+                rejected: entry.rejected,
+                at: now,
+            })
+            .collect();
+        self.clickhouse.insert_rows("ledger", &rows).await
+    }
+
+    /// Where to resume in each of `partitions`: after what is entered, or at the beginning.
+    pub async fn resume(&self, topic: &str, partitions: &[i32]) -> Result<Vec<Position>, Error> {
+        let reached = self.reached(topic).await?;
+        Ok(partitions
+            .iter()
+            .map(|partition| match reached.iter().find(|(p, _)| p == partition) {
+                Some((_, next)) => Position::At(*next),
+                None => Position::Beginning,
+            })
+            .collect())
+    }
+
+    /// Next offset of every partition of `topic` that has an entry.
+    pub async fn reached(&self, topic: &str) -> Result<Vec<(i32, i64)>, Error> {
+        let doing = |error| Error { doing: "read the ledger".to_owned(), error };
+        let rows = self
+            .clickhouse
+            .client()
+            .query(
+                "SELECT partition, max(to_offset) AS to_offset FROM ledger WHERE stage = ? AND topic = ? \
+                 GROUP BY partition ORDER BY partition",
+            )
+            .bind(&self.stage)
+            .bind(topic)
+            .fetch_all::<Reached>()
+            .await
+            .map_err(doing)?;
+        Ok(rows.into_iter().map(|row| (row.partition, row.to_offset)).collect())
+    }
+}

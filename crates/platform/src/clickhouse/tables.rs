@@ -1,0 +1,117 @@
+//! The tables. Rows that come from a topic carry `_partition` and `_offset`, which are their sorting key: a row that is
+//! written again replaces itself, and the view without the suffix `_rows` never shows a position twice.
+
+use driftmill_schemas::pipeline::Pipeline;
+
+use super::{Migration, quote};
+
+/// Tokens of this many inserts are remembered per table.
+const DEDUPLICATION: &str = "SETTINGS non_replicated_deduplication_window = 1000, fsync_after_insert = 1";
+
+fn positioned(name: &str, columns: &str) -> Vec<String> {
+    let (rows, view) = (quote(&format!("{name}_rows")), quote(name));
+    vec![
+        format!(
+            "CREATE TABLE IF NOT EXISTS {rows} (_partition Int32, _offset Int64, {columns}) \
+             ENGINE = ReplacingMergeTree ORDER BY (_partition, _offset) {DEDUPLICATION}"
+        ),
+        format!("CREATE VIEW IF NOT EXISTS {view} AS SELECT * FROM {rows} FINAL"),
+    ]
+}
+
+/// The columns of a pipeline's feature table that every pipeline has, besides the features themselves.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FeatureTable {
+    /// The view that never shows a position twice.
+    pub view: String,
+    /// The table that is written.
+    pub rows: String,
+}
+
+impl FeatureTable {
+    /// The feature table of the pipeline called `pipeline`.
+    pub fn of(pipeline: &str) -> Self {
+        Self { view: format!("{pipeline}_features"), rows: format!("{pipeline}_features_rows") }
+    }
+}
+
+/// Tables that belong to no pipeline: ledger and registry.
+pub fn platform_migrations() -> Vec<Migration> {
+    vec![
+        Migration {
+            id: "platform-001-ledger".to_owned(),
+            statements: vec![format!(
+                "CREATE TABLE IF NOT EXISTS ledger (stage LowCardinality(String), topic LowCardinality(String), \
+                 partition Int32, from_offset Int64, to_offset Int64, rows UInt64, rejected UInt64, at DateTime64(3, 'UTC')) \
+                 ENGINE = ReplacingMergeTree ORDER BY (stage, topic, partition, from_offset) {DEDUPLICATION}"
+            )],
+        },
+        Migration {
+            id: "platform-002-registry".to_owned(),
+            statements: vec![
+                format!(
+                    "CREATE TABLE IF NOT EXISTS model_versions (pipeline LowCardinality(String), version UInt64, \
+                     run_id UUID, created_at DateTime64(3, 'UTC'), algorithm LowCardinality(String), artifact String, \
+                     reference String, snapshot String, rows UInt64, metrics Map(String, Float64), gates String) \
+                     ENGINE = ReplacingMergeTree ORDER BY (pipeline, version) {DEDUPLICATION}"
+                ),
+                format!(
+                    "CREATE TABLE IF NOT EXISTS model_aliases (pipeline LowCardinality(String), \
+                     alias LowCardinality(String), version UInt64, at DateTime64(3, 'UTC'), sequence UInt64, reason String) \
+                     ENGINE = MergeTree ORDER BY (pipeline, alias, sequence) {DEDUPLICATION}"
+                ),
+                format!(
+                    "CREATE TABLE IF NOT EXISTS runs (run_id UUID, pipeline LowCardinality(String), \
+                     state LowCardinality(String), at DateTime64(3, 'UTC'), cause String, detail String, \
+                     metrics Map(String, Float64), model_version UInt64, gates String) \
+                     ENGINE = MergeTree ORDER BY (pipeline, run_id, at) {DEDUPLICATION}"
+                ),
+            ],
+        },
+    ]
+}
+
+/// The tables of one pipeline. A feature that is added later becomes a column: its migration is named by the columns.
+pub fn pipeline_migrations(pipeline: &Pipeline) -> Vec<Migration> {
+    let name = &pipeline.name;
+    let features = FeatureTable::of(name);
+    let base = positioned(
+        &features.view,
+        "event_time DateTime64(3, 'UTC'), entity Nullable(String), label Nullable(String), _quarantined UInt8",
+    );
+    let dead_letters = positioned(
+        &format!("{name}_dead_letters"),
+        "at DateTime64(3, 'UTC'), stage LowCardinality(String), error LowCardinality(String), message String, \
+         origin_topic LowCardinality(String), origin_partition Int32, origin_offset Int64, source String, \
+         original String, bytes UInt64, preview String",
+    );
+    let predictions = positioned(
+        &format!("{name}_predictions"),
+        "at DateTime64(3, 'UTC'), request_id String, row UInt32, model_version UInt64, dialect LowCardinality(String), \
+         features Map(LowCardinality(String), Nullable(Float64)), prediction LowCardinality(String), \
+         probabilities Array(Float64)",
+    );
+    let drift = positioned(
+        &format!("{name}_drift"),
+        "at DateTime64(3, 'UTC'), window String, model_version UInt64, verdict LowCardinality(String), rows UInt64, \
+         reasons Array(String), report String",
+    );
+    let columns: Vec<&str> = pipeline.features.iter().map(|feature| feature.name.as_str()).collect();
+    let mut added: Vec<String> = columns
+        .iter()
+        .map(|column| {
+            let (rows, column) = (quote(&features.rows), quote(column));
+            format!("ALTER TABLE {rows} ADD COLUMN IF NOT EXISTS {column} Nullable(Float64)")
+        })
+        .collect();
+    // `SELECT *` in a view is resolved when the view is made, so new columns ask for a new view.
+    added.push(format!(
+        "CREATE OR REPLACE VIEW {} AS SELECT * FROM {} FINAL",
+        quote(&features.view),
+        quote(&features.rows)
+    ));
+    vec![
+        Migration { id: format!("{name}-001-tables"), statements: [base, dead_letters, predictions, drift].concat() },
+        Migration { id: format!("{name}-features-{}", columns.join("+")), statements: added },
+    ]
+}

@@ -1,0 +1,119 @@
+//! Topics: created explicitly, because auto-created ones get somebody else's layout.
+
+use std::time::Duration;
+
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::error::RDKafkaErrorCode;
+
+use super::{Error, Kind, client};
+use crate::config;
+
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A topic as it shall be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TopicSpec {
+    /// Its name.
+    pub name: String,
+    /// Its partitions.
+    pub partitions: u32,
+    /// Whether only the last record of each key is kept.
+    pub compacted: bool,
+}
+
+/// Looks at topics and creates them.
+pub struct Admin {
+    admin: AdminClient<DefaultClientContext>,
+    reader: std::sync::Arc<BaseConsumer>,
+    replication: i32,
+}
+
+impl std::fmt::Debug for Admin {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Admin").finish_non_exhaustive()
+    }
+}
+
+impl Admin {
+    /// A client for the cluster.
+    pub fn new(settings: &config::Kafka) -> Result<Self, Error> {
+        let config = client(settings, Kind::Admin);
+        Ok(Self {
+            admin: config.create().map_err(Error::Client)?,
+            reader: std::sync::Arc::new(config.create().map_err(Error::Client)?),
+            replication: settings.replication.max(1),
+        })
+    }
+
+    /// Creates the topics that do not exist. One that exists with fewer partitions is an error; more are fine.
+    pub async fn ensure(&self, specs: &[TopicSpec]) -> Result<(), Error> {
+        let limit = super::MAX_RECORD_BYTES + 65_536;
+        let limit = limit.to_string();
+        let topics: Vec<NewTopic<'_>> = specs
+            .iter()
+            .map(|spec| {
+                let partitions = i32::try_from(spec.partitions).unwrap_or(i32::MAX);
+                NewTopic::new(&spec.name, partitions, TopicReplication::Fixed(self.replication))
+                    .set("cleanup.policy", if spec.compacted { "compact" } else { "delete" })
+                    .set("max.message.bytes", &limit)
+            })
+            .collect();
+        let options = AdminOptions::new().request_timeout(Some(PATIENCE)).operation_timeout(Some(PATIENCE));
+        let made = self.admin.create_topics(&topics, &options).await.map_err(Error::request("create topics"))?;
+        for outcome in made {
+            match outcome {
+                Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
+                Err((topic, code)) => {
+                    let error = rdkafka::error::KafkaError::AdminOp(code);
+                    return Err(Error::Request { doing: format!("create topic `{topic}`"), error });
+                }
+            }
+        }
+        for spec in specs {
+            let found = self.partitions(&spec.name).await?;
+            if found < spec.partitions as usize {
+                return Err(Error::Partitions { topic: spec.name.clone(), found, wanted: spec.partitions });
+            }
+        }
+        Ok(())
+    }
+
+    /// Number of partitions of `topic`; 0 when it does not exist.
+    pub async fn partitions(&self, topic: &str) -> Result<usize, Error> {
+        let topic = topic.to_owned();
+        self.blocking(move |reader| {
+            let metadata = reader
+                .fetch_metadata(Some(&topic), PATIENCE)
+                .map_err(Error::request(format!("look at topic `{topic}`")))?;
+            Ok(metadata.topics().iter().find(|t| t.name() == topic).map_or(0, |t| t.partitions().len()))
+        })
+        .await
+    }
+
+    /// First offset kept and next offset to come of every partition of `topic`.
+    pub async fn watermarks(&self, topic: &str) -> Result<Vec<(i64, i64)>, Error> {
+        let partitions = self.partitions(topic).await?;
+        let topic = topic.to_owned();
+        self.blocking(move |reader| {
+            (0..i32::try_from(partitions).unwrap_or(i32::MAX))
+                .map(|partition| {
+                    reader
+                        .fetch_watermarks(&topic, partition, PATIENCE)
+                        .map_err(Error::request(format!("look at topic `{topic}` partition {partition}")))
+                })
+                .collect()
+        })
+        .await
+    }
+
+    // librdkafka's look-ups block their thread.
+    async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&BaseConsumer) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        let reader = std::sync::Arc::clone(&self.reader);
+        tokio::task::spawn_blocking(move || work(&reader)).await.map_err(|_| Error::Ended)?
+    }
+}

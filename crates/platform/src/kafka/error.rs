@@ -1,0 +1,90 @@
+//! What goes wrong with Kafka.
+
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+
+use crate::error::{Retry, Retryable};
+
+/// A failed Kafka call.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum Error {
+    /// The client could not be made: a property is wrong.
+    #[error("Kafka client: {0}")]
+    Client(KafkaError),
+    /// A request failed.
+    #[error("Kafka, {doing}: {error}")]
+    Request {
+        /// What was being done.
+        doing: String,
+        /// librdkafka's error.
+        error: KafkaError,
+    },
+    /// A topic is laid out in another way than the pipeline asks.
+    #[error(
+        "topic `{topic}` has {found} partitions and the pipeline asks for {wanted}: add them by hand, or change the pipeline file"
+    )]
+    Partitions {
+        /// The topic.
+        topic: String,
+        /// Partitions it has.
+        found: usize,
+        /// Partitions asked for.
+        wanted: u32,
+    },
+    /// The position to resume from is not in the topic.
+    #[error(
+        "topic `{topic}` partition {partition} ends at offset {end}, and offset {wanted} was already processed: the topic \
+         was deleted and made anew. Give the pipeline a new name, or drop its tables, so that old and new records do not mix"
+    )]
+    Recreated {
+        /// The topic.
+        topic: String,
+        /// The partition.
+        partition: i32,
+        /// The next offset by the ledger.
+        wanted: i64,
+        /// The topic's end.
+        end: i64,
+    },
+    /// Positions could not be read from the ledger.
+    #[error("positions: {0}")]
+    Positions(String),
+    /// The consumer's thread is gone.
+    #[error("the consumer has ended")]
+    Ended,
+}
+
+impl Error {
+    pub(super) fn request(doing: impl Into<String>) -> impl FnOnce(KafkaError) -> Self {
+        let doing = doing.into();
+        move |error| Self::Request { doing, error }
+    }
+
+    /// librdkafka's error code, when there is one.
+    pub fn code(&self) -> Option<RDKafkaErrorCode> {
+        match self {
+            Self::Request { error, .. } => error.rdkafka_error_code(),
+            _ => None,
+        }
+    }
+}
+
+impl Retryable for Error {
+    fn retry(&self) -> Retry {
+        match self {
+            Self::Client(_) | Self::Partitions { .. } | Self::Recreated { .. } | Self::Ended => Retry::Never,
+            Self::Positions(_) => Retry::Later,
+            Self::Request { .. } => match self.code() {
+                Some(
+                    RDKafkaErrorCode::MessageSizeTooLarge
+                    | RDKafkaErrorCode::TopicAuthorizationFailed
+                    | RDKafkaErrorCode::ClusterAuthorizationFailed
+                    | RDKafkaErrorCode::SaslAuthenticationFailed
+                    | RDKafkaErrorCode::Authentication
+                    | RDKafkaErrorCode::InvalidTopic
+                    | RDKafkaErrorCode::Fatal,
+                ) => Retry::Never,
+                _ => Retry::Later,
+            },
+        }
+    }
+}

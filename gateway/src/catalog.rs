@@ -1,0 +1,43 @@
+//! The port to the registry: what the gateway asks of it.
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use driftmill_platform::registry::{Alias, CHAMPION, Error, ModelVersion, Registry};
+
+/// Versions, aliases and artifacts. Every call may be repeated.
+#[async_trait]
+pub(crate) trait Catalog: Send + Sync {
+    /// The version that shall serve; `None` when the pipeline has no champion yet.
+    async fn champion(&self, pipeline: &str) -> Result<Option<ModelVersion>, Error>;
+    /// The encoded model of a version, checked against its hash.
+    async fn artifact(&self, version: &ModelVersion) -> Result<Bytes, Error>;
+    /// All versions of a pipeline, oldest first.
+    async fn versions(&self, pipeline: &str) -> Result<Vec<ModelVersion>, Error>;
+    /// Where its aliases point.
+    async fn aliases(&self, pipeline: &str) -> Result<Vec<Alias>, Error>;
+    /// Makes `version` the champion and announces it.
+    async fn promote(&self, pipeline: &str, version: u64, reason: &str) -> Result<(), Error>;
+}
+
+#[async_trait]
+impl Catalog for Registry {
+    async fn champion(&self, pipeline: &str) -> Result<Option<ModelVersion>, Error> {
+        self.resolve(pipeline, CHAMPION).await
+    }
+
+    async fn artifact(&self, version: &ModelVersion) -> Result<Bytes, Error> {
+        Registry::artifact(self, version).await
+    }
+
+    async fn versions(&self, pipeline: &str) -> Result<Vec<ModelVersion>, Error> {
+        Registry::versions(self, pipeline).await
+    }
+
+    async fn aliases(&self, pipeline: &str) -> Result<Vec<Alias>, Error> {
+        Registry::aliases(self, pipeline).await
+    }
+
+    async fn promote(&self, pipeline: &str, version: u64, reason: &str) -> Result<(), Error> {
+        self.set_alias(pipeline, CHAMPION, version, reason).await
+    }
+}

@@ -1,0 +1,180 @@
+//! The prediction log: every answered row becomes a record of `<pipeline>.predictions`.
+//!
+//! ```text
+//! answered rows ─┬─► permits left ──► task: serialise, enqueue, await ─┬─► acknowledged
+//!                └─► none left ─────► dropped (full)                   └─► dropped (delivery, shutdown)
+//! ```
+//! Responses never wait for it. Memory is bounded by the permits; what finds none, or is refused by Kafka, is counted, so
+//! that at any time: rows answered = acknowledged + dropped + on their way.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use driftmill_platform::clock::SharedClock;
+use driftmill_platform::kafka::{Outgoing, Producer};
+use driftmill_schemas::message::Prediction;
+use futures::future::BoxFuture;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::task::TaskTracker;
+use tracing::warn;
+
+use crate::answer::{Answer, Asked};
+use crate::meters::{Drop as Reason, Meters};
+
+/// Rows that may be on their way to Kafka at once.
+const ROWS_IN_FLIGHT: u32 = 50_000;
+/// Between two warnings about rows that were dropped, milliseconds.
+const WARN_EVERY: i64 = 10_000;
+
+/// The port to the stream.
+pub(crate) trait Sink: Send + Sync {
+    /// Sends the records in order; the future yields how many were acknowledged, and the first error if not all were.
+    /// While the queue is full it waits.
+    fn deliver(&self, topic: Arc<str>, records: Vec<Outgoing>) -> BoxFuture<'static, (usize, Option<String>)>;
+}
+
+impl Sink for Producer {
+    fn deliver(&self, topic: Arc<str>, records: Vec<Outgoing>) -> BoxFuture<'static, (usize, Option<String>)> {
+        let producer = self.clone();
+        Box::pin(async move {
+            let mut fault = None;
+            let mut waiting = Vec::with_capacity(records.len());
+            for record in records {
+                match producer.start(&topic, record).await {
+                    Ok(acknowledgement) => waiting.push(acknowledgement),
+                    Err(error) => fault = fault.or(Some(error.to_string())),
+                }
+            }
+            let mut acknowledged = 0;
+            for acknowledgement in waiting {
+                match acknowledgement.wait().await {
+                    Ok(_) => acknowledged += 1,
+                    Err(error) => fault = fault.or(Some(error.to_string())),
+                }
+            }
+            (acknowledged, fault)
+        })
+    }
+}
+
+/// Sends answers to the log.
+pub(crate) struct PredictionLog {
+    sink: Arc<dyn Sink>,
+    permits: Arc<Semaphore>,
+    capacity: u32,
+    on_their_way: TaskTracker,
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    meters: Meters,
+    clock: SharedClock,
+    warned_at: AtomicI64,
+}
+
+impl PredictionLog {
+    /// A log into `sink`.
+    pub(crate) fn new(sink: Arc<dyn Sink>, meters: Meters, clock: SharedClock) -> Self {
+        Self::with_capacity(sink, meters, clock, ROWS_IN_FLIGHT)
+    }
+
+    /// A log that lets `rows` rows be on their way at once.
+    pub(crate) fn with_capacity(sink: Arc<dyn Sink>, meters: Meters, clock: SharedClock, rows: u32) -> Self {
+        Self {
+            sink,
+            permits: Arc::new(Semaphore::new(rows as usize)),
+            capacity: rows,
+            on_their_way: TaskTracker::new(),
+            shared: Arc::new(Shared { meters, clock, warned_at: AtomicI64::new(i64::MIN) }),
+        }
+    }
+
+    /// Takes an answer. Never waits.
+    pub(crate) fn record(&self, asked: &Asked, answer: Answer) {
+        let (model, rows) = (&asked.served.name, answer.rows());
+        self.shared.meters.answered(model, &answer);
+        let wanted = u32::try_from(rows).unwrap_or(u32::MAX).min(self.capacity);
+        let Ok(permit) = Arc::clone(&self.permits).try_acquire_many_owned(wanted) else {
+            self.shared.dropped(model, rows, Reason::Full, "too many rows wait for Kafka");
+            return;
+        };
+        self.shared.meters.enqueued(model, rows);
+        let mut way = OnItsWay { shared: Arc::clone(&self.shared), model: Arc::clone(model), rows, _permit: permit };
+        let (sink, topic) = (Arc::clone(&self.sink), Arc::clone(&asked.served.topic));
+        let (id, dialect, at) = (asked.id.clone(), asked.dialect, self.shared.clock.now());
+        self.on_their_way.spawn(async move {
+            let records = records(&answer, id.as_str(), dialect, at);
+            drop(answer);
+            let (acknowledged, fault) = sink.deliver(topic, records).await;
+            way.arrived(acknowledged, fault.as_deref());
+        });
+    }
+
+    /// Waits until what is on its way has arrived, or `limit` is over; what has not arrived then is counted as dropped
+    /// when the runtime ends its task.
+    pub(crate) async fn close(&self, limit: Duration) {
+        self.on_their_way.close();
+        if tokio::time::timeout(limit, self.on_their_way.wait()).await.is_err() {
+            warn!(requests = self.on_their_way.len(), "the prediction log did not reach Kafka before the shutdown");
+        }
+    }
+}
+
+/// Rows between the log and Kafka; those that have not arrived when it is dropped never will.
+struct OnItsWay {
+    shared: Arc<Shared>,
+    model: Arc<str>,
+    rows: usize,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl OnItsWay {
+    fn arrived(&mut self, acknowledged: usize, fault: Option<&str>) {
+        let rows = std::mem::take(&mut self.rows);
+        self.shared.meters.acknowledged(&self.model, acknowledged);
+        if acknowledged < rows {
+            let fault = fault.unwrap_or("no acknowledgement");
+            self.shared.dropped(&self.model, rows - acknowledged, Reason::Delivery, fault);
+        }
+    }
+}
+
+impl Drop for OnItsWay {
+    fn drop(&mut self) {
+        if self.rows > 0 {
+            self.shared.dropped(&self.model, self.rows, Reason::Shutdown, "the process ends");
+        }
+    }
+}
+
+impl Shared {
+    fn dropped(&self, model: &Arc<str>, rows: usize, why: Reason, because: &str) {
+        self.meters.dropped(model, rows, why);
+        let now = self.clock.now();
+        let last = self.warned_at.load(Ordering::Relaxed);
+        let due = now.saturating_sub(last) >= WARN_EVERY;
+        if due && self.warned_at.compare_exchange(last, now, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
+            warn!(pipeline = &**model, rows, because, "answered rows are missing in the prediction log; see the metrics");
+        }
+    }
+}
+
+fn records(answer: &Answer, request_id: &str, dialect: &str, at: i64) -> Vec<Outgoing> {
+    let rows = answer.class_names().enumerate().map(|(row, class)| {
+        let prediction = Prediction {
+            request_id: request_id.to_owned(),
+            row: u32::try_from(row).unwrap_or(u32::MAX),
+            at,
+            model_version: answer.model().version,
+            dialect: dialect.to_owned(),
+            features: answer.named_features(row).collect(),
+            prediction: class.to_owned(),
+            probabilities: answer.probabilities(row).to_vec(),
+        };
+        // A struct of texts and finite numbers is always JSON.
+        let payload = serde_json::to_vec(&prediction).unwrap_or_default();
+        Outgoing { key: request_id.as_bytes().to_vec(), payload, timestamp: Some(at), ..Outgoing::default() }
+    });
+    rows.collect()
+}

@@ -1,0 +1,14 @@
+//! The gateway's behaviours, through its router and without any service: the registry, the stream and the trainer are
+//! stand-ins, the models are real.
+
+mod fixture;
+mod hostile;
+mod iris;
+mod loan;
+mod log;
+mod metadata;
+mod own_api;
+mod server;
+mod swap;
+mod system;
+mod v2;

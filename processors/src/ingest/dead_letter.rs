@@ -1,0 +1,37 @@
+//! A dead letter: the original bytes, with the reason in the headers Kafka Connect uses.
+
+use driftmill_platform::kafka::{Headers, Outgoing};
+use driftmill_schemas::message::dead_letter as header;
+
+/// Where a refused message stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place<'a> {
+    /// Its topic.
+    pub topic: &'a str,
+    /// Its partition.
+    pub partition: i32,
+    /// Its offset.
+    pub offset: i64,
+}
+
+/// Makes the dead letter of the message at `place`. Its key is that place, so a compacted topic, and every reader that
+/// keeps the last record of a key, holds one per refused message however often it was processed.
+pub fn dead_letter(place: Place<'_>, stage: &str, kind: &str, reason: &str, original: &[u8]) -> Outgoing {
+    let Place { topic, partition, offset } = place;
+    let text = |key: &str, value: String| (key.to_owned(), value.into_bytes());
+    let headers: Headers = vec![
+        text(header::TOPIC, topic.to_owned()),
+        text(header::PARTITION, partition.to_string()),
+        text(header::OFFSET, offset.to_string()),
+        text(header::STAGE, stage.to_owned()),
+        text(header::EXCEPTION_CLASS, kind.to_owned()),
+        text(header::EXCEPTION_MESSAGE, reason.to_owned()),
+    ];
+    Outgoing {
+        key: format!("{topic}/{partition}/{offset}").into_bytes(),
+        payload: original.to_vec(),
+        headers,
+        timestamp: None,
+        partition: None,
+    }
+}

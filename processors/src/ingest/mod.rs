@@ -1,0 +1,13 @@
+//! Raw records become features: decode, validate, featurize, profile, encode, each a loop over columns.
+
+pub mod champion;
+mod dead_letter;
+mod decode;
+mod encode;
+mod fields;
+mod profiler;
+mod stage;
+
+pub use dead_letter::{Place, dead_letter};
+pub use decode::{AvroDecoder, Decoded, Fault};
+pub use stage::{Ingest, IngestMetrics};

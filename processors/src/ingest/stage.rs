@@ -1,0 +1,276 @@
+//! The ingest stage of one pipeline.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use driftmill_features::{Columns, Conditions, FeatureMatrix, Program, Scratch};
+use driftmill_platform::clickhouse::{FeatureTable, InsertBody};
+use driftmill_platform::kafka::MessageBatch;
+use driftmill_platform::metrics::Metrics;
+use driftmill_platform::schema_registry::SchemaRegistry;
+use driftmill_platform::stage::{Error, Output, Stage, Tally, token};
+use driftmill_schemas::pipeline::{Loaded, Severity};
+use driftmill_schemas::record::framing::SchemaRef;
+use driftmill_schemas::topic::Topics;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+
+use super::champion::Slot;
+use super::decode::{AvroDecoder, Fault};
+use super::encode::{Encoder, Rows};
+use super::{Place, dead_letter, fields, profiler};
+
+
+type Labels = Vec<(&'static str, String)>;
+
+/// What ingestion counts.
+#[derive(Debug, Clone)]
+pub struct IngestMetrics {
+    rows: Family<Labels, Counter>,
+    rejected: Family<Labels, Counter>,
+    breaches: Family<Labels, Counter>,
+}
+
+impl IngestMetrics {
+    /// Registers the counters.
+    pub fn new(metrics: &Metrics) -> Self {
+        Self {
+            rows: metrics.register("driftmill_ingest_rows", "Feature rows written", Family::default()),
+            rejected: metrics.register("driftmill_ingest_rejected", "Records that became dead letters", Family::default()),
+            breaches: metrics.register(
+                "driftmill_expectation_breaches",
+                "Records that broke an expectation, by its severity",
+                Family::default(),
+            ),
+        }
+    }
+}
+
+/// Turns the raw topic of one pipeline into its feature table, dead letters and profiles.
+pub struct Ingest {
+    name: String,
+    loaded: Arc<Loaded>,
+    topics: Topics,
+    table: String,
+    decoder: AvroDecoder,
+    schemas: Option<SchemaRegistry>,
+    program: Program,
+    names: Vec<String>,
+    conditions: Conditions,
+    columns: Columns,
+    scratch: Scratch,
+    matrix: FeatureMatrix,
+    encoder: Encoder,
+    champion: Slot,
+    metrics: IngestMetrics,
+}
+
+impl std::fmt::Debug for Ingest {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Ingest").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+/// What became of one row.
+#[derive(Debug, Clone, Default)]
+struct Judgement {
+    rejected: Option<(&'static str, String)>,
+    quarantined: bool,
+}
+
+impl Ingest {
+    /// The stage of `loaded`, whose expressions must compile.
+    pub fn new(
+        loaded: Arc<Loaded>,
+        schemas: Option<SchemaRegistry>,
+        champion: Slot,
+        metrics: IngestMetrics,
+    ) -> Result<Self, Error> {
+        let name = format!("ingest.{}", loaded.pipeline.name);
+        let (program, conditions) = driftmill_features::check(&loaded).map_err(|problems| Error::Stage {
+            stage: name.clone(),
+            reason: problems.iter().map(|p| p.message.clone()).collect::<Vec<_>>().join("; "),
+        })?;
+        Ok(Self {
+            topics: Topics::of(&loaded.pipeline.name),
+            table: FeatureTable::of(&loaded.pipeline.name).rows,
+            decoder: AvroDecoder::new(loaded.schema.clone()),
+            encoder: Encoder::new(program.names()),
+            columns: Columns::new(&loaded.schema),
+            scratch: Scratch::default(),
+            matrix: FeatureMatrix::default(),
+            names: program.names().map(str::to_owned).collect(),
+            name,
+            loaded,
+            schemas,
+            program,
+            conditions,
+            champion,
+            metrics,
+        })
+    }
+
+    /// Fetches the schemas of a registry that messages name for the first time.
+    async fn learn(&mut self, batch: &MessageBatch) -> Result<(), Error> {
+        let Some(registry) = &self.schemas else { return Ok(()) };
+        for named in self.decoder.unknown(batch) {
+            let SchemaRef::RegistryId(id) = named else { continue };
+            match registry.schema(id).await {
+                Ok(avro) => self.decoder.learn(named, avro),
+                Err(driftmill_platform::schema_registry::Error::Refused { status: 404, .. }) => {}
+                Err(e) => return Err(Error::Waiting { stage: self.name.clone(), reason: e.to_string() }),
+            }
+        }
+        Ok(())
+    }
+
+    fn judge(&mut self, labels: &[Option<String>]) -> Vec<Judgement> {
+        let mut judgements = vec![Judgement::default(); labels.len()];
+        let label = &self.loaded.pipeline.label;
+        for (judgement, text) in judgements.iter_mut().zip(labels) {
+            if let Some(text) = text
+                && label.class_index(text).is_none()
+            {
+                let shown: String = text.chars().take(60).collect();
+                let known = label.classes.iter().take(10).cloned().collect::<Vec<_>>().join(", ");
+                judgement.rejected =
+                    Some(("UnknownClass", format!("`{}` is `{shown}`, which is none of the classes: {known}", label.field)));
+            }
+        }
+        let pipeline = &self.loaded.pipeline;
+        let breaches = self.conditions.evaluate(&self.columns, &mut self.scratch);
+        for (expectation, rows) in pipeline.expectations.iter().zip(breaches) {
+            if rows.is_empty() {
+                continue;
+            }
+            let title = expectation.title();
+            let severity = match expectation.severity {
+                Severity::Reject => "reject",
+                Severity::Quarantine => "quarantine",
+                Severity::Warn => "warn",
+            };
+            let labels =
+                vec![("pipeline", pipeline.name.clone()), ("expectation", title.clone()), ("severity", severity.to_owned())];
+            self.metrics.breaches.get_or_create(&labels).inc_by(rows.len() as u64);
+            for &row in rows {
+                match expectation.severity {
+                    Severity::Reject => {
+                        judgements[row]
+                            .rejected
+                            .get_or_insert_with(|| ("BrokenExpectation", format!("breaks the expectation `{title}`")));
+                    }
+                    Severity::Quarantine => judgements[row].quarantined = true,
+                    Severity::Warn => {}
+                }
+            }
+        }
+        judgements
+    }
+
+    fn featurize(&mut self, batch: &MessageBatch) -> Result<(Rows, Vec<Fault>), Error> {
+        let decoded = self.decoder.decode(batch);
+        let mut faults = decoded.faults;
+        let mut rows = Rows { features: vec![Vec::new(); self.program.width()], ..Rows::default() };
+        for (part, indices) in decoded.parts {
+            self.columns.clear();
+            self.columns
+                .extend(&part)
+                .map_err(|e| Error::Stage { stage: self.name.clone(), reason: e.to_string() })?;
+            let pipeline = &self.loaded.pipeline;
+            let labels = fields::texts(&part, &pipeline.label.field);
+            let entities = match &pipeline.entity {
+                Some(entity) => fields::texts(&part, entity),
+                None => vec![None; part.num_rows()],
+            };
+            let times = match &pipeline.event_time {
+                Some(field) => fields::times(&part, field),
+                None => vec![None; part.num_rows()],
+            };
+            let judgements = self.judge(&labels);
+            self.program.evaluate(&self.columns, &mut self.scratch, &mut self.matrix);
+            let kept: Vec<usize> = (0..indices.len()).filter(|&row| judgements[row].rejected.is_none()).collect();
+            for (column, values) in rows.features.iter_mut().zip(self.matrix.columns()) {
+                column.extend(kept.iter().map(|&row| values[row]));
+            }
+            let (mut labels, mut entities) = (labels, entities);
+            for &row in &kept {
+                let index = indices[row];
+                rows.partitions.push(batch.partitions()[index]);
+                rows.offsets.push(batch.offsets()[index]);
+                rows.event_times.push(times[row].unwrap_or(batch.timestamps()[index]));
+                rows.entities.push(entities[row].take());
+                rows.labels.push(labels[row].take());
+                rows.quarantined.push(judgements[row].quarantined);
+            }
+            for (row, judgement) in judgements.into_iter().enumerate() {
+                if let Some((kind, message)) = judgement.rejected {
+                    faults.push(Fault { index: indices[row], kind, message });
+                }
+            }
+        }
+        faults.sort_by_key(|fault| fault.index);
+        Ok((rows, faults))
+    }
+}
+
+#[async_trait]
+impl Stage for Ingest {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    async fn process(&mut self, batch: &MessageBatch) -> Result<Output, Error> {
+        self.learn(batch).await?;
+        // Tens of milliseconds of arithmetic for a full batch: the other tasks of this thread move elsewhere meanwhile.
+        tokio::task::block_in_place(|| self.transform(batch))
+    }
+}
+
+impl Ingest {
+    fn transform(&mut self, batch: &MessageBatch) -> Result<Output, Error> {
+        let (rows, faults) = self.featurize(batch)?;
+        let ranges = batch.ranges();
+        let mut output = Output::default();
+        let mut tallies: BTreeMap<i32, Tally> = ranges.iter().map(|r| (r.partition, Tally::default())).collect();
+        for partition in &rows.partitions {
+            tallies.entry(*partition).or_default().rows += 1;
+        }
+        let pipeline = self.loaded.pipeline.name.clone();
+        for fault in &faults {
+            let place = Place {
+                topic: batch.topic(),
+                partition: batch.partitions()[fault.index],
+                offset: batch.offsets()[fault.index],
+            };
+            tallies.entry(place.partition).or_default().rejected += 1;
+            let stage = if fault.kind == "BrokenExpectation" || fault.kind == "UnknownClass" { "expectation" } else { "decode" };
+            let letter = dead_letter(place, stage, fault.kind, &fault.message, batch.payload(fault.index));
+            output.records.push((self.topics.rejected.clone(), letter));
+            let labels = vec![("pipeline", pipeline.clone()), ("kind", fault.kind.to_owned())];
+            self.metrics.rejected.get_or_create(&labels).inc();
+        }
+        if let Some(champion) = self.champion.borrow().clone() {
+            let panes = profiler::panes(&champion, &self.names, &rows, &tallies, &ranges)
+                .map_err(|e| Error::Stage { stage: self.name.clone(), reason: e.to_string() })?;
+            output.records.extend(panes.into_iter().map(|pane| (self.topics.profiles.clone(), pane)));
+        }
+        let count = rows.offsets.len() as u64;
+        if count > 0 {
+            self.metrics.rows.get_or_create(&vec![("pipeline", pipeline)]).inc_by(count);
+            let body = self
+                .encoder
+                .encode(rows)
+                .map_err(|e| Error::Stage { stage: self.name.clone(), reason: e.to_string() })?;
+            output.inserts.push(InsertBody {
+                table: self.table.clone(),
+                format: "ArrowStream",
+                body: body.into(),
+                rows: count,
+                token: token(&self.name, &ranges),
+            });
+        }
+        output.tallies = tallies;
+        Ok(output)
+    }
+}

@@ -1,0 +1,91 @@
+//! The way in.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use driftmill_platform::clock::SharedClock;
+use driftmill_platform::config;
+use driftmill_platform::kafka::{Admin, Producer, TopicSpec};
+use driftmill_platform::store::Store;
+use driftmill_schemas::pipeline::{Loaded, Source};
+use driftmill_schemas::record::framing::SchemaRef;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::Error;
+use crate::checkpoint::SOURCES_TOPIC;
+use crate::progress::{Progress, Summary};
+use crate::pump::{self, CHECKPOINT_EVERY};
+use crate::sink::KafkaSink;
+
+/// What to send.
+#[derive(Debug, Clone)]
+pub struct Job {
+    /// The pipeline.
+    pub loaded: Arc<Loaded>,
+    /// One of its sources.
+    pub source: Source,
+    /// What is wanted otherwise this time.
+    pub overrides: Overrides,
+    /// How records name their schema: by [`Job::fingerprint`], or by the id that a schema registry gave.
+    pub framing: SchemaRef,
+}
+
+impl Job {
+    /// The framing without a schema registry: single objects with the schema's fingerprint.
+    pub fn fingerprint(loaded: &Loaded) -> SchemaRef {
+        SchemaRef::Fingerprint(loaded.schema.fingerprint)
+    }
+}
+
+/// What a run does otherwise than the pipeline file says.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Overrides {
+    /// Items in all, from the beginning of the source: with 100, a second run sends nothing and with 150, 50 more.
+    pub rows: Option<u64>,
+    /// Records a second.
+    pub rate: Option<f64>,
+    /// A generator's seed.
+    pub seed: Option<u64>,
+    /// How much a generator's label depends on its fields.
+    pub signal: Option<f64>,
+    /// Another file than the source's.
+    pub from: Option<PathBuf>,
+    /// Begin at the first item, whatever was sent before.
+    pub restart: bool,
+}
+
+/// What a run needs.
+#[derive(Debug, Clone)]
+pub struct Services {
+    /// Sends everything.
+    pub producer: Producer,
+    /// Kafka, for looking at topics.
+    pub settings: config::Kafka,
+    /// Keeps originals that are too large for a message.
+    pub store: Store,
+    /// Dates messages.
+    pub clock: SharedClock,
+    /// Hears how far the run is.
+    pub progress: watch::Sender<Progress>,
+}
+
+/// Sends a source to its end, or until `cancel` fires; the summary then tells where the next run goes on.
+///
+/// The pipeline's own topics must exist; the one for checkpoints is created. After an error that can be retried, the same
+/// call goes on where this one stopped: everything that was sent is acknowledged or has failed before the error is
+/// returned. After a cancellation, acknowledgements are waited for three seconds at most; what is still in flight then
+/// is found by the next run, in another process. Dropping the future is like killing the process: do not start the same
+/// source again with the same producer.
+pub async fn run(job: Job, services: Services, cancel: CancellationToken) -> Result<Summary, Error> {
+    let admin = Admin::new(&services.settings)?;
+    admin.ensure(&[TopicSpec { name: SOURCES_TOPIC.to_owned(), partitions: 1, compacted: true }]).await?;
+    let sink = KafkaSink::new(services.producer, admin, services.settings);
+    let tools = pump::Tools {
+        store: &services.store,
+        clock: services.clock.as_ref(),
+        progress: &services.progress,
+        checkpoint_every: CHECKPOINT_EVERY,
+    };
+    pump::produce(&sink, &job, tools, &cancel).await
+}

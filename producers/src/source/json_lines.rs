@@ -1,0 +1,275 @@
+//! One JSON object a line.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::io::{Read, Seek};
+
+use driftmill_schemas::name;
+use driftmill_schemas::pipeline::JsonLinesSource;
+use driftmill_schemas::record::{Record, RecordSchema, Value};
+use serde::Deserialize;
+use serde::de::{Deserializer, MapAccess, Visitor};
+
+use super::csv::read_failed;
+use super::reason::{Reason, shortened};
+use super::text::Text;
+use super::window::{Extent, Window};
+use super::{Content, Item, MAX_ROW_BYTES, Position, RecordSource, Total};
+use crate::Error;
+
+/// A file with one JSON object a line, in UTF-8 (or UTF-16 with a byte order mark). Item = line with something in it.
+pub(crate) struct JsonLinesReader<R> {
+    window: Window<R>,
+    text: Text,
+    keys: BTreeMap<String, Key>,
+    schema: RecordSchema,
+    file: String,
+    size: u64,
+    sequence: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Key {
+    Field(usize),
+    Ignored,
+}
+
+impl<R: Read + Seek> JsonLinesReader<R> {
+    /// Opens `reader`, which holds `size` bytes and is called `file` in errors, at `position`.
+    pub(crate) fn open(
+        reader: R,
+        size: u64,
+        file: &str,
+        declared: &JsonLinesSource,
+        schema: &RecordSchema,
+        position: Position,
+    ) -> Result<Self, Error> {
+        let failed = read_failed(file);
+        let mut window = Window::new(reader);
+        window.fill().map_err(&failed)?;
+        let (text, mark) = Text::utf8().sniff(window.bytes());
+        window.units = text.units;
+        window.advance(mark, 0);
+        if position.bytes > window.offset() {
+            window.seek(position).map_err(&failed)?;
+        }
+        // What comes later wins: `columns` over `ignore` over the fields' own names.
+        let mut keys: BTreeMap<String, Key> =
+            schema.names().enumerate().map(|(index, name)| (name.to_owned(), Key::Field(index))).collect();
+        keys.extend(declared.ignore.iter().map(|key| (key.clone(), Key::Ignored)));
+        for (key, field) in &declared.columns {
+            if let Some(index) = schema.index(field) {
+                keys.insert(key.clone(), Key::Field(index));
+            }
+        }
+        let (schema, file) = (schema.clone(), file.to_owned());
+        Ok(Self { window, text, keys, schema, file, size, sequence: position.sequence })
+    }
+}
+
+impl<R: Read> JsonLinesReader<R> {
+    /// The next line that is not blank: its bytes, and what it holds.
+    fn line(&mut self) -> std::io::Result<Option<(u64, Content)>> {
+        loop {
+            let line = self.window.lines() + 1;
+            let (content, whole) = match self.window.line()? {
+                Extent::Nothing => return Ok(None),
+                Extent::Line { content, whole } => (content, whole),
+                Extent::Endless => {
+                    let (original, length) = self.window.skip_endless()?;
+                    let reason = Reason::too_long(length, original.len());
+                    return Ok(Some((line, Content::Unreadable { reason, original })));
+                }
+            };
+            // The last line of a file may have no end yet: it is counted when that is written.
+            let ends = u64::from(whole > content);
+            let raw = &self.window.bytes()[..content];
+            let read = if content > MAX_ROW_BYTES {
+                Err(Reason::too_long(content as u64, content))
+            } else {
+                self.text.decode(raw).ok_or(Reason::Encoding(self.text.name())).and_then(|text| self.record(&text))
+            };
+            let content = match read {
+                Ok(None) => {
+                    self.window.advance(whole, ends);
+                    continue;
+                }
+                Ok(Some(record)) => Content::Record(record),
+                Err(reason) => Content::Unreadable { reason, original: raw.to_vec() },
+            };
+            self.window.advance(whole, ends);
+            return Ok(Some((line, content)));
+        }
+    }
+
+    /// Reads one line; `None` when it is blank.
+    fn record(&self, text: &str) -> Result<Option<Record>, Reason> {
+        if text.trim().is_empty() {
+            return Ok(None);
+        }
+        let Entries(entries) = serde_json::from_str(text).map_err(|error| {
+            // The line of the parser is always 1; the file's stands beside the reason.
+            Reason::Json(error.to_string().replace(" at line 1 column ", " at column "))
+        })?;
+        let mut values: Vec<Option<Value>> = vec![None; self.schema.fields.len()];
+        for (key, value) in &entries {
+            match self.keys.get(key) {
+                Some(Key::Ignored) => {}
+                Some(&Key::Field(index)) => {
+                    let field = &self.schema.fields[index];
+                    if values[index].replace(Value::from_json(value, field)?).is_some() {
+                        return Err(Reason::GivenTwice { field: field.name.clone() });
+                    }
+                }
+                None => {
+                    let hint = name::did_you_mean(key, self.keys.keys().map(String::as_str));
+                    return Err(Reason::UnknownKey { key: shortened(key, 60), hint });
+                }
+            }
+        }
+        let values = values
+            .into_iter()
+            .zip(&self.schema.fields)
+            .map(|(value, field)| match value {
+                Some(value) => Ok(value),
+                None => Value::from_json(&serde_json::Value::Null, field),
+            })
+            .collect::<Result<_, _>>()?;
+        Ok(Some(Record { values }))
+    }
+}
+
+impl<R: Read + Seek + Send> RecordSource for JsonLinesReader<R> {
+    fn next(&mut self) -> Result<Option<Item>, Error> {
+        let Some((line, content)) = self.line().map_err(read_failed(&self.file))? else { return Ok(None) };
+        let sequence = self.sequence;
+        self.sequence += 1;
+        let next = Position { sequence: self.sequence, bytes: self.window.offset(), lines: self.window.lines() };
+        Ok(Some(Item { sequence, line, content, next }))
+    }
+
+    fn total_hint(&self) -> Option<Total> {
+        Some(Total::Bytes(self.size))
+    }
+}
+
+/// An object with all of its keys, also one that is given twice: a map would drop the first.
+struct Entries(Vec<(String, serde_json::Value)>);
+
+impl<'de> Deserialize<'de> for Entries {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Object;
+        impl<'de> Visitor<'de> for Object {
+            type Value = Entries;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Entries, A::Error> {
+                let mut entries = Vec::with_capacity(map.size_hint().unwrap_or(8));
+                while let Some(entry) = map.next_entry()? {
+                    entries.push(entry);
+                }
+                Ok(Entries(entries))
+            }
+        }
+        deserializer.deserialize_map(Object)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Cursor;
+
+    use super::*;
+    use crate::source::KEPT_ROW_BYTES;
+
+    fn schema() -> RecordSchema {
+        RecordSchema::parse(
+            r#"{"type":"record","name":"r","fields":[{"name":"id","type":"long"},{"name":"name","type":["null","string"]}]}"#,
+        )
+        .unwrap()
+    }
+
+    fn open(text: &[u8], position: Position) -> JsonLinesReader<Cursor<Vec<u8>>> {
+        let declared = JsonLinesSource {
+            path: String::new(),
+            columns: [("Name".to_owned(), "name".to_owned())].into(),
+            ignore: vec!["extra".to_owned()],
+        };
+        JsonLinesReader::open(Cursor::new(text.to_vec()), text.len() as u64, "f", &declared, &schema(), position)
+            .unwrap()
+    }
+
+    fn items(mut reader: JsonLinesReader<Cursor<Vec<u8>>>) -> Vec<Item> {
+        std::iter::from_fn(|| reader.next().unwrap()).collect()
+    }
+
+    fn kinds(items: &[Item]) -> Vec<(u64, &'static str)> {
+        let kind = |item: &Item| match &item.content {
+            Content::Record(_) => "record",
+            Content::Unreadable { reason, .. } => reason.kind(),
+        };
+        items.iter().map(|item| (item.line, kind(item))).collect()
+    }
+
+    const HOSTILE: &[u8] = b"{\"id\":1,\"Name\":\"a\",\"extra\":[1]}\r\n\n  \n{\"id\":\"x\"}\n{\"id\":2\n[1]\n{\"idd\":3}\n\
+        {\"id\":4,\"id\":5}\n{\"name\":\"n\"}\n{\"id\":6,\"name\":\"\xff\"}\n{\"id\":7,\"name\":\"a\",\"Name\":\"b\"}\nnull\n{\"id\":8}";
+
+    #[test]
+    fn every_bad_line_is_one_item_and_the_reading_goes_on() {
+        let items = items(open(HOSTILE, Position::default()));
+        let wanted = [
+            (1, "record"),
+            (4, "WrongType"),
+            (5, "InvalidJson"),
+            (6, "InvalidJson"),
+            (7, "UnknownKey"),
+            (8, "GivenTwice"),
+            (9, "MissingValue"),
+            (10, "InvalidEncoding"),
+            (11, "GivenTwice"),
+            (12, "InvalidJson"),
+            (13, "record"),
+        ];
+        assert_eq!(kinds(&items), wanted);
+        let Content::Unreadable { reason, original } = &items[4].content else { panic!() };
+        assert_eq!(original, b"{\"idd\":3}");
+        assert!(reason.to_string().contains("did you mean `id`?"), "{reason}");
+    }
+
+    #[test]
+    fn going_on_anywhere_gives_what_was_not_interrupted() {
+        let whole = items(open(HOSTILE, Position::default()));
+        for cut in 0..whole.len() {
+            assert_eq!(items(open(HOSTILE, whole[cut].next)), whole[cut + 1..]);
+        }
+    }
+
+    #[test]
+    fn lines_beyond_any_size_are_passed_over() {
+        let mut text = format!("{{\"id\":1,\"name\":\"{}\"}}\n", "x".repeat(10_000_000)).into_bytes();
+        text.resize(text.len() + KEPT_ROW_BYTES + 1_000_000, b'[');
+        text.extend_from_slice(b"\n{\"id\":2}\n");
+        let items = items(open(&text, Position::default()));
+        assert_eq!(kinds(&items), [(1, "TooLong"), (2, "TooLong"), (3, "record")]);
+        let Content::Unreadable { original, .. } = &items[0].content else { panic!() };
+        assert_eq!(original.len(), 10_000_000 + 18);
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_read_and_deep_nesting_is_refused() {
+        let mut text = b"\xef\xbb\xbf{\"id\":1}\n{\"id\":".to_vec();
+        text.extend(std::iter::repeat_n(b'[', 100_000));
+        assert_eq!(kinds(&items(open(&text, Position::default()))), [(1, "record"), (2, "InvalidJson")]);
+        let wide: Vec<u8> =
+            "\u{feff}{\"id\":1,\"name\":\"é\"}\n{\"id\":2}\n".encode_utf16().flat_map(u16::to_be_bytes).collect();
+        assert_eq!(kinds(&items(open(&wide, Position::default()))), [(1, "record"), (2, "record")]);
+    }
+
+    #[test]
+    fn an_empty_file_has_no_items() {
+        assert!(items(open(b"", Position::default())).is_empty());
+    }
+}

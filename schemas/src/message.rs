@@ -1,0 +1,175 @@
+//! The control messages stages exchange, as JSON: a console consumer shows them as they are. Readers pass over keys they
+//! do not know, so a field can be added; the meaning of one never changes.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+/// One row of one served prediction. Topic `<pipeline>.predictions`, keyed by request id.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Prediction {
+    /// The request, as `X-Request-Id` gave it.
+    pub request_id: String,
+    /// Row within the request, from 0.
+    pub row: u32,
+    /// When it was answered, milliseconds since 1970 UTC.
+    pub at: i64,
+    /// The version that answered.
+    pub model_version: u64,
+    /// The API it came by: `v2`, `iris`, …
+    pub dialect: String,
+    /// What the model saw, by feature; null is a missing value.
+    pub features: BTreeMap<String, Option<f64>>,
+    /// The class answered.
+    pub prediction: String,
+    /// Probability of each class, in the order of the label's classes.
+    pub probabilities: Vec<f64>,
+}
+
+/// A wish to train. Topic [`crate::topic::TRAININGS`], keyed by pipeline.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TrainingRequest {
+    /// Names the request; a second one of the same id starts nothing.
+    pub id: Uuid,
+    /// The pipeline to train.
+    pub pipeline: String,
+    /// Who wished it: `cli`, `iris contract`, …
+    pub requested_by: String,
+    /// When, milliseconds since 1970 UTC.
+    pub at: i64,
+    /// Hyper-parameters that replace those of the pipeline file, for this run only.
+    #[serde(default)]
+    pub params: serde_json::Map<String, serde_json::Value>,
+    /// Promote the model even if a gate refuses it. Only a person may ask that.
+    #[serde(default)]
+    pub force: bool,
+}
+
+/// What became of a training. Topic [`crate::topic::RUNS`], keyed by run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RunEvent {
+    /// The run.
+    pub run_id: Uuid,
+    /// The request or drift report that caused it.
+    pub cause: String,
+    /// The request's id, when a request caused it.
+    #[serde(default)]
+    pub request_id: Option<Uuid>,
+    /// The pipeline.
+    pub pipeline: String,
+    /// Milliseconds since 1970 UTC.
+    pub at: i64,
+    /// State entered.
+    pub state: RunState,
+    /// The reason for people: why it was refused, what failed.
+    #[serde(default)]
+    pub detail: String,
+    /// Metrics on the test rows, by name.
+    #[serde(default)]
+    pub metrics: BTreeMap<String, f64>,
+    /// The version it registered.
+    #[serde(default)]
+    pub model_version: Option<u64>,
+    /// Results of the gates.
+    #[serde(default)]
+    pub gates: Vec<GateResult>,
+}
+
+/// Where a run is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RunState {
+    /// The snapshot is being taken.
+    Started,
+    /// Registered, and now champion.
+    Promoted,
+    /// Registered, and refused by a gate: the champion stays.
+    Refused,
+    /// Ended without a model.
+    Failed,
+}
+
+impl RunState {
+    /// Whether nothing follows.
+    pub fn is_final(self) -> bool {
+        self != Self::Started
+    }
+}
+
+/// What one gate said of a challenger.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct GateResult {
+    /// The gate: `better than the constant baseline`, …
+    pub gate: String,
+    /// Whether the challenger passed.
+    pub passed: bool,
+    /// The numbers behind it, for people.
+    pub detail: String,
+}
+
+/// One window of the stream, judged. Topic `<pipeline>.drift`, keyed by window id.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DriftEvent {
+    /// Names the window and the policy that judged it: a window that is judged again after a crash has the same id.
+    pub window: String,
+    /// The pipeline.
+    pub pipeline: String,
+    /// When it was judged, milliseconds since 1970 UTC.
+    pub at: i64,
+    /// The version whose reference the window was compared with.
+    pub model_version: u64,
+    /// `stable`, `warning`, `drifted`, `quarantine` or `too_few_rows`.
+    pub verdict: String,
+    /// Rows of the window.
+    pub rows: u64,
+    /// Why, in words.
+    pub reasons: Vec<String>,
+    /// For a confirmed drift: the first offset, by partition, of the windows that confirm it.
+    #[serde(default)]
+    pub since: Vec<(i32, i64)>,
+    /// Where the profiles topic stands after the window: a restarted processor goes on from there.
+    pub next_profile: i64,
+    /// Every number behind the verdict, as the drift library reports it.
+    pub report: serde_json::Value,
+}
+
+/// The verdict that asks for a new model.
+pub const DRIFTED: &str = "drifted";
+
+/// An alias moved. Topic [`crate::topic::MODELS`], keyed by `pipeline/alias`, compacted.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct AliasEvent {
+    /// The pipeline.
+    pub pipeline: String,
+    /// `champion` or `challenger`.
+    pub alias: String,
+    /// The version the alias points to now.
+    pub version: u64,
+    /// SHA-256 of the artifact, hexadecimal.
+    pub artifact: String,
+    /// Milliseconds since 1970 UTC.
+    pub at: i64,
+    /// Why it moved.
+    pub reason: String,
+}
+
+/// Headers of a dead letter, named as Kafka Connect names them, so that its users' tools find what they expect.
+pub mod dead_letter {
+    /// Topic of the record.
+    pub const TOPIC: &str = "__connect.errors.topic";
+    /// Partition of the record.
+    pub const PARTITION: &str = "__connect.errors.partition";
+    /// Offset of the record.
+    pub const OFFSET: &str = "__connect.errors.offset";
+    /// Stage that refused it: `source`, `decode`, `expectation`, …
+    pub const STAGE: &str = "__connect.errors.stage";
+    /// Kind of the error.
+    pub const EXCEPTION_CLASS: &str = "__connect.errors.exception.class.name";
+    /// What was wrong, for people.
+    pub const EXCEPTION_MESSAGE: &str = "__connect.errors.exception.message";
+    /// Where a source found it: `file:line`. A dead letter of a source has no topic, partition and offset.
+    pub const SOURCE: &str = "driftmill.source";
+    /// Object store address of the original bytes, when they are too large for a message.
+    pub const ORIGINAL: &str = "driftmill.original";
+}

@@ -1,0 +1,126 @@
+//! The pipeline file: one versioned YAML per pipeline that declares everything about it but its URLs and secrets.
+
+mod expectation;
+mod load;
+mod problem;
+mod serving;
+mod source;
+mod training;
+
+pub use expectation::{Expectation, Severity};
+pub use load::{Loaded, json_schema, load, parse};
+pub use problem::{Error, Problem};
+pub use serving::{Dialect, Serving};
+pub use source::{
+    CsvSource, Distribution, Drift, JsonLinesSource, Outcome, Source, SourceKind, Start, SyntheticField,
+    SyntheticSource,
+};
+pub use training::{DriftPolicy, Metric, Promotion, Split, Training};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// The version of the pipeline file's format that this build reads.
+pub const FORMAT_VERSION: u32 = 1;
+
+/// One pipeline, as its file declares it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Pipeline {
+    /// Version of this file's format: 1.
+    pub version: u32,
+    /// Name of the pipeline: prefix of its topics and tables, path segment of its routes.
+    pub name: String,
+    /// One sentence for people.
+    #[serde(default)]
+    pub description: String,
+    /// Path of the Avro schema of a raw record, relative to this file.
+    pub schema: String,
+    /// How the raw topic is laid out.
+    #[serde(default)]
+    pub topics: TopicLayout,
+    /// Field that names the thing a record is about.
+    #[serde(default)]
+    pub entity: Option<String>,
+    /// Field of Avro type `timestamp-millis` that says when the record happened; absent: the time Kafka stored it.
+    #[serde(default)]
+    pub event_time: Option<String>,
+    /// Where records come from.
+    #[serde(default)]
+    pub sources: Vec<Source>,
+    /// What must hold of a record.
+    #[serde(default)]
+    pub expectations: Vec<Expectation>,
+    /// What a model sees, in this order.
+    pub features: Vec<Feature>,
+    /// What a model learns.
+    pub label: Label,
+    /// How a model is fitted.
+    pub training: Training,
+    /// When a fitted model may serve.
+    #[serde(default)]
+    pub promotion: Promotion,
+    /// When a serving model no longer fits.
+    #[serde(default)]
+    pub drift: DriftPolicy,
+    /// How predictions are served.
+    #[serde(default)]
+    pub serving: Serving,
+}
+
+/// Partitions of the raw topic.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct TopicLayout {
+    /// Partitions of the raw topic (1 to 1,000); cannot be lowered later.
+    pub partitions: u32,
+}
+
+impl Default for TopicLayout {
+    fn default() -> Self {
+        Self { partitions: 2 }
+    }
+}
+
+/// One input of the model: an SQL expression over the fields of a record.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Feature {
+    /// Column of the feature table and input of the model.
+    pub name: String,
+    /// SQL scalar expression over the record's fields; absent: the field of the same name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sql: Option<String>,
+}
+
+impl Feature {
+    /// The expression to evaluate.
+    pub fn expression(&self) -> &str {
+        self.sql.as_deref().unwrap_or(&self.name)
+    }
+}
+
+/// The field a model predicts, and its classes in the order the model numbers them.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Label {
+    /// Field of the record.
+    pub field: String,
+    /// Every class, as text; a label that is none of them is rejected.
+    pub classes: Vec<String>,
+    /// The class that precision, recall and F1 of a binary metric are about; absent: the last one.
+    #[serde(default)]
+    pub positive: Option<String>,
+}
+
+impl Label {
+    /// Index of the class written as `text`; `1`, `1.0` and `true` are told apart only by their spelling.
+    pub fn class_index(&self, text: &str) -> Option<usize> {
+        self.classes.iter().position(|class| class == text)
+    }
+
+    /// Index of the positive class.
+    pub fn positive_index(&self) -> usize {
+        self.positive.as_deref().and_then(|text| self.class_index(text)).unwrap_or(self.classes.len().saturating_sub(1))
+    }
+}

@@ -1,0 +1,134 @@
+//! How a model is fitted, judged and watched.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// How a model is fitted.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Training {
+    /// `random_forest`, `gradient_boosting`, `decision_tree` or `constant`.
+    pub algorithm: String,
+    /// Hyper-parameters by scikit-learn's names.
+    #[serde(default)]
+    pub params: serde_json::Map<String, serde_json::Value>,
+    /// Seed of the split and of the fit.
+    #[serde(default = "default_seed")]
+    pub seed: u64,
+    /// Labelled rows needed before the first training.
+    #[serde(default = "default_min_rows")]
+    pub min_rows: u64,
+    /// Only the newest so many labelled rows are used; absent: all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub newest_rows: Option<u64>,
+    /// Shares held out.
+    #[serde(default)]
+    pub split: Split,
+}
+
+fn default_seed() -> u64 {
+    42
+}
+
+fn default_min_rows() -> u64 {
+    100
+}
+
+/// Shares of the rows that are held out of the fit.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Split {
+    /// Share that judges the model, in (0, 0.9].
+    pub test: f64,
+    /// Share for choices during the fit, such as early stopping.
+    pub validation: f64,
+    /// Whether every part keeps the shares of the classes.
+    pub stratified: bool,
+}
+
+impl Default for Split {
+    fn default() -> Self {
+        Self { test: 0.2, validation: 0.0, stratified: true }
+    }
+}
+
+/// When a fitted model may become champion by itself.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Promotion {
+    /// What is compared.
+    pub metric: Metric,
+    /// Confidence of the paired bootstrap interval that must lie above zero.
+    pub confidence: f64,
+    /// How much worse than the champion a challenger may be and still count as no worse.
+    pub margin: f64,
+}
+
+impl Default for Promotion {
+    fn default() -> Self {
+        Self { metric: Metric::Accuracy, confidence: 0.95, margin: 0.02 }
+    }
+}
+
+/// A measure of a classifier; greater is better.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Metric {
+    /// Share of right answers.
+    Accuracy,
+    /// F1 of the positive class.
+    F1,
+    /// F1 of every class, weighted by its support.
+    WeightedF1,
+    /// Mean F1 of the classes.
+    MacroF1,
+}
+
+/// When a serving model no longer fits. Times are seconds.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct DriftPolicy {
+    /// Rows of a window (tumbling).
+    pub window_rows: u64,
+    /// False discovery rate over the features of a window, in (0, 1).
+    pub alpha: f64,
+    /// KS distance below which a significant difference is still too small to matter.
+    pub ks_effect: f64,
+    /// PSI above which a feature has moved; raised to what sampling alone would give in small windows.
+    pub psi_threshold: f64,
+    /// Windows out of the last `of_windows` that must agree.
+    pub windows: u32,
+    /// See `windows`.
+    pub of_windows: u32,
+    /// Rise of a feature's share of missing values that quarantines a window instead of retraining on it.
+    pub missing_surge: f64,
+    /// Share of rejected records that quarantines a window.
+    pub rejects_surge: f64,
+    /// Whether a confirmed drift starts a training.
+    pub retrain: bool,
+    /// Rows since the drift began that a retraining waits for.
+    pub retrain_rows: u64,
+    /// Seconds between two retrainings of the pipeline.
+    pub cool_down: u64,
+    /// Retrainings a day at most.
+    pub daily_budget: u32,
+}
+
+impl Default for DriftPolicy {
+    fn default() -> Self {
+        Self {
+            window_rows: 200,
+            alpha: 0.01,
+            ks_effect: 0.15,
+            psi_threshold: 0.2,
+            windows: 2,
+            of_windows: 3,
+            missing_surge: 0.2,
+            rejects_surge: 0.2,
+            retrain: true,
+            retrain_rows: 400,
+            cool_down: 60,
+            daily_budget: 24,
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! What ClickHouse must keep for us: inserts that may be repeated, migrations from two processes, the ledger, the registry.
+
+use driftmill_platform::clickhouse::{
+    InsertBody, Ledger, LedgerEntry, migrate, pipeline_migrations, platform_migrations,
+};
+use driftmill_platform::kafka::{Admin, OffsetRange, Position, TopicSpec};
+use driftmill_platform::registry::{CHAMPION, NewVersion};
+use driftmill_schemas::{pipeline, topic};
+
+use crate::harness::{Backend, repository};
+
+fn iris() -> pipeline::Loaded {
+    pipeline::load(&repository().join("pipelines/iris/pipeline.yaml")).unwrap()
+}
+
+async fn count(backend: &Backend, table: &str) -> String {
+    let bytes = backend.clickhouse.bytes(&format!("SELECT count() FROM {table}"), "TabSeparated").await.unwrap();
+    String::from_utf8_lossy(&bytes).trim().to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn migrations_may_run_twice_and_from_two_processes_at_once() {
+    let backend = Backend::start().await;
+    let mut migrations = platform_migrations();
+    migrations.extend(pipeline_migrations(&iris().pipeline));
+    let (one, two) = tokio::join!(migrate(&backend.clickhouse, &migrations), migrate(&backend.clickhouse, &migrations));
+    one.unwrap();
+    two.unwrap();
+    migrate(&backend.clickhouse, &migrations).await.unwrap();
+    assert_eq!(count(&backend, "schema_migrations FINAL").await, migrations.len().to_string());
+    backend.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_feature_becomes_a_column_beside_the_old_rows() {
+    let backend = Backend::start().await;
+    let mut pipeline = iris().pipeline;
+    migrate(&backend.clickhouse, &pipeline_migrations(&pipeline)).await.unwrap();
+    pipeline
+        .features
+        .push(pipeline::Feature { name: "area".to_owned(), sql: Some("petal_length * petal_width".to_owned()) });
+    migrate(&backend.clickhouse, &pipeline_migrations(&pipeline)).await.unwrap();
+    assert_eq!(count(&backend, "(SELECT area FROM iris_features)").await, "0");
+    backend.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_same_insert_twice_and_the_same_positions_twice_are_there_once() {
+    let backend = Backend::start().await;
+    migrate(&backend.clickhouse, &pipeline_migrations(&iris().pipeline)).await.unwrap();
+    let row = |offset: i64| {
+        format!(
+            r#"{{"_partition":0,"_offset":{offset},"event_time":"2026-01-01 00:00:00.000","label":"setosa","_quarantined":0,"sepal_length":1.5}}"#
+        )
+    };
+    let insert = |offsets: &[i64], token: &str| InsertBody {
+        table: "iris_features_rows".to_owned(),
+        format: "JSONEachRow",
+        body: offsets.iter().map(|offset| row(*offset)).collect::<Vec<_>>().join("\n").into(),
+        rows: offsets.len() as u64,
+        token: token.to_owned(),
+    };
+    for _ in 0..2 {
+        backend.clickhouse.insert(&insert(&[0, 1, 2], "0-3")).await.unwrap();
+    }
+    assert_eq!(count(&backend, "iris_features_rows").await, "3", "the token recognises a repeat");
+    // After a crash the batches are cut in another way: other tokens, the same positions.
+    backend.clickhouse.insert(&insert(&[1, 2, 3, 4], "1-5")).await.unwrap();
+    assert_eq!(count(&backend, "iris_features").await, "5", "the view shows a position once");
+    backend.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_ledger_says_where_to_resume() {
+    let backend = Backend::start().await;
+    migrate(&backend.clickhouse, &platform_migrations()).await.unwrap();
+    let ledger = Ledger::new(backend.clickhouse.clone(), "stage");
+    let entry = |partition, from, to| LedgerEntry {
+        range: OffsetRange { topic: "t".to_owned(), partition, from, to },
+        rows: 1,
+        rejected: 0,
+    };
+    ledger.enter(&[entry(0, 0, 10), entry(2, 5, 7)], 1).await.unwrap();
+    ledger.enter(&[entry(0, 10, 12)], 2).await.unwrap();
+    let resumed = ledger.resume("t", &[0, 1, 2]).await.unwrap();
+    assert_eq!(resumed, [Position::At(12), Position::Beginning, Position::At(7)]);
+    assert_eq!(ledger.resume("another", &[0]).await.unwrap(), [Position::Beginning]);
+    let other = Ledger::new(backend.clickhouse.clone(), "another stage");
+    assert_eq!(other.resume("t", &[0]).await.unwrap(), [Position::Beginning]);
+    backend.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_version_is_numbered_kept_whole_and_found_by_its_alias() {
+    let backend = Backend::start().await;
+    migrate(&backend.clickhouse, &platform_migrations()).await.unwrap();
+    let specs =
+        [topic::MODELS, topic::RUNS].map(|name| TopicSpec { name: name.to_owned(), partitions: 1, compacted: true });
+    Admin::new(&backend.kafka).unwrap().ensure(&specs).await.unwrap();
+    let registry = backend.registry();
+    let new = |artifact: &'static [u8]| NewVersion {
+        pipeline: "p".to_owned(),
+        run_id: uuid::Uuid::now_v7(),
+        algorithm: "constant".to_owned(),
+        artifact: artifact.into(),
+        reference: b"{}".as_slice().into(),
+        snapshot: "hash".to_owned(),
+        rows: 3,
+        metrics: [("accuracy".to_owned(), 0.5)].into(),
+        gates: Vec::new(),
+    };
+    assert!(registry.resolve("p", CHAMPION).await.unwrap().is_none());
+    let one = registry.register(new(b"one")).await.unwrap();
+    let two = registry.register(new(b"two")).await.unwrap();
+    assert_eq!((one.version, two.version), (1, 2));
+    registry.set_alias("p", CHAMPION, 1, "first").await.unwrap();
+    registry.set_alias("p", CHAMPION, 2, "better").await.unwrap();
+    registry.set_alias("p", CHAMPION, 1, "rolled back").await.unwrap();
+    let champion = registry.resolve("p", CHAMPION).await.unwrap().unwrap();
+    assert_eq!(champion, one);
+    assert_eq!(registry.artifact(&champion).await.unwrap().as_ref(), b"one");
+    assert!(registry.set_alias("p", CHAMPION, 9, "no").await.is_err());
+    backend.stop().await;
+}

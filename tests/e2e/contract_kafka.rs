@@ -1,0 +1,170 @@
+//! What every broker must keep for us, and what our consumer promises on top of it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use driftmill_platform::kafka::{
+    Admin, BatchPolicy, Consumer, ConsumerOptions, Error, MessageBatch, Outgoing, Position, TopicSpec,
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::harness::Backend;
+
+async fn topic(backend: &Backend, partitions: u32) -> String {
+    let name = backend.unique("contract");
+    let spec = TopicSpec { name: name.clone(), partitions, compacted: false };
+    Admin::new(&backend.kafka).unwrap().ensure(&[spec]).await.unwrap();
+    name
+}
+
+fn record(payload: &[u8], partition: i32) -> Outgoing {
+    Outgoing {
+        key: b"k".to_vec(),
+        payload: payload.to_vec(),
+        headers: vec![("h".to_owned(), vec![0, 255])],
+        timestamp: Some(1_700_000_000_123),
+        partition: Some(partition),
+    }
+}
+
+fn start(backend: &Backend, topic: &str, group: Option<&str>, from: Position, cancel: &CancellationToken) -> Consumer {
+    let options = ConsumerOptions {
+        topic: topic.to_owned(),
+        group: group.map(str::to_owned),
+        headers: true,
+        batch: BatchPolicy { rows: 100, ..BatchPolicy::default() },
+    };
+    let positions = Arc::new(move |_: &str, partitions: &[i32]| Ok(vec![from; partitions.len()]));
+    Consumer::start(&backend.kafka, options, positions, cancel).unwrap()
+}
+
+async fn read(consumer: &mut Consumer, count: usize) -> Vec<MessageBatch> {
+    let mut batches: Vec<MessageBatch> = Vec::new();
+    while batches.iter().map(MessageBatch::len).sum::<usize>() < count {
+        let next = tokio::time::timeout(Duration::from_secs(60), consumer.next()).await.expect("messages arrive");
+        batches.push(next.unwrap().unwrap());
+    }
+    batches
+}
+
+fn offsets(batches: &[MessageBatch]) -> Vec<i64> {
+    batches.iter().flat_map(|batch| batch.offsets().to_vec()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn records_come_back_as_they_were_sent_in_the_order_of_their_partition() {
+    let backend = Backend::start().await;
+    let topic = topic(&backend, 1).await;
+    let producer = backend.services().producer;
+    let records = (0..500).map(|i: i32| record(&i.to_be_bytes(), 0)).collect();
+    producer.send_all(&topic, records).await.unwrap();
+    let cancel = CancellationToken::new();
+    let mut consumer = start(&backend, &topic, Some("readers"), Position::Beginning, &cancel);
+    let batches = read(&mut consumer, 500).await;
+    assert_eq!(offsets(&batches), (0..500).collect::<Vec<i64>>());
+    let first = &batches[0];
+    assert_eq!(first.payload(7), 7_i32.to_be_bytes());
+    assert_eq!(first.headers(7), [("h".to_owned(), vec![0, 255])]);
+    assert_eq!(first.timestamps()[7], 1_700_000_000_123);
+    consumer.close().await;
+    backend.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_consumer_starts_where_it_is_told_and_not_where_the_group_was() {
+    let backend = Backend::start().await;
+    let topic = topic(&backend, 1).await;
+    let producer = backend.services().producer;
+    producer.send_all(&topic, (0..100).map(|i: i32| record(&i.to_be_bytes(), 0)).collect()).await.unwrap();
+    let cancel = CancellationToken::new();
+    let mut consumer = start(&backend, &topic, Some("group"), Position::Beginning, &cancel);
+    let batches = read(&mut consumer, 100).await;
+    for batch in &batches {
+        consumer.commit(&batch.ranges()).unwrap();
+    }
+    consumer.close().await;
+    let mut consumer = start(&backend, &topic, Some("group"), Position::At(40), &cancel);
+    assert_eq!(offsets(&read(&mut consumer, 60).await), (40..100).collect::<Vec<i64>>());
+    consumer.close().await;
+    backend.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reader_without_a_group_sees_every_partition_from_the_end_on() {
+    let backend = Backend::start().await;
+    let topic = topic(&backend, 3).await;
+    let producer = backend.services().producer;
+    producer.send(&topic, record(b"before", 1)).await.unwrap();
+    let cancel = CancellationToken::new();
+    let mut consumer = start(&backend, &topic, None, Position::End, &cancel);
+    // Where the end is, is decided when the first fetch arrives; a record sent again and again shows when it has.
+    let seen = crate::harness::eventually("a record sent after the start arrives", async || {
+        for partition in 0..3 {
+            producer.send(&topic, record(b"after", partition)).await.unwrap();
+        }
+        match tokio::time::timeout(Duration::from_millis(300), consumer.next()).await {
+            Ok(batch) => Some(batch.unwrap().unwrap()),
+            Err(_) => None,
+        }
+    })
+    .await;
+    assert!((0..seen.len()).all(|i| seen.payload(i) == b"after"));
+    consumer.close().await;
+    backend.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_position_beyond_the_end_is_a_topic_made_anew() {
+    let backend = Backend::start().await;
+    let topic = topic(&backend, 1).await;
+    backend.services().producer.send(&topic, record(b"x", 0)).await.unwrap();
+    let cancel = CancellationToken::new();
+    let mut consumer = start(&backend, &topic, Some("late"), Position::At(1_000), &cancel);
+    let error = crate::harness::eventually("the consumer complains", async || match consumer.next().await {
+        Some(Err(error @ Error::Recreated { .. })) => Some(error),
+        _ => None,
+    })
+    .await;
+    assert!(error.to_string().contains("made anew"), "{error}");
+    consumer.close().await;
+    backend.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_members_share_the_partitions_and_the_rest_takes_over() {
+    let backend = Backend::start().await;
+    let topic = topic(&backend, 4).await;
+    let producer = backend.services().producer;
+    let cancel = CancellationToken::new();
+    let mut first = start(&backend, &topic, Some("pair"), Position::Beginning, &cancel);
+    for partition in 0..4 {
+        producer.send(&topic, record(b"1", partition)).await.unwrap();
+    }
+    read(&mut first, 4).await;
+    let mut second = start(&backend, &topic, Some("pair"), Position::Beginning, &cancel);
+    // Positions are those of the callback, so whoever is assigned a partition reads it from its beginning.
+    read(&mut second, 1).await;
+    first.close().await;
+    let mut partitions = std::collections::BTreeSet::new();
+    crate::harness::eventually("the second member reads every partition", async || {
+        for partition in 0..4 {
+            producer.send(&topic, record(b"2", partition)).await.unwrap();
+        }
+        let batch = second.next().await?.ok()?;
+        partitions.extend(batch.partitions().iter().copied());
+        (partitions.len() == 4).then_some(())
+    })
+    .await;
+    second.close().await;
+    backend.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_topic_with_fewer_partitions_than_asked_for_is_an_error_for_people() {
+    let backend = Backend::start().await;
+    let name = topic(&backend, 1).await;
+    let spec = TopicSpec { name, partitions: 3, compacted: false };
+    let error = Admin::new(&backend.kafka).unwrap().ensure(&[spec]).await.unwrap_err();
+    assert!(matches!(error, Error::Partitions { found: 1, wanted: 3, .. }), "{error}");
+    backend.stop().await;
+}

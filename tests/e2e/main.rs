@@ -1,0 +1,14 @@
+//! Contract and end-to-end tests, in one binary: against the embedded broker by default, against Apache Kafka and the
+//! roles as separate processes with `DRIFTMILL_TEST_BROKER=kafka` (`make test-real`). ClickHouse is the real engine.
+#![allow(missing_docs, clippy::unwrap_used)]
+
+mod harness;
+
+mod contract_clickhouse;
+mod contract_kafka;
+mod dead_letters;
+mod drift;
+mod first_light;
+mod gate;
+mod producing;
+mod start_up;

@@ -1,0 +1,70 @@
+//! Why a training ended without a model.
+
+use driftmill_platform::clickhouse;
+use driftmill_platform::error::{Retry, Retryable};
+use driftmill_platform::registry;
+
+use crate::fit::Fault;
+
+/// A failed training.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Reading rows.
+    #[error(transparent)]
+    ClickHouse(#[from] clickhouse::Error),
+    /// Keeping the model.
+    #[error(transparent)]
+    Registry(#[from] registry::Error),
+    /// The rows are not what a table can be made of.
+    #[error("the snapshot of `{pipeline}`: {error}")]
+    Snapshot {
+        /// The pipeline.
+        pipeline: String,
+        /// polars' error.
+        error: polars::error::PolarsError,
+    },
+    /// There is too little to learn from.
+    #[error("pipeline `{pipeline}` has {have} labelled rows and needs {need}")]
+    TooFewRows {
+        /// The pipeline.
+        pipeline: String,
+        /// Rows there are.
+        have: u64,
+        /// Rows needed.
+        need: u64,
+    },
+    /// The algorithm refuses its parameters or its data.
+    #[error("fitting `{pipeline}`: {error}")]
+    Fit {
+        /// The pipeline.
+        pipeline: String,
+        /// What was refused.
+        error: Fault,
+    },
+    /// The champion cannot judge the new rows.
+    #[error("the champion of `{pipeline}` (version {version}): {reason}")]
+    Champion {
+        /// The pipeline.
+        pipeline: String,
+        /// Its version.
+        version: u64,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// There is no such pipeline here.
+    #[error("there is no pipeline `{0}` here")]
+    NoPipeline(String),
+    /// Work on another thread ended early.
+    #[error("the fit ended without an answer: {0}")]
+    Lost(String),
+}
+
+impl Retryable for Error {
+    fn retry(&self) -> Retry {
+        match self {
+            Self::ClickHouse(e) => e.retry(),
+            Self::Registry(e) => e.retry(),
+            _ => Retry::Never,
+        }
+    }
+}

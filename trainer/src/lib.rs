@@ -1,0 +1,26 @@
+//! The trainer: from a reason to a model.
+//!
+//! ```text
+//! reasons:  a request (topic) │ a drift report (topic) │ a pipeline that never had a model
+//!      └─► snapshot (ClickHouse → Parquet, named by its hash) ─► split ─► fit ─► metrics ─► gates ─► registry ─► alias
+//! ```
+//! A run is named by its reason, so a reason that comes twice is the same run, and a trainer that died in the middle
+//! repeats it under the same name. Nothing of a run is visible before its model is whole.
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+mod error;
+mod fit;
+mod gates;
+mod reasons;
+mod reference;
+mod run;
+mod snapshot;
+mod trainer;
+
+pub use error::Error;
+pub use fit::{Fault, Fitted, fit};
+pub use gates::judge;
+pub use reasons::{Reports, Requests};
+pub use run::Reason;
+pub use snapshot::{Rows, Since, Snapshot};
+pub use trainer::Trainer;

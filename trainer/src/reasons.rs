@@ -1,0 +1,174 @@
+//! The topics that give reasons to train, as stages: a reason is done when its run has ended, and only then are its
+//! offsets entered into the ledger.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use driftmill_drift::retrain::{RetrainFacts, RetrainPolicy, Training};
+use driftmill_drift::{RetrainDecision, Verdict, decide_retrain};
+use driftmill_platform::kafka::MessageBatch;
+use driftmill_platform::stage::{Error as StageError, Output, Stage};
+use driftmill_schemas::message::{DRIFTED, DriftEvent, TrainingRequest};
+use driftmill_schemas::pipeline::Loaded;
+use serde::Deserialize;
+use tracing::{info, warn};
+
+use crate::run::Reason;
+use crate::snapshot::Since;
+use crate::{Error, Trainer};
+
+/// Requests of people and programs.
+#[derive(Debug)]
+pub struct Requests {
+    trainer: Arc<Trainer>,
+}
+
+impl Requests {
+    /// The stage over the trainings topic.
+    pub fn new(trainer: Arc<Trainer>) -> Self {
+        Self { trainer }
+    }
+}
+
+const REQUESTS: &str = "trainer.requests";
+
+#[async_trait]
+impl Stage for Requests {
+    fn name(&self) -> &str {
+        REQUESTS
+    }
+
+    async fn process(&mut self, batch: &MessageBatch) -> Result<Output, StageError> {
+        for i in 0..batch.len() {
+            let request: TrainingRequest = match serde_json::from_slice(batch.payload(i)) {
+                Ok(request) => request,
+                Err(error) => {
+                    warn!(offset = batch.offsets()[i], %error, "this record is no training request");
+                    continue;
+                }
+            };
+            let pipeline = request.pipeline.clone();
+            match self.trainer.train(&pipeline, &Reason::Request(request)).await {
+                Ok(_) => {}
+                Err(Error::NoPipeline(name)) => warn!(pipeline = name, "asked to train a pipeline that is not here"),
+                Err(error) => return Err(waiting(REQUESTS, &error)),
+            }
+        }
+        Ok(Output::default())
+    }
+}
+
+/// Drift reports of one pipeline.
+#[derive(Debug)]
+pub struct Reports {
+    trainer: Arc<Trainer>,
+    name: String,
+    pipeline: String,
+}
+
+#[derive(clickhouse::Row, Deserialize)]
+struct PastRun {
+    cause: String,
+    started: i64,
+    ended: i64,
+}
+
+impl Reports {
+    /// The stage over the drift topic of `pipeline`.
+    pub fn new(trainer: Arc<Trainer>, pipeline: &str) -> Self {
+        Self { trainer, name: format!("trainer.drift.{pipeline}"), pipeline: pipeline.to_owned() }
+    }
+
+    /// Trains when the event asks for it and the policy lets it.
+    async fn consider(&self, event: DriftEvent) -> Result<(), Error> {
+        let Some(loaded) = self.trainer.loaded(&self.pipeline) else { return Ok(()) };
+        let policy = &loaded.pipeline.drift;
+        if event.verdict != DRIFTED || !policy.retrain {
+            return Ok(());
+        }
+        let champion = self.trainer.registry().resolve(&self.pipeline, driftmill_platform::registry::CHAMPION).await?;
+        if champion.map(|version| version.version) != Some(event.model_version) {
+            info!(
+                pipeline = self.pipeline,
+                window = event.window,
+                "this drift is from a version that no longer serves"
+            );
+            return Ok(());
+        }
+        let reason =
+            Reason::Drift { window: event.window.clone(), champion: event.model_version, since: event.since.clone() };
+        if self.trainer.is_done(&self.pipeline, &reason).await? || !self.may_train(loaded, &event).await? {
+            return Ok(());
+        }
+        self.trainer.train(&self.pipeline, &reason).await.map(|_| ())
+    }
+
+    /// Asks the policy; while the only obstacle is that rows are still to come, waits for them.
+    async fn may_train(&self, loaded: &Loaded, event: &DriftEvent) -> Result<bool, Error> {
+        let declared = &loaded.pipeline.drift;
+        let policy = RetrainPolicy {
+            cool_down_ms: i64::try_from(declared.cool_down).unwrap_or(i64::MAX / 1000).saturating_mul(1000),
+            daily_budget: declared.daily_budget,
+            min_rows: declared.retrain_rows,
+        };
+        let since = Since::Offsets(event.since.clone());
+        let trainings = self.past().await?;
+        let facts = RetrainFacts {
+            event_id: &event.window,
+            verdict: Verdict::Drifted,
+            reasons: &event.reasons,
+            now_ms: self.trainer.clock().now(),
+            trainings: &trainings,
+            rows: self.trainer.rows_since(loaded, &since).await?,
+        };
+        let decision = decide_retrain(&facts, &policy);
+        info!(pipeline = self.pipeline, window = event.window, ?decision, "drift");
+        // Every other refusal is final for this window: while the drift lasts, the next window asks again.
+        Ok(matches!(decision, RetrainDecision::Train { .. }))
+    }
+
+    /// Trainings that drift started, of the last day and the cool-down.
+    async fn past(&self) -> Result<Vec<Training>, Error> {
+        let sql = format!(
+            "SELECT any(cause) AS cause, toUnixTimestamp64Milli(min(at)) AS started, \
+             toUnixTimestamp64Milli(maxIf(at, state != 'started')) AS ended FROM runs \
+             WHERE pipeline = '{}' AND startsWith(cause, 'drift ') GROUP BY run_id ORDER BY started DESC LIMIT 1000",
+            self.pipeline
+        );
+        let runs = self.trainer.clickhouse().rows::<PastRun>(&sql).await?;
+        let training = |run: PastRun| Training {
+            event_id: run.cause.split(' ').nth(1).unwrap_or_default().to_owned(),
+            started_ms: run.started,
+            // A run without an end is one that this trainer, being the only one of the pipeline, died in: the same
+            // reason repeats it, so it does not block others for ever.
+            finished_ms: Some(run.ended.max(run.started)),
+        };
+        Ok(runs.into_iter().map(training).collect())
+    }
+}
+
+#[async_trait]
+impl Stage for Reports {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    async fn process(&mut self, batch: &MessageBatch) -> Result<Output, StageError> {
+        for i in 0..batch.len() {
+            match serde_json::from_slice::<DriftEvent>(batch.payload(i)) {
+                Ok(event) => self.consider(event).await.map_err(|error| waiting(&self.name, &error))?,
+                Err(error) => warn!(offset = batch.offsets()[i], %error, "this record is no drift event"),
+            }
+        }
+        Ok(Output::default())
+    }
+}
+
+fn waiting(stage: &str, error: &Error) -> StageError {
+    use driftmill_platform::error::{Retry, Retryable as _};
+    let (stage, reason) = (stage.to_owned(), error.to_string());
+    match error.retry() {
+        Retry::Later => StageError::Waiting { stage, reason },
+        Retry::Never => StageError::Stage { stage, reason },
+    }
+}

@@ -1,0 +1,266 @@
+//! One training, from its reason to its verdict.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use driftmill_models::artifact;
+use driftmill_platform::clickhouse::ClickHouse;
+use driftmill_platform::clock::SharedClock;
+use driftmill_platform::error::{Retry, Retryable as _};
+use driftmill_platform::registry::{CHAMPION, ModelVersion, NewVersion, Registry};
+use driftmill_schemas::message::{RunEvent, RunState};
+use driftmill_schemas::model::{CARD_FORMAT, ModelCard};
+use driftmill_schemas::pipeline::Loaded;
+use tokio::sync::Mutex;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use crate::fit::{Fitted, answers, fit};
+use crate::gates::{Facts, judge};
+use crate::run::Reason;
+use crate::snapshot::{self, Since, Snapshot};
+use crate::{Error, reference};
+
+/// How often a pipeline without a model is looked at.
+const FIRST_LOOK: Duration = Duration::from_secs(1);
+
+/// Trains the pipelines of this process, one run a pipeline at a time.
+#[derive(Debug)]
+pub struct Trainer {
+    pipelines: HashMap<String, (Arc<Loaded>, Mutex<()>)>,
+    clickhouse: ClickHouse,
+    registry: Registry,
+    clock: SharedClock,
+}
+
+#[derive(clickhouse::Row, serde::Deserialize)]
+struct Count {
+    count: u64,
+}
+
+impl Trainer {
+    /// A trainer of these pipelines.
+    pub fn new(pipelines: Vec<Arc<Loaded>>, clickhouse: ClickHouse, registry: Registry, clock: SharedClock) -> Self {
+        let pipelines =
+            pipelines.into_iter().map(|loaded| (loaded.pipeline.name.clone(), (loaded, Mutex::new(())))).collect();
+        Self { pipelines, clickhouse, registry, clock }
+    }
+
+    pub(crate) fn loaded(&self, pipeline: &str) -> Option<&Arc<Loaded>> {
+        self.pipelines.get(pipeline).map(|(loaded, _)| loaded)
+    }
+
+    pub(crate) fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
+    pub(crate) fn clickhouse(&self) -> &ClickHouse {
+        &self.clickhouse
+    }
+
+    pub(crate) fn clock(&self) -> &SharedClock {
+        &self.clock
+    }
+
+    /// Labelled rows of a pipeline since `since`.
+    pub(crate) async fn rows_since(&self, loaded: &Loaded, since: &Since) -> Result<u64, Error> {
+        snapshot::count(&self.clickhouse, &loaded.pipeline, since).await
+    }
+
+    /// Trains every pipeline that has enough rows and never had a run, as soon as it has; until `cancel` fires.
+    pub async fn train_the_untrained(&self, cancel: CancellationToken) -> Result<(), Error> {
+        let mut waiting: Vec<&Arc<Loaded>> = self.pipelines.values().map(|(loaded, _)| loaded).collect();
+        while !waiting.is_empty() && !cancel.is_cancelled() {
+            let mut still = Vec::new();
+            for loaded in waiting {
+                match self.train_if_untrained(loaded).await {
+                    Ok(true) => {}
+                    Ok(false) => still.push(loaded),
+                    Err(error) => {
+                        warn!(pipeline = loaded.pipeline.name, %error, "looking again later");
+                        still.push(loaded);
+                    }
+                }
+            }
+            waiting = still;
+            tokio::select! {
+                () = cancel.cancelled() => break,
+                () = tokio::time::sleep(FIRST_LOOK) => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// True when the pipeline has had a run, this one or another.
+    async fn train_if_untrained(&self, loaded: &Loaded) -> Result<bool, Error> {
+        let pipeline = &loaded.pipeline;
+        if !self.registry.versions(&pipeline.name).await?.is_empty()
+            || self.is_done(pipeline.name.as_str(), &Reason::First).await?
+        {
+            return Ok(true);
+        }
+        if self.rows_since(loaded, &Since::Newest).await? < pipeline.training.min_rows {
+            return Ok(false);
+        }
+        self.train(&pipeline.name, &Reason::First).await?;
+        Ok(true)
+    }
+
+    /// Trains one pipeline for one reason. `None` when that reason was dealt with before. An error is one that trying
+    /// again may cure; everything else is the state of the run.
+    pub async fn train(&self, pipeline: &str, reason: &Reason) -> Result<Option<RunEvent>, Error> {
+        let Some((loaded, alone)) = self.pipelines.get(pipeline) else {
+            return Err(Error::NoPipeline(pipeline.to_owned()));
+        };
+        let _alone = alone.lock().await;
+        if self.is_done(pipeline, reason).await? {
+            info!(pipeline, cause = reason.cause(), "this reason was dealt with before");
+            return Ok(None);
+        }
+        let mut event = RunEvent {
+            run_id: reason.run_id(pipeline),
+            cause: reason.cause(),
+            request_id: reason.request_id(),
+            pipeline: pipeline.to_owned(),
+            at: self.clock.now(),
+            state: RunState::Started,
+            detail: reason.cause(),
+            metrics: Default::default(),
+            model_version: None,
+            gates: Vec::new(),
+        };
+        self.registry.record_run(&event).await?;
+        info!(pipeline, run = %event.run_id, cause = event.cause, "training");
+        match self.work(loaded, reason, &mut event).await {
+            Ok(()) => {}
+            Err(error) if error.retry() == Retry::Later => return Err(error),
+            Err(error) => {
+                event.state = RunState::Failed;
+                event.detail = error.to_string();
+            }
+        }
+        event.at = self.clock.now();
+        self.registry.record_run(&event).await?;
+        info!(pipeline, run = %event.run_id, state = ?event.state, detail = event.detail, version = event.model_version, "trained");
+        Ok(Some(event))
+    }
+
+    async fn work(&self, loaded: &Arc<Loaded>, reason: &Reason, event: &mut RunEvent) -> Result<(), Error> {
+        let pipeline = &loaded.pipeline;
+        let snapshot = snapshot::take(&self.clickhouse, self.registry.store(), pipeline, &reason.since()).await?;
+        let (rows, params, of) = (snapshot.rows.clone(), reason.params(), Arc::clone(loaded));
+        // Seconds of arithmetic: on a thread that may be blocked.
+        let fitted = tokio::task::spawn_blocking(move || fit(&rows, &of.pipeline, &params))
+            .await
+            .map_err(|e| Error::Lost(e.to_string()))??;
+        event.metrics = fitted.metrics.clone();
+        let champion = self.registry.resolve(&pipeline.name, CHAMPION).await?;
+        let rival = match &champion {
+            Some(champion) => self.answers_of(champion, loaded, &fitted).await?,
+            None => None,
+        };
+        let truth = fitted.test.labels.to_vec();
+        let facts = Facts {
+            truth: &truth,
+            challenger: &fitted.answers,
+            baseline: &fitted.baseline,
+            champion: rival.as_ref().map(|(version, answers)| (*version, answers.as_slice())),
+        };
+        event.gates = judge(pipeline, facts);
+        let version = self.register(loaded, reason, &snapshot, fitted, event).await?;
+        event.model_version = Some(version.version);
+        let refusals: Vec<String> = event
+            .gates
+            .iter()
+            .filter(|gate| !gate.passed)
+            .map(|gate| format!("not {}: {}", gate.gate, gate.detail))
+            .collect();
+        if refusals.is_empty() || reason.forced() {
+            event.state = RunState::Promoted;
+            event.detail = event.cause.clone();
+            self.registry.set_alias(&pipeline.name, CHAMPION, version.version, &event.cause).await?;
+        } else {
+            event.state = RunState::Refused;
+            event.detail = refusals.join("; ");
+        }
+        Ok(())
+    }
+
+    /// What the champion answers on the challenger's test rows; `None` when it sees other features than these.
+    async fn answers_of(
+        &self,
+        champion: &ModelVersion,
+        loaded: &Loaded,
+        fitted: &Fitted,
+    ) -> Result<Option<(u64, Vec<usize>)>, Error> {
+        let damaged =
+            |reason: String| Error::Champion { pipeline: champion.pipeline.clone(), version: champion.version, reason };
+        let bytes = self.registry.artifact(champion).await?;
+        let (model, header) = artifact::decode(&bytes).map_err(|e| damaged(e.to_string()))?;
+        let card = ModelCard::from_header(header).map_err(|e| damaged(e.to_string()))?;
+        if card.features != loaded.pipeline.features || card.classes != loaded.pipeline.label.classes {
+            warn!(
+                pipeline = champion.pipeline,
+                version = champion.version,
+                "the champion sees other features or classes; it is not compared"
+            );
+            return Ok(None);
+        }
+        let answers = answers(&model, &fitted.test).map_err(|e| damaged(e.to_string()))?;
+        Ok(Some((champion.version, answers)))
+    }
+
+    async fn register(
+        &self,
+        loaded: &Loaded,
+        reason: &Reason,
+        snapshot: &Snapshot,
+        fitted: Fitted,
+        event: &RunEvent,
+    ) -> Result<ModelVersion, Error> {
+        let pipeline = &loaded.pipeline;
+        let card = ModelCard {
+            format: CARD_FORMAT,
+            pipeline: pipeline.name.clone(),
+            features: pipeline.features.clone(),
+            schema: loaded.schema.text.clone(),
+            classes: pipeline.label.classes.clone(),
+            algorithm: pipeline.training.algorithm.clone(),
+            params: fitted.params.clone(),
+            seed: pipeline.training.seed,
+            snapshot: snapshot.hash.clone(),
+            code_version: env!("CARGO_PKG_VERSION").to_owned(),
+        };
+        let lost = |e: String| Error::Lost(e);
+        let header = serde_json::to_value(&card).map_err(|e| lost(e.to_string()))?;
+        let artifact = artifact::encode(&fitted.model, &header).map_err(|e| lost(e.to_string()))?;
+        let reference = reference::of(pipeline, &snapshot.rows).map_err(lost)?;
+        // A run that died after it registered a version finds that version again, instead of making a second one.
+        let run_id = reason.run_id(&pipeline.name);
+        if let Some(version) = self.registry.versions(&pipeline.name).await?.into_iter().find(|v| v.run_id == run_id) {
+            return Ok(version);
+        }
+        let new = NewVersion {
+            pipeline: pipeline.name.clone(),
+            run_id,
+            algorithm: pipeline.training.algorithm.clone(),
+            artifact: artifact.into(),
+            reference: reference.into(),
+            snapshot: snapshot.hash.clone(),
+            rows: snapshot.rows.labels.len() as u64,
+            metrics: fitted.metrics,
+            gates: event.gates.clone(),
+        };
+        Ok(self.registry.register(new).await?)
+    }
+
+    /// Whether the run of that reason has ended before.
+    pub(crate) async fn is_done(&self, pipeline: &str, reason: &Reason) -> Result<bool, Error> {
+        let run = reason.run_id(pipeline);
+        let sql = format!(
+            "SELECT count() AS count FROM runs WHERE pipeline = '{pipeline}' AND run_id = '{run}' AND state != 'started'"
+        );
+        Ok(self.clickhouse.row::<Count>(&sql).await?.count > 0)
+    }
+}
