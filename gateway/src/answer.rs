@@ -27,13 +27,25 @@ pub(crate) struct Answer {
     /// Rows × classes.
     probabilities: Vec<f64>,
     predicted: Vec<usize>,
+    /// What each row is about; empty where the pipeline declares no entity.
+    entities: Vec<Option<String>>,
 }
 
 impl Answer {
     /// An answer of `model`: `features` and `probabilities` row by row.
     pub(crate) fn new(model: Arc<LoadedModel>, features: Vec<f64>, probabilities: Vec<f64>) -> Self {
         let predicted = probabilities.chunks_exact(model.card.classes.len()).map(most_probable).collect();
-        Self { model, features, probabilities, predicted }
+        Self { model, features, probabilities, predicted, entities: Vec::new() }
+    }
+
+    /// Says what each row is about.
+    pub(crate) fn about(self, entities: Vec<Option<String>>) -> Self {
+        Self { entities, ..self }
+    }
+
+    /// What a row is about, where the request says so.
+    pub(crate) fn entity(&self, row: usize) -> Option<&str> {
+        self.entities.get(row)?.as_deref()
     }
 
     /// Number of rows.

@@ -88,11 +88,8 @@ fn served<'a>(app: &'a App, name: &str) -> Result<&'a Arc<Served>, Fault> {
 async fn describe(app: &App, served: &Served) -> Result<Value, Fault> {
     let aliases = app.catalog.aliases(&served.name).await.map_err(registry_fault)?;
     let pipeline = &served.loaded.pipeline;
-    let features: Vec<Value> = pipeline
-        .features
-        .iter()
-        .map(|feature| json!({ "name": feature.name, "sql": feature.expression() }))
-        .collect();
+    let features: Vec<Value> =
+        pipeline.features.iter().map(|feature| json!({ "name": feature.name, "sql": feature.expression() })).collect();
     Ok(json!({
         "name": pipeline.name,
         "description": pipeline.description,

@@ -146,14 +146,11 @@ fn speaker(
     dialect: Dialect,
     name: &'static str,
 ) -> Result<Option<Arc<Served>>, Error> {
-    let mut speakers =
-        pipelines.values().filter(|served| served.loaded.pipeline.serving.dialects.contains(&dialect));
+    let mut speakers = pipelines.values().filter(|served| served.loaded.pipeline.serving.dialects.contains(&dialect));
     match (speakers.next(), speakers.next()) {
-        (Some(first), Some(second)) => Err(Error::Dialect {
-            dialect: name,
-            first: first.name.to_string(),
-            second: second.name.to_string(),
-        }),
+        (Some(first), Some(second)) => {
+            Err(Error::Dialect { dialect: name, first: first.name.to_string(), second: second.name.to_string() })
+        }
         (speaker, _) => Ok(speaker.cloned()),
     }
 }

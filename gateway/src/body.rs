@@ -39,10 +39,7 @@ pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Fault> {
 }
 
 /// Runs `work` where it holds nobody up: here when the body is small, else on a thread that may be busy.
-pub(crate) async fn off_loop<T, E>(
-    heavy: bool,
-    work: impl FnOnce() -> Result<T, E> + Send + 'static,
-) -> Result<T, E>
+pub(crate) async fn off_loop<T, E>(heavy: bool, work: impl FnOnce() -> Result<T, E> + Send + 'static) -> Result<T, E>
 where
     T: Send + 'static,
     E: From<Fault> + Send + 'static,

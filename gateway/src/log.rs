@@ -155,7 +155,10 @@ impl Shared {
         let last = self.warned_at.load(Ordering::Relaxed);
         let due = now.saturating_sub(last) >= WARN_EVERY;
         if due && self.warned_at.compare_exchange(last, now, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
-            warn!(pipeline = &**model, rows, because, "answered rows are missing in the prediction log; see the metrics");
+            warn!(
+                pipeline = &**model,
+                rows, because, "answered rows are missing in the prediction log; see the metrics"
+            );
         }
     }
 }
@@ -168,6 +171,7 @@ fn records(answer: &Answer, request_id: &str, dialect: &str, at: i64) -> Vec<Out
             at,
             model_version: answer.model().version,
             dialect: dialect.to_owned(),
+            entity: answer.entity(row).map(str::to_owned),
             features: answer.named_features(row).collect(),
             prediction: class.to_owned(),
             probabilities: answer.probabilities(row).to_vec(),

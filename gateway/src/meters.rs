@@ -122,11 +122,7 @@ impl Meters {
                 "Answered rows that are missing in the prediction log, by reason.",
                 Family::default(),
             ),
-            version: metrics.register(
-                "driftmill_gateway_model_version",
-                "The version that serves.",
-                Family::default(),
-            ),
+            version: metrics.register("driftmill_gateway_model_version", "The version that serves.", Family::default()),
             swaps: metrics.register(
                 "driftmill_gateway_model_swaps",
                 "Tries to put a new champion into service, by outcome.",
@@ -190,9 +186,7 @@ impl Meters {
     /// Enqueued, acknowledged and dropped rows of a pipeline.
     pub(crate) fn log_rows(&self, model: &str) -> (u64, u64, u64) {
         let model: Arc<str> = model.into();
-        let of = |family: &Family<Model, Counter>| {
-            family.get_or_create(&Model { model: Arc::clone(&model) }).get()
-        };
+        let of = |family: &Family<Model, Counter>| family.get_or_create(&Model { model: Arc::clone(&model) }).get();
         let dropped = [Drop::Full, Drop::Delivery, Drop::Shutdown]
             .map(|why| self.dropped.get_or_create(&Dropped { model: Arc::clone(&model), reason: why.label() }).get());
         (of(&self.enqueued), of(&self.acknowledged), dropped.iter().sum())

@@ -110,9 +110,13 @@ fn start_followers(app: &Arc<App>, settings: &Settings, tasks: &mut Supervisor) 
         let outcomes = reader(topic::RUNS, From::Now);
         let (readies, observes) = (Arc::clone(app), Arc::clone(app));
         tasks.spawn("gateway: outcomes of trainings", OnError::Stop, |cancel| {
-            outcomes.run(cancel, move || readies.trainings.set_ready(), move |payload| {
-                observes.trainings.observe(payload);
-            })
+            outcomes.run(
+                cancel,
+                move || readies.trainings.set_ready(),
+                move |payload| {
+                    observes.trainings.observe(payload);
+                },
+            )
         });
     }
 }

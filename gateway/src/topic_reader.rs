@@ -43,22 +43,25 @@ impl TopicReader {
         let next: Next = Arc::default();
         let backoff = || Backoff::new(Duration::from_millis(200), Duration::from_secs(5), self.seed);
         let mut retry = backoff();
-        while !cancel.is_cancelled() {
-            match self.start(&next, &cancel).await {
-                Ok(mut consumer) => {
-                    ready();
-                    let read_something = self.read(&mut consumer, &next, &take).await;
-                    consumer.close().await;
-                    if read_something {
-                        retry = backoff();
+        let reading = async {
+            loop {
+                match self.start(&next, &cancel).await {
+                    Ok(mut consumer) => {
+                        ready();
+                        if self.read(&mut consumer, &next, &take).await {
+                            retry = backoff();
+                        }
+                        consumer.close().await;
                     }
+                    Err(error) => debug!(topic = self.topic, %error, "cannot read the topic yet"),
                 }
-                Err(error) => debug!(topic = self.topic, %error, "cannot read the topic yet"),
+                tokio::time::sleep(retry.pause()).await;
             }
-            tokio::select! {
-                () = tokio::time::sleep(retry.pause()) => {}
-                () = cancel.cancelled() => {}
-            }
+        };
+        // librdkafka blocks its threads for seconds while Kafka is away; a shutdown does not wait for them.
+        tokio::select! {
+            () = reading => {}
+            () = cancel.cancelled() => {}
         }
         Ok(())
     }

@@ -5,12 +5,12 @@ use serde::{Deserialize, Serialize};
 use crate::source::Position;
 
 /// Compacted topic of checkpoints, keyed by `pipeline/source`, with one partition.
-pub const SOURCES_TOPIC: &str = "driftmill.sources";
+pub const SOURCES_TOPIC: &str = driftmill_schemas::topic::SOURCES;
 
 /// Header of every message that a source sent, record or dead letter: `<source>:<number of the item>`, where the source
 /// is `<name>@<16 hexadecimal digits>`. The digits stand for what the source reads (a path, or a generator's
 /// declaration), so that two files sent under one name are two sources.
-pub const SEQUENCE_HEADER: &str = "driftmill.sequence";
+pub const SEQUENCE_HEADER: &str = driftmill_schemas::message::dead_letter::SEQUENCE;
 
 /// What is known to be acknowledged of one source.
 ///

@@ -89,3 +89,14 @@ pub async fn run(job: Job, services: Services, cancel: CancellationToken) -> Res
     };
     pump::produce(&sink, &job, tools, &cancel).await
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Compiles only if a run may move between threads, as tasks do.
+    #[allow(dead_code)]
+    fn a_run_can_be_a_task(job: Job, services: Services) {
+        drop(tokio::spawn(run(job, services, CancellationToken::new())));
+    }
+}

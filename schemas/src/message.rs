@@ -19,6 +19,9 @@ pub struct Prediction {
     pub model_version: u64,
     /// The API it came by: `v2`, `iris`, …
     pub dialect: String,
+    /// What the request is about, where the pipeline declares an entity and the request names it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub entity: Option<String>,
     /// What the model saw, by feature; null is a missing value.
     pub features: BTreeMap<String, Option<f64>>,
     /// The class answered.
@@ -136,6 +139,8 @@ pub struct DriftEvent {
 
 /// The verdict that asks for a new model.
 pub const DRIFTED: &str = "drifted";
+/// The verdict of a window that moved and is not confirmed yet.
+pub const WARNING: &str = "warning";
 
 /// An alias moved. Topic [`crate::topic::MODELS`], keyed by `pipeline/alias`, compacted.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -170,6 +175,8 @@ pub mod dead_letter {
     pub const EXCEPTION_MESSAGE: &str = "__connect.errors.exception.message";
     /// Where a source found it: `file:line`. A dead letter of a source has no topic, partition and offset.
     pub const SOURCE: &str = "driftmill.source";
+    /// Source and number of the item in it: on every record a source sends, and on its dead letters.
+    pub const SEQUENCE: &str = "driftmill.sequence";
     /// Object store address of the original bytes, when they are too large for a message.
     pub const ORIGINAL: &str = "driftmill.original";
 }

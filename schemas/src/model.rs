@@ -19,6 +19,9 @@ pub struct ModelCard {
     pub features: Vec<Feature>,
     /// Avro schema of the record that the features are computed from, as JSON text.
     pub schema: String,
+    /// The field that names what a record is about, where the pipeline declares one.
+    #[serde(default)]
+    pub entity: Option<String>,
     /// Class names, in the order of the model's class indices.
     pub classes: Vec<String>,
     /// Name of the algorithm.
@@ -77,6 +80,7 @@ mod tests {
             params: serde_json::Map::new(),
             seed: u64::MAX,
             snapshot: "00".to_owned(),
+            entity: None,
             code_version: "0.1.0".to_owned(),
         };
         let header = serde_json::to_value(&card).unwrap();

@@ -28,7 +28,7 @@ async fn what_is_no_record_becomes_a_dead_letter_and_the_rest_goes_on() {
     };
     let from = write("broken.csv", &csv);
     let summary = stack.cli_ok(&["produce", "loan", "--source", "file", "--from", &from]).await;
-    assert!(summary.contains('3') && summary.contains("line"), "{summary}");
+    assert!(summary.contains("3 could not be read") && summary.contains("broken.csv:8"), "{summary}");
 
     stack.sql_becomes("SELECT count() FROM loan_features", "3").await;
     let reasons = "SELECT arraySort(groupArray(error)) FROM loan_dead_letters WHERE stage != 'source'";

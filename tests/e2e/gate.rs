@@ -29,7 +29,10 @@ async fn a_model_no_better_than_the_constant_is_refused_with_its_reason_and_can_
     assert_eq!(status, 200, "{answer}");
     assert!(answer["prediction"] == 0 || answer["prediction"] == 1, "{answer}");
     stack
-        .sql_becomes("SELECT count() FROM loan_predictions WHERE model_version = 1 AND features['age'] = 35", "1")
+        .sql_becomes(
+            "SELECT count() FROM loan_predictions WHERE model_version = 1 AND entity = '1' AND features['age'] = 35",
+            "1",
+        )
         .await;
 }
 

@@ -1,5 +1,7 @@
 //! Fits a model and measures it on rows it has not seen. Pure: the same rows, pipeline and parameters give the same model.
 
+#[cfg(test)]
+mod iris;
 mod split;
 
 use std::collections::BTreeMap;

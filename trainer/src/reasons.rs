@@ -68,7 +68,7 @@ pub struct Reports {
 
 #[derive(clickhouse::Row, Deserialize)]
 struct PastRun {
-    cause: String,
+    caused_by: String,
     started: i64,
     ended: i64,
 }
@@ -130,14 +130,14 @@ impl Reports {
     /// Trainings that drift started, of the last day and the cool-down.
     async fn past(&self) -> Result<Vec<Training>, Error> {
         let sql = format!(
-            "SELECT any(cause) AS cause, toUnixTimestamp64Milli(min(at)) AS started, \
-             toUnixTimestamp64Milli(maxIf(at, state != 'started')) AS ended FROM runs \
+            "SELECT any(r.cause) AS caused_by, toUnixTimestamp64Milli(min(r.at)) AS started, \
+             toUnixTimestamp64Milli(maxIf(r.at, r.state != 'started')) AS ended FROM runs AS r \
              WHERE pipeline = '{}' AND startsWith(cause, 'drift ') GROUP BY run_id ORDER BY started DESC LIMIT 1000",
             self.pipeline
         );
         let runs = self.trainer.clickhouse().rows::<PastRun>(&sql).await?;
         let training = |run: PastRun| Training {
-            event_id: run.cause.split(' ').nth(1).unwrap_or_default().to_owned(),
+            event_id: run.caused_by.split(' ').nth(1).unwrap_or_default().to_owned(),
             started_ms: run.started,
             // A run without an end is one that this trainer, being the only one of the pipeline, died in: the same
             // reason repeats it, so it does not block others for ever.

@@ -230,6 +230,7 @@ impl Trainer {
             params: fitted.params.clone(),
             seed: pipeline.training.seed,
             snapshot: snapshot.hash.clone(),
+            entity: pipeline.entity.clone(),
             code_version: env!("CARGO_PKG_VERSION").to_owned(),
         };
         let lost = |e: String| Error::Lost(e);

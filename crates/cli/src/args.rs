@@ -141,7 +141,8 @@ pub struct Produce {
 #[derive(Debug, Args)]
 pub struct Check {
     /// Pipeline names or files; absent: all.
-    pub pipelines: Vec<String>,
+    #[arg(value_name = "PIPELINE")]
+    pub names: Vec<String>,
 }
 
 /// What to make a pipeline of.

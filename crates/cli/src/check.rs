@@ -11,14 +11,18 @@ use crate::pipelines;
 
 /// Checks the named pipelines, or all, and prints the plan of each that is right.
 pub fn run(settings: &Settings, check: &Check) -> anyhow::Result<()> {
-    let files: Vec<PathBuf> = if check.pipelines.is_empty() {
+    let files: Vec<PathBuf> = if check.names.is_empty() {
         pipelines::names(&settings.pipelines)?.iter().map(|name| pipelines::file(&settings.pipelines, name)).collect()
     } else {
         check
-            .pipelines
+            .names
             .iter()
             .map(|given| {
-                if given.contains(['/', '.']) { PathBuf::from(given) } else { pipelines::file(&settings.pipelines, given) }
+                if given.contains(['/', '.']) {
+                    PathBuf::from(given)
+                } else {
+                    pipelines::file(&settings.pipelines, given)
+                }
             })
             .collect()
     };
@@ -56,7 +60,10 @@ fn plan(loaded: &Loaded) -> String {
         .collect();
     let mut lines = vec![
         format!("{}: right", pipeline.name),
-        format!("  reads     {} ({} partitions, schema {:016x})", topics.raw, pipeline.topics.partitions, loaded.schema.fingerprint),
+        format!(
+            "  reads     {} ({} partitions, schema {:016x})",
+            topics.raw, pipeline.topics.partitions, loaded.schema.fingerprint
+        ),
         format!("  sources   {}", sources(pipeline)),
         format!("  expects   {} rules; what breaks one goes to {}", pipeline.expectations.len(), topics.rejected),
         format!("  features  {}", features.join(", ")),

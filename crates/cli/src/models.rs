@@ -12,8 +12,9 @@ use crate::pipelines;
 /// Runs one of the subcommands.
 pub async fn run(settings: Settings, command: Models) -> anyhow::Result<()> {
     telemetry::init("warn", settings.log_format, None).map_err(anyhow::Error::msg)?;
-    if let Models::Show { pipeline, .. } | Models::Promote { pipeline, .. } | Models::List { pipeline: Some(pipeline) } =
-        &command
+    if let Models::Show { pipeline, .. }
+    | Models::Promote { pipeline, .. }
+    | Models::List { pipeline: Some(pipeline) } = &command
     {
         pipelines::load_one(&settings.pipelines, pipeline)?;
     }

@@ -48,7 +48,6 @@ pub fn load_all(folder: &Path) -> anyhow::Result<Vec<Arc<Loaded>>> {
 
 fn load(file: &Path) -> anyhow::Result<Arc<Loaded>> {
     let loaded = pipeline::load(file)?;
-    driftmill_features::check(&loaded)
-        .map_err(|problems| pipeline::Error { file: file.to_owned(), problems })?;
+    driftmill_features::check(&loaded).map_err(|problems| pipeline::Error { file: file.to_owned(), problems })?;
     Ok(Arc::new(loaded))
 }

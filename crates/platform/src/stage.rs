@@ -7,6 +7,7 @@
 //! rows replace themselves, records carry the position they are about. A crash after 3 repeats nothing.
 
 use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hasher as _};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -93,9 +94,13 @@ pub trait Stage: Send {
     async fn process(&mut self, batch: &MessageBatch) -> Result<Output, Error>;
 }
 
-/// Names exactly these offsets of this stage, so that a repeated insert of them is recognised.
-pub fn token(stage: &str, ranges: &[OffsetRange]) -> String {
-    let mut token = stage.to_owned();
+/// Names exactly these bytes of these offsets of this stage, so that a repeated insert of them is recognised. The bytes
+/// count too: another build or pipeline file may make other rows of the same offsets, and the server drops an insert whose
+/// token it knows without looking at it.
+pub fn token(stage: &str, ranges: &[OffsetRange], body: &[u8]) -> String {
+    let mut hash = DefaultHasher::new();
+    hash.write(body);
+    let mut token = format!("{stage} {:016x}", hash.finish());
     for range in ranges {
         token.push_str(&format!(" {}:{}-{}", range.partition, range.from, range.to));
     }
@@ -184,12 +189,17 @@ async fn work(
             LedgerEntry { range, rows: tally.rows, rejected: tally.rejected }
         })
         .collect();
+    let told = |error: &Error, pause| warn!(stage = name, %error, ?pause, "trying again");
+    // Apart from the inserts, so that an engine that is away for long does not multiply the records.
+    let sent = until_done(cancel, self::backoff(batch), told, || send(&services.producer, &output.records)).await;
+    if let Err(error) = sent {
+        return if error.retry() == Retry::Later { Ok(false) } else { Err(error) };
+    }
     let made = until_done(
         cancel,
         self::backoff(batch),
-        |error: &Error, pause| warn!(stage = name, %error, ?pause, "trying again"),
+        told,
         || async {
-            send(&services.producer, &output.records).await?;
             for insert in &output.inserts {
                 services.clickhouse.insert(insert).await?;
             }

@@ -1,5 +1,7 @@
 //! Structured logs on standard error: text for people, JSON lines for machines.
 
+use std::io::IsTerminal as _;
+
 use tracing_subscriber::{EnvFilter, fmt, prelude::*};
 
 /// How log lines look.
@@ -17,7 +19,7 @@ pub enum LogFormat {
 /// `info,driftmill_platform=debug`. Called once, by the binary; an error says why the filter or the file is no good.
 pub fn init(filter: &str, format: LogFormat, file: Option<std::fs::File>) -> Result<(), String> {
     let filter = EnvFilter::try_new(filter).map_err(|e| format!("log filter `{filter}`: {e}"))?;
-    let to_file = file.is_some();
+    let colours = file.is_none() && std::io::stderr().is_terminal();
     let writer = match file {
         Some(file) => fmt::writer::BoxMakeWriter::new(std::sync::Arc::new(file)),
         None => fmt::writer::BoxMakeWriter::new(std::io::stderr),
@@ -25,7 +27,7 @@ pub fn init(filter: &str, format: LogFormat, file: Option<std::fs::File>) -> Res
     let registry = tracing_subscriber::registry().with(filter);
     match format {
         LogFormat::Text => {
-            registry.with(fmt::layer().with_writer(writer).with_ansi(!to_file).with_target(false)).try_init()
+            registry.with(fmt::layer().with_writer(writer).with_ansi(colours).with_target(false)).try_init()
         }
         LogFormat::Json => registry.with(fmt::layer().json().flatten_event(true).with_writer(writer)).try_init(),
     }

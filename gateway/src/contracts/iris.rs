@@ -125,10 +125,7 @@ fn read(bytes: &[u8], mut rows: Rows) -> Result<((), Rows), Fault> {
 }
 
 fn render((): (), answer: &Answer, _: &RequestId) -> Result<Vec<u8>, Fault> {
-    answer::json(&Prediction {
-        predictions: answer.class_indices(),
-        target_names: answer.class_names().collect(),
-    })
+    answer::json(&Prediction { predictions: answer.class_indices(), target_names: answer.class_names().collect() })
 }
 
 pub(crate) async fn train(State(app): State<Arc<App>>, body: Body) -> Result<Json<serde_json::Value>, Fault> {
@@ -146,7 +143,8 @@ pub(crate) async fn train(State(app): State<Arc<App>>, body: Body) -> Result<Jso
         trainings::Error::Busy => Fault::new(StatusCode::TOO_MANY_REQUESTS, error.to_string()),
         _ => Fault::unavailable(error.to_string()),
     })?;
-    let goes_on = format!("training {} goes on; /api/v1/pipelines/{}/models will show its model", request.id, served.name);
+    let goes_on =
+        format!("training {} goes on; /api/v1/pipelines/{}/models will show its model", request.id, served.name);
     let event = tokio::select! {
         event = ticket.outcome() => event,
         () = app.stop.cancelled() => None,
@@ -181,10 +179,8 @@ fn params(bytes: &[u8]) -> Result<Map<String, serde_json::Value>, Fault> {
 
 /// A model that a gate refused was trained all the same: the contract's answer, with the refusal added.
 fn outcome(event: &RunEvent) -> Result<Json<serde_json::Value>, Fault> {
-    let metrics: Map<String, serde_json::Value> = METRICS
-        .iter()
-        .map(|(ours, trainers)| ((*ours).to_owned(), json!(event.metrics.get(*trainers))))
-        .collect();
+    let metrics: Map<String, serde_json::Value> =
+        METRICS.iter().map(|(ours, trainers)| ((*ours).to_owned(), json!(event.metrics.get(*trainers)))).collect();
     let mut answer = json!({ "message": TRAINED, "metrics": metrics });
     match event.state {
         RunState::Promoted => {}

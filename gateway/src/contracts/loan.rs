@@ -75,7 +75,9 @@ impl From<Fault> for LoanFault {
 impl IntoResponse for LoanFault {
     fn into_response(self) -> Response {
         match self {
-            Self::Schema(detail) => (StatusCode::UNPROCESSABLE_ENTITY, Json(json!({ "detail": detail }))).into_response(),
+            Self::Schema(detail) => {
+                (StatusCode::UNPROCESSABLE_ENTITY, Json(json!({ "detail": detail }))).into_response()
+            }
             Self::Other(fault) => fault.respond(Shape::Detail),
         }
     }
@@ -181,7 +183,10 @@ fn shortened(input: serde_json::Value) -> serde_json::Value {
 fn render((): (), answer: &Answer, _: &RequestId) -> Result<Vec<u8>, LoanFault> {
     let class = answer.class_names().next().unwrap_or_default();
     let prediction = class.parse().map_err(|_| {
-        Fault::internal(format!("model version {} answered `{class}`, which is no whole number", answer.model().version))
+        Fault::internal(format!(
+            "model version {} answered `{class}`, which is no whole number",
+            answer.model().version
+        ))
     })?;
     Ok(answer::json(&Prediction { prediction })?)
 }

@@ -14,6 +14,8 @@ pub(crate) struct Rows {
     model: Arc<LoadedModel>,
     workspace: Workspace,
     record: Record,
+    entity: Option<usize>,
+    entities: Vec<Option<String>>,
     limit: usize,
 }
 
@@ -21,7 +23,8 @@ impl Rows {
     pub(super) fn new(model: Arc<LoadedModel>, limit: usize) -> Self {
         let workspace = model.borrow_workspace();
         let record = Record { values: vec![Value::Null; model.schema.fields.len()] };
-        Self { model, workspace, record, limit }
+        let entity = model.card.entity.as_deref().and_then(|field| model.schema.index(field));
+        Self { model, workspace, record, entity, entities: Vec::new(), limit }
     }
 
     /// The values of the next row by the schema's fields: those of the last one, and null before the first.
@@ -32,7 +35,11 @@ impl Rows {
     /// Takes the record as a row; one beyond the limit is refused.
     pub(crate) fn push(&mut self) -> Result<(), Fault> {
         self.check_count(self.len() + 1)?;
-        self.workspace.columns.push(&self.record).map_err(|e| Fault::bad_request(e.to_string()))
+        self.workspace.columns.push(&self.record).map_err(|e| Fault::bad_request(e.to_string()))?;
+        if let Some(field) = self.entity {
+            self.entities.push(self.record.values[field].to_text());
+        }
+        Ok(())
     }
 
     /// Whether a request may have so many rows.
@@ -67,11 +74,12 @@ impl Rows {
         for (row, out) in probabilities.chunks_exact_mut(classes).enumerate() {
             let features = &mut features[row * width..][..width];
             matrix.row(row, features);
-            model.model.predict_proba_into(features, out).map_err(|e| {
-                Fault::internal(format!("model version {} could not answer: {e}", model.version))
-            })?;
+            model
+                .model
+                .predict_proba_into(features, out)
+                .map_err(|e| Fault::internal(format!("model version {} could not answer: {e}", model.version)))?;
         }
         self.model.give_back(self.workspace);
-        Ok(Answer::new(self.model, features, probabilities))
+        Ok(Answer::new(self.model, features, probabilities).about(self.entities))
     }
 }

@@ -9,8 +9,11 @@ pub(super) fn add(paths: &mut Map<String, Value>, schemas: &mut Map<String, Valu
     add_system(paths);
     let tag = "Pipelines";
     let pipeline = path_parameter("pipeline", "Name of the pipeline.", json!({ "type": "string" }));
-    let version =
-        path_parameter("version", "Number of the version.", json!({ "type": "integer", "format": "int64", "minimum": 1 }));
+    let version = path_parameter(
+        "version",
+        "Number of the version.",
+        json!({ "type": "integer", "format": "int64", "minimum": 1 }),
+    );
     let missing = error("There is no such pipeline.");
     let away = error("The registry does not answer.");
     paths.insert(
@@ -143,10 +146,11 @@ fn add_system(paths: &mut Map<String, Value>) {
         "required": ["status"],
         "properties": { "status": { "type": "string" }, "error": { "type": "string" } },
     });
-    let get = |summary: &str, responses: Value| {
-        json!({ "get": { "tags": ["System"], "summary": summary, "responses": responses } })
-    };
-    paths.insert("/health".to_owned(), get("Liveness", json!({ "200": answer("The process answers.", status.clone()) })));
+    let get = |summary: &str, responses: Value| json!({ "get": { "tags": ["System"], "summary": summary, "responses": responses } });
+    paths.insert(
+        "/health".to_owned(),
+        get("Liveness", json!({ "200": answer("The process answers.", status.clone()) })),
+    );
     paths.insert(
         "/ready".to_owned(),
         get(

@@ -44,10 +44,9 @@ pub(super) fn add(
     let model = path_parameter("model", "Name of the pipeline.", json!({ "type": "string", "enum": names }));
     let version = path_parameter("version", "Number of the version.", json!({ "type": "string" }));
     let examples = examples(pipelines);
-    for (base, parameters) in [
-        ("/v2/models/{model}", json!([model])),
-        ("/v2/models/{model}/versions/{version}", json!([model, version])),
-    ] {
+    for (base, parameters) in
+        [("/v2/models/{model}", json!([model])), ("/v2/models/{model}/versions/{version}", json!([model, version]))]
+    {
         let with = |method: &str, operation: Value| json!({ "parameters": parameters, method: operation });
         paths.insert(base.to_owned(), with("get", get("Model metadata", schema("ModelMetadata"), &[missing])));
         paths.insert(format!("{base}/ready"), with("get", get("Model readiness", ready.clone(), &[missing])));

@@ -6,13 +6,8 @@ use serde_json::json;
 
 use super::fixture::{Gateway, flower_tensors, loan, request};
 
-const ENDPOINTS: [&str; 5] = [
-    "/predict",
-    "/predict/",
-    "/train",
-    "/v2/models/iris/infer",
-    "/api/v1/pipelines/iris/models/3/promote",
-];
+const ENDPOINTS: [&str; 5] =
+    ["/predict", "/predict/", "/train", "/v2/models/iris/infer", "/api/v1/pipelines/iris/models/3/promote"];
 
 #[tokio::test]
 async fn nothing_that_is_no_request_is_answered_or_breaks_anything() {
@@ -36,8 +31,11 @@ async fn nothing_that_is_no_request_is_answered_or_breaks_anything() {
         deep("[", "]").into_bytes(),
         deep("{\"input\":", "}").into_bytes(),
         format!("{{\"input\":{}}}", deep("[", "]")).into_bytes(),
-        format!("{{\"inputs\":[{{\"name\":\"input\",\"shape\":[1],\"datatype\":\"FP64\",\"data\":{}}}]}}", deep("[", "]"))
-            .into_bytes(),
+        format!(
+            "{{\"inputs\":[{{\"name\":\"input\",\"shape\":[1],\"datatype\":\"FP64\",\"data\":{}}}]}}",
+            deep("[", "]")
+        )
+        .into_bytes(),
         "\0".repeat(1_000).into_bytes(),
     ];
     for path in ENDPOINTS {

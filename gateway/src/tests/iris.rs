@@ -98,7 +98,10 @@ async fn train(body: &str, state: RunState) -> (u16, Value, serde_json::Map<Stri
 async fn a_training_is_awaited_and_answered_with_the_contract_s_metrics() {
     let metrics = json!({ "accuracy": 0.9, "precision": 0.8, "recall": 0.7, "f1_score": 0.6 });
     let (status, answer, params) = train(r#"{"n_estimators":100,"max_depth":null}"#, RunState::Promoted).await;
-    assert_eq!((status, &answer), (200, &json!({ "message": "Model trained and logged to MLflow", "metrics": metrics })));
+    assert_eq!(
+        (status, &answer),
+        (200, &json!({ "message": "Model trained and logged to MLflow", "metrics": metrics }))
+    );
     assert_eq!(Value::from(params), json!({ "n_estimators": 100, "max_depth": null }));
 
     let (status, answer, params) = train("", RunState::Refused).await;

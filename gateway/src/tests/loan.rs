@@ -38,7 +38,8 @@ async fn errors_of_the_schema_are_422_in_fastapi_s_shape_and_all_at_once() {
     assert_eq!(missing.len(), 1);
     assert_eq!(of(&missing[0]), (json!(["body", "age"]), json!("missing"), json!("Field required")));
 
-    let wrong = detail(loan(&[("age", json!("forty")), ("loan_duration_years", json!(2.5)), ("id", Value::Null)])).await;
+    let wrong =
+        detail(loan(&[("age", json!("forty")), ("loan_duration_years", json!(2.5)), ("id", Value::Null)])).await;
     let found: Vec<_> = wrong.iter().map(|detail| (detail["loc"][1].clone(), detail["type"].clone())).collect();
     assert_eq!(
         found,

@@ -63,7 +63,8 @@ async fn what_finds_no_room_or_no_time_is_counted_so_that_the_sum_is_exact() {
     let gateway = Gateway::with_models().await;
     let sink = Arc::new(FakeSink::default());
     sink.set(Delivery::Hang);
-    let log = PredictionLog::with_capacity(sink.clone(), gateway.app.meters.clone(), Arc::clone(&gateway.app.clock), 10);
+    let log =
+        PredictionLog::with_capacity(sink.clone(), gateway.app.meters.clone(), Arc::clone(&gateway.app.clock), 10);
     let record = |rows| {
         let (asked, answer) = ask(&gateway, rows);
         log.record(&asked, answer);

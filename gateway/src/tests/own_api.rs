@@ -23,7 +23,10 @@ async fn pipelines_say_what_they_are_and_what_they_serve() {
     let loan = gateway.get("/api/v1/pipelines/loan").await.json();
     assert_eq!((&loan["served_version"], &loan["aliases"]), (&Value::Null, &json!([])));
     let versions = gateway.get("/api/v1/pipelines/iris/models").await.json();
-    assert_eq!((&versions["models"][0]["version"], &versions["models"][0]["metrics"]["accuracy"]), (&json!(3), &json!(0.97)));
+    assert_eq!(
+        (&versions["models"][0]["version"], &versions["models"][0]["metrics"]["accuracy"]),
+        (&json!(3), &json!(0.97))
+    );
     let (status, message) = gateway.get("/api/v1/pipelines/lone").await.error();
     assert!(status == 404 && message.contains("did you mean `loan`"), "{message}");
 }

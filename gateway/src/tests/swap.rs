@@ -29,7 +29,9 @@ async fn under_concurrent_requests_every_answer_is_whole_and_of_one_version() {
                     let class = ["setosa", "versicolor", "virginica"][version % 3];
                     assert!(output(&answer, "predict").iter().all(|predicted| predicted == class));
                     let probabilities = output(&answer, "probabilities");
-                    assert!(probabilities.iter().enumerate().all(|(i, p)| *p == json!(f64::from(i % 3 == version % 3))));
+                    assert!(
+                        probabilities.iter().enumerate().all(|(i, p)| *p == json!(f64::from(i % 3 == version % 3)))
+                    );
                     assert_eq!(reply.headers["x-model-version"], version.to_string());
                     versions.insert(version);
                 }

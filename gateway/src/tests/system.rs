@@ -144,7 +144,9 @@ fn pipelines_that_cannot_be_served_together_or_at_all_are_refused_at_the_start()
     };
     assert!(matches!(refused(vec![bundled("iris"), bundled("iris")]), Error::Duplicate(_)));
     let error = refused(vec![bundled("iris"), renamed("iris", "tulip")]);
-    assert!(matches!(&error, Error::Dialect { dialect: "iris", first, second } if first == "iris" && second == "tulip"));
+    assert!(
+        matches!(&error, Error::Dialect { dialect: "iris", first, second } if first == "iris" && second == "tulip")
+    );
     let text = |dialect: &str| {
         pipeline(
             &format!(

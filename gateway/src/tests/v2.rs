@@ -16,7 +16,10 @@ async fn a_row_of_tensors_is_answered_with_its_class_and_probabilities() {
     let reply = gateway.post("/v2/models/iris/infer", &request).await;
     assert_eq!(reply.status, 200, "{}", reply.text());
     let answer = reply.json();
-    assert_eq!((&answer["model_name"], &answer["model_version"], &answer["id"]), (&json!("iris"), &json!("3"), &json!("mine")));
+    assert_eq!(
+        (&answer["model_name"], &answer["model_version"], &answer["id"]),
+        (&json!("iris"), &json!("3"), &json!("mine"))
+    );
     assert_eq!(
         answer["outputs"][0],
         json!({ "name": "predict", "shape": [2], "datatype": "BYTES", "data": ["setosa", "virginica"] })
@@ -31,7 +34,8 @@ async fn every_form_gives_the_same_bits_and_so_does_the_contract() {
     let gateway = Gateway::with_models().await;
     // Values that no short decimal names, so that a detour over another type would show.
     let rows: Vec<[f64; 4]> = flowers().iter().map(|(row, _)| row.map(|x| x + 1.0 / 3.0)).collect();
-    let matrix = |data: Value| json!({ "inputs": [{ "name": "input", "shape": [150, 4], "datatype": "FP64", "data": data }] });
+    let matrix =
+        |data: Value| json!({ "inputs": [{ "name": "input", "shape": [150, 4], "datatype": "FP64", "data": data }] });
     let flat: Vec<f64> = rows.iter().flatten().copied().collect();
     let mut column = flower_tensors(&rows);
     for tensor in column["inputs"].as_array_mut().unwrap() {
@@ -49,7 +53,8 @@ async fn every_form_gives_the_same_bits_and_so_does_the_contract() {
     let contract = gateway.post("/predict", &json!({ "input": rows })).await.json();
     assert_eq!(contract["target_names"], answers[0][0]["data"]);
     gateway.log_is_quiet().await;
-    let logged: Vec<_> = gateway.sink.predictions().into_iter().map(|(_, _, p)| (p.features, p.probabilities)).collect();
+    let logged: Vec<_> =
+        gateway.sink.predictions().into_iter().map(|(_, _, p)| (p.features, p.probabilities)).collect();
     assert_eq!(logged.len(), 5 * 150);
     for form in logged.chunks(150) {
         assert_eq!(form, &logged[..150]);
@@ -142,7 +147,8 @@ async fn texts_booleans_and_timestamps_travel_in_the_types_of_the_metadata() {
     let gateway = Gateway::new(vec![loaded.clone()]);
     gateway.serve("mixed", 1, constant(&loaded, 1)).await;
     let metadata = gateway.get("/v2/models/mixed").await.json();
-    let inputs: Vec<_> = metadata["inputs"].as_array().unwrap().iter().map(|i| i["datatype"].as_str().unwrap()).collect();
+    let inputs: Vec<_> =
+        metadata["inputs"].as_array().unwrap().iter().map(|i| i["datatype"].as_str().unwrap()).collect();
     assert_eq!(inputs, ["BYTES", "BOOL", "INT64", "INT32"]);
     let at = |datatype, value| {
         tensors(&[
@@ -161,8 +167,14 @@ async fn texts_booleans_and_timestamps_travel_in_the_types_of_the_metadata() {
         assert_eq!(features, [2.0, 1.0, 1.0, -3.0]);
     }
     for (request, part) in [
-        (tensors(&[("t", "FP64", json!([1])), ("at", "INT64", json!([1])), ("i", "INT32", json!([1]))]), "datatype FP64"),
-        (tensors(&[("t", "BYTES", json!(["a"])), ("at", "INT64", json!([1])), ("i", "INT8", json!([300]))]), "300 is no INT8"),
+        (
+            tensors(&[("t", "FP64", json!([1])), ("at", "INT64", json!([1])), ("i", "INT32", json!([1]))]),
+            "datatype FP64",
+        ),
+        (
+            tensors(&[("t", "BYTES", json!(["a"])), ("at", "INT64", json!([1])), ("i", "INT8", json!([300]))]),
+            "300 is no INT8",
+        ),
         (tensors(&[("t", "BYTES", json!(["a"])), ("at", "INT64", json!([1])), ("i", "FP64", json!([1.5]))]), "no int"),
         (tensors(&[("t", "BYTES", json!([7])), ("at", "INT64", json!([1])), ("i", "INT32", json!([1]))]), "no string"),
     ] {

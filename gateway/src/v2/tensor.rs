@@ -131,9 +131,10 @@ fn read_fields(tensors: &[InputTensor], rows: &mut Rows) -> Result<(), Fault> {
         }
         columns.push((index, tensor));
     }
-    let missing = model.inputs().iter().find(|&&index| {
-        !schema.fields[index].nullable && !columns.iter().any(|(given, _)| *given == index)
-    });
+    let missing = model
+        .inputs()
+        .iter()
+        .find(|&&index| !schema.fields[index].nullable && !columns.iter().any(|(given, _)| *given == index));
     if let Some(&index) = missing {
         return Err(Fault::bad_request(format!("input `{}` is missing", schema.fields[index].name)));
     }

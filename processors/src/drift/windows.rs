@@ -11,7 +11,7 @@ use driftmill_platform::error::{Retry, Retryable as _};
 use driftmill_platform::kafka::{MessageBatch, Outgoing};
 use driftmill_platform::registry::{self, Registry};
 use driftmill_platform::stage::{Error, Output, Stage, Tally};
-use driftmill_schemas::message::{DRIFTED, DriftEvent};
+use driftmill_schemas::message::{DRIFTED, DriftEvent, WARNING};
 use driftmill_schemas::pipeline::{DriftPolicy, Loaded};
 use driftmill_schemas::topic::Topics;
 use tracing::{info, warn};
@@ -128,9 +128,16 @@ impl DriftWindows {
             report: serde_json::to_value(&report).map_err(|e| self.stuck(e))?,
         };
         if event.verdict == DRIFTED {
-            event.since = since(self.recent.iter().chain([&event]));
+            let events: Vec<&DriftEvent> = self.recent.iter().chain([&event]).collect();
+            event.since = since(&events);
         }
-        info!(pipeline = event.pipeline, verdict = event.verdict, rows = event.rows, why = event.reasons.join("; "), "window");
+        info!(
+            pipeline = event.pipeline,
+            verdict = event.verdict,
+            rows = event.rows,
+            why = event.reasons.join("; "),
+            "window"
+        );
         self.recent.push_back(event.clone());
         while self.recent.len() > self.loaded.pipeline.drift.of_windows.max(2) as usize {
             self.recent.pop_front();
@@ -178,20 +185,24 @@ impl Stage for DriftWindows {
     }
 }
 
-/// The first offset, by partition, of the unbroken run of moved windows that `events` end with.
-fn since<'a>(events: impl DoubleEndedIterator<Item = &'a DriftEvent>) -> Vec<(i32, i64)> {
-    let moved = events.rev().take_while(|event| event.verdict == DRIFTED || event.verdict == "warning");
+/// Where the drift that `events` end with began: the first offset, by partition, that a new model should learn from. What
+/// an earlier window of the same drift said stays; otherwise it is the second of the unbroken run of moved windows,
+/// because the first holds rows from before the drift as well.
+fn since(events: &[&DriftEvent]) -> Vec<(i32, i64)> {
+    let run = events.iter().rev().take_while(|event| event.verdict == DRIFTED || event.verdict == WARNING).count();
+    let run = &events[events.len() - run..];
+    if let Some(known) = run.iter().find(|event| !event.since.is_empty()) {
+        return known.since.clone();
+    }
+    let first = run.get(1).or(run.first());
+    let report = first.and_then(|event| serde_json::from_value::<DriftReport>(event.report.clone()).ok());
     let mut since: Vec<(i32, i64)> = Vec::new();
-    for event in moved {
-        let Ok(report) = serde_json::from_value::<DriftReport>(event.report.clone()) else { continue };
-        for range in report.ranges {
-            match since.iter_mut().find(|(partition, _)| *partition == range.partition) {
-                Some((_, from)) => *from = (*from).min(range.from_offset),
-                None => since.push((range.partition, range.from_offset)),
-            }
+    for range in report.into_iter().flat_map(|report| report.ranges) {
+        match since.iter_mut().find(|(partition, _)| *partition == range.partition) {
+            Some((_, from)) => *from = (*from).min(range.from_offset),
+            None => since.push((range.partition, range.from_offset)),
         }
     }
-    since.sort_unstable();
     since
 }
 
@@ -207,5 +218,50 @@ fn policy(declared: &DriftPolicy) -> Policy {
         confirm_windows: declared.windows as usize,
         of_windows: declared.of_windows as usize,
         ..Policy::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use driftmill_drift::{PaneId, Profile};
+
+    fn event(verdict: &str, from: i64) -> DriftEvent {
+        let reference = ReferenceProfile::build(&[("x", &[1.0, 2.0, 3.0])]).unwrap();
+        let layout = Layout::new(reference).unwrap();
+        let mut window = PaneSet::new(&layout, 1);
+        for partition in 0..2 {
+            let id = PaneId { partition, from_offset: from, to_offset: from + 10 };
+            let pane = Pane { id, model_version: 1, profile: Profile::new(&layout), rejected: 0, max_event_time: 0 };
+            window.insert(pane).unwrap();
+        }
+        let report = evaluate(&window, None, &Policy::default(), &Default::default()).unwrap();
+        DriftEvent {
+            window: from.to_string(),
+            pipeline: "p".to_owned(),
+            at: 0,
+            model_version: 1,
+            verdict: verdict.to_owned(),
+            rows: 20,
+            reasons: Vec::new(),
+            since: Vec::new(),
+            next_profile: 0,
+            report: serde_json::to_value(report).unwrap(),
+        }
+    }
+
+    #[test]
+    fn a_drift_begins_after_the_window_that_holds_both_sides() {
+        let events = [event("stable", 0), event(WARNING, 10), event(DRIFTED, 20), event(DRIFTED, 30)];
+        assert_eq!(since(&events.iter().collect::<Vec<_>>()), [(0, 20), (1, 20)]);
+        let sudden = [event("stable", 0), event(DRIFTED, 10)];
+        assert_eq!(since(&sudden.iter().collect::<Vec<_>>()), [(0, 10), (1, 10)]);
+    }
+
+    #[test]
+    fn a_drift_that_goes_on_keeps_its_beginning() {
+        let mut events = [event(DRIFTED, 20), event(DRIFTED, 30), event(DRIFTED, 40)];
+        events[0].since = vec![(0, 7)];
+        assert_eq!(since(&events.iter().collect::<Vec<_>>()), [(0, 7)]);
     }
 }

@@ -9,8 +9,8 @@ use arrow_array::RecordBatch;
 use arrow_avro::reader::{Decoder, DecoderMode, ReaderBuilder};
 use arrow_avro::schema::{AvroSchema, Fingerprint, SchemaStore};
 use driftmill_platform::kafka::MessageBatch;
-use driftmill_schemas::record::framing::{self, SchemaRef};
 use driftmill_schemas::record::RecordSchema;
+use driftmill_schemas::record::framing::{self, SchemaRef};
 
 /// Why a message is not a record of the pipeline.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -108,7 +108,8 @@ impl AvroDecoder {
             Ok(columns) => decoded.parts.push((columns, good.into_iter().map(|(index, _)| index).collect())),
             // Each decoded alone and all together do not: nothing is lost, everything is a dead letter.
             Err(message) => {
-                let faults = good.into_iter().map(|(index, _)| Fault { index, kind: "Undecodable", message: message.clone() });
+                let faults =
+                    good.into_iter().map(|(index, _)| Fault { index, kind: "Undecodable", message: message.clone() });
                 decoded.faults.extend(faults);
             }
         }
@@ -119,7 +120,9 @@ impl AvroDecoder {
         for (_, body) in bodies {
             match decoder.decode(body) {
                 Ok(used) if used == body.len() => {}
-                Ok(used) => return Err(format!("{} bytes follow the record, which ends after {used}", body.len() - used)),
+                Ok(used) => {
+                    return Err(format!("{} bytes follow the record, which ends after {used}", body.len() - used));
+                }
                 Err(e) => return Err(format!("the body does not fit its schema: {e}")),
             }
         }
@@ -153,7 +156,9 @@ impl AvroDecoder {
                 self.reader.fingerprint
             ),
             SchemaRef::RegistryId(id) => {
-                format!("was written with schema {id} of a registry: set DRIFTMILL_SCHEMA_REGISTRY so that it can be fetched")
+                format!(
+                    "was written with schema {id} of a registry: set DRIFTMILL_SCHEMA_REGISTRY so that it can be fetched"
+                )
             }
         }
     }
@@ -202,7 +207,14 @@ mod tests {
         let undecodable = "Undecodable";
         assert_eq!(
             bad,
-            [(1, "NotAvro"), (2, undecodable), (3, undecodable), (4, undecodable), (5, "UnknownSchema"), (6, "NotAvro")]
+            [
+                (1, "NotAvro"),
+                (2, undecodable),
+                (3, undecodable),
+                (4, undecodable),
+                (5, "UnknownSchema"),
+                (6, "NotAvro")
+            ]
         );
         let [(columns, indices)] = decoded.parts.as_slice() else { panic!("{decoded:?}") };
         assert_eq!((columns.num_rows(), indices.as_slice()), (2, [0, 7].as_slice()));

@@ -8,9 +8,8 @@ use arrow_schema::{DataType, TimeUnit};
 /// Values of a column as text, as people write them: `1` and not `1.0` for an int. Empty when there is no such column.
 pub fn texts(columns: &RecordBatch, name: &str) -> Vec<Option<String>> {
     let Some(column) = columns.column_by_name(name) else { return vec![None; columns.num_rows()] };
-    let of = |text: &dyn Fn(usize) -> String| {
-        (0..column.len()).map(|i| (!column.is_null(i)).then(|| text(i))).collect()
-    };
+    let of =
+        |text: &dyn Fn(usize) -> String| (0..column.len()).map(|i| (!column.is_null(i)).then(|| text(i))).collect();
     match column.data_type() {
         DataType::Utf8View => of(&|i| column.as_string_view().value(i).to_owned()),
         DataType::Utf8 => of(&|i| column.as_string::<i32>().value(i).to_owned()),

@@ -20,8 +20,12 @@ pub fn panes(
 ) -> Result<Vec<Outgoing>, profile::Error> {
     let layout = &champion.layout;
     // Features the reference does not know were added after the model was fitted: it does not see them.
-    let known: Vec<(usize, &str)> =
-        names.iter().enumerate().map(|(i, name)| (i, name.as_str())).filter(|(_, n)| layout.index_of(n).is_some()).collect();
+    let known: Vec<(usize, &str)> = names
+        .iter()
+        .enumerate()
+        .map(|(i, name)| (i, name.as_str()))
+        .filter(|(_, n)| layout.index_of(n).is_some())
+        .collect();
     let mut records = Vec::with_capacity(ranges.len());
     for range in ranges {
         let mine: Vec<usize> = (0..rows.offsets.len())

@@ -21,7 +21,6 @@ use super::decode::{AvroDecoder, Fault};
 use super::encode::{Encoder, Rows};
 use super::{Place, dead_letter, fields, profiler};
 
-
 type Labels = Vec<(&'static str, String)>;
 
 /// What ingestion counts.
@@ -37,7 +36,11 @@ impl IngestMetrics {
     pub fn new(metrics: &Metrics) -> Self {
         Self {
             rows: metrics.register("driftmill_ingest_rows", "Feature rows written", Family::default()),
-            rejected: metrics.register("driftmill_ingest_rejected", "Records that became dead letters", Family::default()),
+            rejected: metrics.register(
+                "driftmill_ingest_rejected",
+                "Records that became dead letters",
+                Family::default(),
+            ),
             breaches: metrics.register(
                 "driftmill_expectation_breaches",
                 "Records that broke an expectation, by its severity",
@@ -134,8 +137,10 @@ impl Ingest {
             {
                 let shown: String = text.chars().take(60).collect();
                 let known = label.classes.iter().take(10).cloned().collect::<Vec<_>>().join(", ");
-                judgement.rejected =
-                    Some(("UnknownClass", format!("`{}` is `{shown}`, which is none of the classes: {known}", label.field)));
+                judgement.rejected = Some((
+                    "UnknownClass",
+                    format!("`{}` is `{shown}`, which is none of the classes: {known}", label.field),
+                ));
             }
         }
         let pipeline = &self.loaded.pipeline;
@@ -150,8 +155,11 @@ impl Ingest {
                 Severity::Quarantine => "quarantine",
                 Severity::Warn => "warn",
             };
-            let labels =
-                vec![("pipeline", pipeline.name.clone()), ("expectation", title.clone()), ("severity", severity.to_owned())];
+            let labels = vec![
+                ("pipeline", pipeline.name.clone()),
+                ("expectation", title.clone()),
+                ("severity", severity.to_owned()),
+            ];
             self.metrics.breaches.get_or_create(&labels).inc_by(rows.len() as u64);
             for &row in rows {
                 match expectation.severity {
@@ -174,9 +182,7 @@ impl Ingest {
         let mut rows = Rows { features: vec![Vec::new(); self.program.width()], ..Rows::default() };
         for (part, indices) in decoded.parts {
             self.columns.clear();
-            self.columns
-                .extend(&part)
-                .map_err(|e| Error::Stage { stage: self.name.clone(), reason: e.to_string() })?;
+            self.columns.extend(&part).map_err(|e| Error::Stage { stage: self.name.clone(), reason: e.to_string() })?;
             let pipeline = &self.loaded.pipeline;
             let labels = fields::texts(&part, &pipeline.label.field);
             let entities = match &pipeline.entity {
@@ -244,7 +250,11 @@ impl Ingest {
                 offset: batch.offsets()[fault.index],
             };
             tallies.entry(place.partition).or_default().rejected += 1;
-            let stage = if fault.kind == "BrokenExpectation" || fault.kind == "UnknownClass" { "expectation" } else { "decode" };
+            let stage = if fault.kind == "BrokenExpectation" || fault.kind == "UnknownClass" {
+                "expectation"
+            } else {
+                "decode"
+            };
             let letter = dead_letter(place, stage, fault.kind, &fault.message, batch.payload(fault.index));
             output.records.push((self.topics.rejected.clone(), letter));
             let labels = vec![("pipeline", pipeline.clone()), ("kind", fault.kind.to_owned())];
@@ -265,9 +275,9 @@ impl Ingest {
             output.inserts.push(InsertBody {
                 table: self.table.clone(),
                 format: "ArrowStream",
+                token: token(&self.name, &ranges, &body),
                 body: body.into(),
                 rows: count,
-                token: token(&self.name, &ranges),
             });
         }
         output.tallies = tallies;

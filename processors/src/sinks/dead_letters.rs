@@ -43,13 +43,22 @@ fn row(batch: &MessageBatch, i: usize) -> Map<String, Value> {
     };
     let number = |name: &str| text(name).parse::<i64>().unwrap_or(-1);
     let payload = batch.payload(i);
-    let preview: String = String::from_utf8_lossy(&payload[..payload.len().min(4 * PREVIEW)]).chars().take(PREVIEW).collect();
+    let preview: String =
+        String::from_utf8_lossy(&payload[..payload.len().min(4 * PREVIEW)]).chars().take(PREVIEW).collect();
+    let (topic, sequence) = (text(header::TOPIC), text(header::SEQUENCE));
+    // What was refused, by its own name: however often it is refused, it is one row.
+    let origin = match (topic.as_str(), sequence.as_str()) {
+        ("", "") => format!("{}/{}/{}", batch.topic(), batch.partitions()[i], batch.offsets()[i]),
+        ("", sequence) => sequence.to_owned(),
+        (topic, _) => format!("{topic}/{}/{}", text(header::PARTITION), text(header::OFFSET)),
+    };
     let row = json!({
+        "origin": origin,
         "at": time(batch.timestamps()[i]),
         "stage": text(header::STAGE),
         "error": text(header::EXCEPTION_CLASS),
         "message": text(header::EXCEPTION_MESSAGE),
-        "origin_topic": text(header::TOPIC),
+        "origin_topic": topic,
         "origin_partition": number(header::PARTITION),
         "origin_offset": number(header::OFFSET),
         "source": text(header::SOURCE),

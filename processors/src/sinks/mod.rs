@@ -14,8 +14,6 @@ use driftmill_platform::kafka::MessageBatch;
 use driftmill_platform::stage::{Output, Tally, token};
 use serde_json::{Map, Value, json};
 
-
-
 /// One table row a message, in the order of the batch; `None` is a message that makes no row.
 fn output(stage: &str, table: &str, batch: &MessageBatch, row: impl Fn(usize) -> Option<Map<String, Value>>) -> Output {
     let mut output = Output::default();
@@ -38,7 +36,7 @@ fn output(stage: &str, table: &str, batch: &MessageBatch, row: impl Fn(usize) ->
         }
     }
     if rows > 0 {
-        let token = token(stage, &batch.ranges());
+        let token = token(stage, &batch.ranges(), &body);
         output.inserts.push(InsertBody {
             table: table.to_owned(),
             format: "JSONEachRow",

@@ -50,6 +50,7 @@ fn row(batch: &MessageBatch, i: usize) -> Option<Map<String, Value>> {
         "row": prediction.row,
         "model_version": prediction.model_version,
         "dialect": prediction.dialect,
+        "entity": prediction.entity,
         "features": prediction.features,
         "prediction": prediction.prediction,
         "probabilities": prediction.probabilities,

@@ -108,8 +108,9 @@ impl<R: Read> JsonLinesReader<R> {
             return Ok(None);
         }
         let Entries(entries) = serde_json::from_str(text).map_err(|error| {
-            // The line of the parser is always 1; the file's stands beside the reason.
-            Reason::Json(error.to_string().replace(" at line 1 column ", " at column "))
+            // The line of the parser is always 1; the file's stands beside the reason. A text in the wrong place is quoted
+            // in full, whatever its length.
+            Reason::Json(shortened(&error.to_string(), 200).replace(" at line 1 column ", " at column "))
         })?;
         let mut values: Vec<Option<Value>> = vec![None; self.schema.fields.len()];
         for (key, value) in &entries {
@@ -266,6 +267,13 @@ mod tests {
         let wide: Vec<u8> =
             "\u{feff}{\"id\":1,\"name\":\"é\"}\n{\"id\":2}\n".encode_utf16().flat_map(u16::to_be_bytes).collect();
         assert_eq!(kinds(&items(open(&wide, Position::default()))), [(1, "record"), (2, "record")]);
+    }
+
+    #[test]
+    fn a_huge_text_in_the_wrong_place_is_not_quoted_in_full() {
+        let found = items(open(format!("\"{}\"\n", "x".repeat(1_000_000)).as_bytes(), Position::default()));
+        let Content::Unreadable { reason, .. } = &found[0].content else { panic!() };
+        assert!(reason.to_string().len() < 300, "{}", reason.to_string().len());
     }
 
     #[test]

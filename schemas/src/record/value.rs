@@ -47,6 +47,17 @@ pub enum ValueError {
 }
 
 impl Value {
+    /// The value as people write it; `None` when it is missing.
+    pub fn to_text(&self) -> Option<String> {
+        match self {
+            Self::Null => None,
+            Self::Boolean(value) => Some(value.to_string()),
+            Self::Long(value) => Some(value.to_string()),
+            Self::Double(value) => Some(value.to_string()),
+            Self::String(value) => Some(value.clone()),
+        }
+    }
+
     /// Reads the text of a cell. `1.0` is an int where ints are wanted; nothing else is bent.
     pub fn from_text(text: &str, field: &Field) -> Result<Self, ValueError> {
         let wrong = || ValueError::WrongType {

@@ -70,7 +70,6 @@ enum Broker {
 /// Broker and engine.
 pub struct Backend {
     pub kafka: config::Kafka,
-    pub clickhouse_settings: config::ClickHouse,
     pub clickhouse: ClickHouse,
     broker: Option<Broker>,
     engine: Option<EmbeddedEngine>,
@@ -99,9 +98,8 @@ impl Backend {
             }
         };
         let engine = start_engine(folder.path()).await;
-        let clickhouse_settings = settings_of(&engine);
-        let clickhouse = ClickHouse::new(&clickhouse_settings);
-        Self { kafka, clickhouse_settings, clickhouse, broker: Some(broker), engine: Some(engine), folder }
+        let clickhouse = ClickHouse::new(&settings_of(&engine));
+        Self { kafka, clickhouse, broker: Some(broker), engine: Some(engine), folder }
     }
 
     /// What a stage's runner needs.

@@ -32,7 +32,7 @@ enum Parts {
     /// `driftmill up`.
     One(Process),
     /// A broker, an engine, and a process a role.
-    Many { kafka: Process, engine: Option<EmbeddedEngine>, roles: Vec<Process> },
+    Many { kafka: Process, engine: Option<Box<EmbeddedEngine>>, roles: Vec<Process> },
 }
 
 /// A running stack.
@@ -103,7 +103,7 @@ impl Stack {
         let kafka =
             config::Kafka { brokers: format!("127.0.0.1:{kafka_port}"), replication: 1, ..config::Kafka::default() };
         let gateway = format!("http://127.0.0.1:{}", free_port());
-        let parts = Parts::Many { kafka: kafka_process, engine: Some(engine), roles: Vec::new() };
+        let parts = Parts::Many { kafka: kafka_process, engine: Some(Box::new(engine)), roles: Vec::new() };
         let mut stack =
             Self::of(parts, folder, pipelines, sources, gateway, kafka, kafka_port, clickhouse_settings).await;
         stack.spawn_roles();
@@ -229,18 +229,6 @@ impl Stack {
         })
         .await;
         assert!(asked.is_ok(), "`{query}` stays at {last}, and not {expected}");
-    }
-
-    /// The champion's version, once there is one that `wanted` accepts.
-    pub async fn champion(&self, pipeline: &str, wanted: impl Fn(u64) -> bool) -> u64 {
-        let query = format!(
-            "SELECT argMax(version, sequence) FROM model_aliases WHERE pipeline = '{pipeline}' AND alias = 'champion' \
-             GROUP BY pipeline"
-        );
-        eventually(&format!("a new champion of {pipeline}"), async || {
-            self.try_sql(&query).await.ok()?.parse().ok().filter(|version| wanted(*version))
-        })
-        .await
     }
 
     /// POSTs JSON to a path of the gateway.

@@ -70,13 +70,10 @@ pub fn infer(file: &Path, label: Option<&str>) -> anyhow::Result<Guess> {
     }
     let mut notes = Vec::new();
     let chosen = match label {
-        Some(label) => columns
-            .iter()
-            .position(|c| c.header == label || c.field == label)
-            .with_context(|| {
-                let hint = name::did_you_mean(label, columns.iter().map(|c| c.header.as_str()));
-                format!("`{}` has no column `{label}`{hint}", file.display())
-            })?,
+        Some(label) => columns.iter().position(|c| c.header == label || c.field == label).with_context(|| {
+            let hint = name::did_you_mean(label, columns.iter().map(|c| c.header.as_str()));
+            format!("`{}` has no column `{label}`{hint}", file.display())
+        })?,
         None => guess_label(frame.columns(), &columns)?,
     };
     let classes = distinct(&frame.columns()[chosen])?;
@@ -88,11 +85,17 @@ pub fn infer(file: &Path, label: Option<&str>) -> anyhow::Result<Guess> {
         );
     }
     for column in columns.iter().filter(|c| c.kind == "string" && c.field != columns[chosen].field) {
-        notes.push(format!("`{}` is text: it is kept out of the features until an SQL expression makes it a number", column.field));
+        notes.push(format!(
+            "`{}` is text: it is kept out of the features until an SQL expression makes it a number",
+            column.field
+        ));
     }
     for (column, data) in columns.iter().zip(frame.columns()) {
         if column.kind == "long" && data.n_unique().unwrap_or(0) == frame.height() {
-            notes.push(format!("`{}` differs in every row: if it is an id, declare it as `entity` and drop the feature", column.field));
+            notes.push(format!(
+                "`{}` differs in every row: if it is an id, declare it as `entity` and drop the feature",
+                column.field
+            ));
         }
     }
     let label = GuessedLabel { field: columns[chosen].field.clone(), classes };
@@ -140,7 +143,8 @@ fn guess_label(data: &[Column], columns: &[Seen]) -> anyhow::Result<usize> {
     if let Some(usual) = columns.iter().position(|c| USUAL.contains(&c.field.as_str())) {
         return Ok(usual);
     }
-    let few = |i: &usize| data[*i].n_unique().is_ok_and(|n| (2..=MOST_CLASSES).contains(&n)) && columns[*i].kind != "double";
+    let few =
+        |i: &usize| data[*i].n_unique().is_ok_and(|n| (2..=MOST_CLASSES).contains(&n)) && columns[*i].kind != "double";
     (0..columns.len()).rev().find(few).context("no column looks like a label; name one with --label")
 }
 
@@ -171,11 +175,18 @@ mod tests {
     fn types_gaps_ranges_and_the_label_are_found() {
         let seen = guess("Id,Sepal length (cm),size,Species\n1,5.1,3,a\n2,,4,b\n3,4.9,5,a\n", None).unwrap();
         let kinds: Vec<_> = seen.columns.iter().map(|c| (c.field.as_str(), c.kind, c.nullable)).collect();
-        let expected =
-            [("id", "long", false), ("sepal_length_cm", "double", true), ("size", "long", false), ("species", "string", false)];
+        let expected = [
+            ("id", "long", false),
+            ("sepal_length_cm", "double", true),
+            ("size", "long", false),
+            ("species", "string", false),
+        ];
         assert_eq!(kinds, expected);
         assert_eq!(seen.columns[1].range, Some((4.9, 5.1)));
-        assert_eq!((seen.label.field.as_str(), seen.label.classes.as_slice()), ("species", ["a".to_owned(), "b".to_owned()].as_slice()));
+        assert_eq!(
+            (seen.label.field.as_str(), seen.label.classes.as_slice()),
+            ("species", ["a".to_owned(), "b".to_owned()].as_slice())
+        );
         assert!(seen.notes.iter().any(|note| note.contains("`id`")), "{:?}", seen.notes);
     }
 

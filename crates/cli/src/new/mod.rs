@@ -26,6 +26,10 @@ pub fn run(settings: &Settings, new: &New) -> anyhow::Result<()> {
     for note in &guess.notes {
         println!("  note: {note}");
     }
-    println!("next: read {}, then `driftmill check {}`", pipelines::file(&settings.pipelines, &new.name).display(), new.name);
+    println!(
+        "next: read {}, then `driftmill check {}`",
+        pipelines::file(&settings.pipelines, &new.name).display(),
+        new.name
+    );
     Ok(())
 }

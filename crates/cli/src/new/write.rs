@@ -18,7 +18,8 @@ pub fn schema(name: &str, guess: &Guess) -> anyhow::Result<String> {
             }
         })
         .collect();
-    let schema = json!({"type": "record", "name": "Record", "namespace": format!("driftmill.{name}"), "fields": fields});
+    let schema =
+        json!({"type": "record", "name": "Record", "namespace": format!("driftmill.{name}"), "fields": fields});
     Ok(serde_json::to_string_pretty(&schema)? + "\n")
 }
 
@@ -45,7 +46,10 @@ pub fn pipeline(name: &str, guess: &Guess) -> String {
         for (column, (low, high)) in ranged {
             let slack = (high - low) / 10.0;
             let (low, high) = (low - slack, high + slack);
-            text.push_str(&format!("  - {{ field: {}, between: [{low:?}, {high:?}], severity: warn }}\n", column.field));
+            text.push_str(&format!(
+                "  - {{ field: {}, between: [{low:?}, {high:?}], severity: warn }}\n",
+                column.field
+            ));
         }
     }
     text.push_str("\nfeatures:\n");
@@ -55,7 +59,9 @@ pub fn pipeline(name: &str, guess: &Guess) -> String {
     let classes: Vec<String> = guess.label.classes.iter().map(|class| json!(class).to_string()).collect();
     text.push_str(&format!("\nlabel:\n  field: {}\n  classes: [{}]\n", guess.label.field, classes.join(", ")));
     let rows = (guess.rows as u64 / 2).max(1);
-    text.push_str(&format!("\ntraining:\n  algorithm: random_forest\n  params: {{ n_estimators: 100 }}\n  min_rows: {rows}\n"));
+    text.push_str(&format!(
+        "\ntraining:\n  algorithm: random_forest\n  params: {{ n_estimators: 100 }}\n  min_rows: {rows}\n"
+    ));
     text.push_str("\npromotion:\n  metric: accuracy\n");
     text
 }

@@ -89,12 +89,7 @@ fn choose(context: &Context, produce: &Produce) -> anyhow::Result<Vec<(Arc<Loade
 }
 
 /// A run of one source; with a schema registry, its schema is registered first, and refused there if it is incompatible.
-pub async fn job(
-    context: &Context,
-    loaded: Arc<Loaded>,
-    source: Source,
-    overrides: Overrides,
-) -> anyhow::Result<Job> {
+pub async fn job(context: &Context, loaded: Arc<Loaded>, source: Source, overrides: Overrides) -> anyhow::Result<Job> {
     let framing = match &context.schemas {
         Some(registry) => {
             let topic = Topics::of(&loaded.pipeline.name).raw;

@@ -56,11 +56,8 @@ impl Embedded {
             port: port(up.clickhouse_port),
             child_command: vec![program.into(), ENGINE_CHILD.into()],
         };
-        let broker = BrokerOptions {
-            data_dir: data_dir.clone(),
-            port: port(up.broker_port),
-            storage: BrokerStorage::Sqlite,
-        };
+        let broker =
+            BrokerOptions { data_dir: data_dir.clone(), port: port(up.broker_port), storage: BrokerStorage::Sqlite };
         // Not with the token of the roles: these two outlive them, and `stop` ends them.
         let own = CancellationToken::new();
         let (engine, broker) = tokio::try_join!(

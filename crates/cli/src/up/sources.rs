@@ -1,7 +1,7 @@
 //! The sources that `driftmill up` starts by itself.
 
-use driftmill_producers::Progress;
 use driftmill_platform::supervisor::{OnError, Supervisor};
+use driftmill_producers::Progress;
 use driftmill_schemas::pipeline::Start;
 use tokio::sync::watch;
 use tracing::info;

@@ -8,15 +8,21 @@ use super::{Migration, quote};
 /// Tokens of this many inserts are remembered per table.
 const DEDUPLICATION: &str = "SETTINGS non_replicated_deduplication_window = 1000, fsync_after_insert = 1";
 
-fn positioned(name: &str, columns: &str) -> Vec<String> {
+/// A table whose rows are told apart by `key`, and its view.
+fn keyed(name: &str, key: &str, columns: &str) -> Vec<String> {
     let (rows, view) = (quote(&format!("{name}_rows")), quote(name));
     vec![
         format!(
             "CREATE TABLE IF NOT EXISTS {rows} (_partition Int32, _offset Int64, {columns}) \
-             ENGINE = ReplacingMergeTree ORDER BY (_partition, _offset) {DEDUPLICATION}"
+             ENGINE = ReplacingMergeTree ORDER BY ({key}) {DEDUPLICATION}"
         ),
         format!("CREATE VIEW IF NOT EXISTS {view} AS SELECT * FROM {rows} FINAL"),
     ]
+}
+
+/// A table whose rows are told apart by their position in the topic.
+fn positioned(name: &str, columns: &str) -> Vec<String> {
+    keyed(name, "_partition, _offset", columns)
 }
 
 /// The columns of a pipeline's feature table that every pipeline has, besides the features themselves.
@@ -79,16 +85,17 @@ pub fn pipeline_migrations(pipeline: &Pipeline) -> Vec<Migration> {
         &features.view,
         "event_time DateTime64(3, 'UTC'), entity Nullable(String), label Nullable(String), _quarantined UInt8",
     );
-    let dead_letters = positioned(
+    let dead_letters = keyed(
         &format!("{name}_dead_letters"),
-        "at DateTime64(3, 'UTC'), stage LowCardinality(String), error LowCardinality(String), message String, \
+        "origin",
+        "origin String, at DateTime64(3, 'UTC'), stage LowCardinality(String), error LowCardinality(String), message String, \
          origin_topic LowCardinality(String), origin_partition Int32, origin_offset Int64, source String, \
          original String, bytes UInt64, preview String",
     );
     let predictions = positioned(
         &format!("{name}_predictions"),
         "at DateTime64(3, 'UTC'), request_id String, row UInt32, model_version UInt64, dialect LowCardinality(String), \
-         features Map(LowCardinality(String), Nullable(Float64)), prediction LowCardinality(String), \
+         entity Nullable(String), features Map(LowCardinality(String), Nullable(Float64)), prediction LowCardinality(String), \
          probabilities Array(Float64)",
     );
     let drift = positioned(

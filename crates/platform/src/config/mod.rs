@@ -98,7 +98,8 @@ impl Settings {
             schema_registry: layer.schema_registry,
             gateway_listen: layer.gateway_listen.unwrap_or_else(|| local(8080)),
             metrics_listen: layer.metrics_listen,
-            log: layer.log.unwrap_or_else(|| "info".to_owned()),
+            // The libraries underneath tell of every request at `info`.
+            log: layer.log.unwrap_or_else(|| "warn,driftmill=info".to_owned()),
             log_format: layer.log_format.unwrap_or_default(),
         })
     }

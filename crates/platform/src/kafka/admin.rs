@@ -49,6 +49,25 @@ impl Admin {
 
     /// Creates the topics that do not exist. One that exists with fewer partitions is an error; more are fine.
     pub async fn ensure(&self, specs: &[TopicSpec]) -> Result<(), Error> {
+        let mut missing = Vec::new();
+        for spec in specs {
+            if self.partitions(&spec.name).await? == 0 {
+                missing.push(spec);
+            }
+        }
+        if !missing.is_empty() {
+            self.create(&missing).await?;
+        }
+        for spec in specs {
+            let found = self.partitions(&spec.name).await?;
+            if found < spec.partitions as usize {
+                return Err(Error::Partitions { topic: spec.name.clone(), found, wanted: spec.partitions });
+            }
+        }
+        Ok(())
+    }
+
+    async fn create(&self, specs: &[&TopicSpec]) -> Result<(), Error> {
         let limit = super::MAX_RECORD_BYTES + 65_536;
         let limit = limit.to_string();
         let topics: Vec<NewTopic<'_>> = specs
@@ -69,12 +88,6 @@ impl Admin {
                     let error = rdkafka::error::KafkaError::AdminOp(code);
                     return Err(Error::Request { doing: format!("create topic `{topic}`"), error });
                 }
-            }
-        }
-        for spec in specs {
-            let found = self.partitions(&spec.name).await?;
-            if found < spec.partitions as usize {
-                return Err(Error::Partitions { topic: spec.name.clone(), found, wanted: spec.partitions });
             }
         }
         Ok(())

@@ -10,6 +10,7 @@
 //!             at the same positions, which changes nothing
 //! ```
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -68,7 +69,7 @@ pub struct BatchPolicy {
 
 impl Default for BatchPolicy {
     fn default() -> Self {
-        Self { rows: 50_000, bytes: 16 << 20, age: Duration::from_millis(20) }
+        Self { rows: 50_000, bytes: 16 << 20, age: Duration::from_millis(40) }
     }
 }
 
@@ -189,6 +190,7 @@ impl Drop for Consumer {
 
 #[derive(Default)]
 struct Shared {
+    assigned: AtomicBool,
     revoked: Mutex<Vec<i32>>,
     fault: Mutex<Option<Error>>,
 }
@@ -296,6 +298,9 @@ impl Poller {
             }
         }
         let fault = fault.or_else(|| lock(&self.shared.fault).take());
+        // Not every broker refuses to read beyond a partition's end, so we look ourselves.
+        let assigned = self.shared.assigned.swap(false, Ordering::SeqCst);
+        let fault = fault.or_else(|| assigned.then(|| self.check_positions()).flatten());
         if let Some(error) = fault
             && self.sender.blocking_send(Err(error)).is_err()
         {
@@ -358,7 +363,7 @@ impl Poller {
     /// Sorts librdkafka's errors: what passes by itself is logged, what the owner must know is returned.
     fn explain(&self, error: KafkaError) -> Option<Error> {
         match error.rdkafka_error_code() {
-            Some(RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange) => self.out_of_range(error),
+            Some(RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange) => self.check_positions(),
             Some(
                 RDKafkaErrorCode::BrokerTransportFailure
                 | RDKafkaErrorCode::AllBrokersDown
@@ -374,13 +379,13 @@ impl Poller {
         }
     }
 
-    /// A position lies outside of the topic: before its beginning, records were lost to retention, and we go on from
-    /// there; beyond its end, the topic is another one than the ledger knows.
-    fn out_of_range(&self, error: KafkaError) -> Option<Error> {
+    /// Looks whether a position lies outside of the topic: before its beginning, records were lost to retention, and we
+    /// go on after them; beyond its end, the topic is another one than the ledger knows.
+    fn check_positions(&self) -> Option<Error> {
         let topic = &self.options.topic;
-        let assignment = match self.inner.position() {
+        let assignment = match self.inner.assignment() {
             Ok(assignment) => assignment,
-            Err(_) => return Some(Error::Request { doing: format!("consume `{topic}`"), error }),
+            Err(error) => return Some(Error::Request { doing: format!("consume `{topic}`"), error }),
         };
         let partitions: Vec<i32> = assignment.elements().iter().map(|e| e.partition()).collect();
         let wanted = match self.inner.context().positions.resume(topic, &partitions) {

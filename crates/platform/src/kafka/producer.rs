@@ -55,7 +55,7 @@ impl Producer {
 
     /// Puts a record into the queue. `Ok` holds the acknowledgement to come; `Err` gives the record back when the queue
     /// is full, so that the caller decides between waiting and counting a drop.
-    pub fn enqueue(&self, topic: &str, record: Outgoing) -> Result<Acknowledgement, (Error, Outgoing)> {
+    pub fn enqueue(&self, topic: &str, record: Outgoing) -> Result<Acknowledgement, Box<(Error, Outgoing)>> {
         let mut headers = OwnedHeaders::new_with_capacity(record.headers.len());
         for (key, value) in &record.headers {
             headers = headers.insert(Header { key, value: Some(value) });
@@ -68,7 +68,10 @@ impl Producer {
         outgoing.partition = record.partition;
         match self.inner.send_result(outgoing) {
             Ok(delivery) => Ok(Acknowledgement { delivery, topic: topic.to_owned() }),
-            Err((error, _)) => Err((Error::Request { doing: format!("send to `{topic}`"), error }, record)),
+            Err((error, _)) => {
+                let error = Error::Request { doing: format!("send to `{topic}`"), error };
+                Err(Box::new((error, record)))
+            }
         }
     }
 
@@ -91,11 +94,14 @@ impl Producer {
         loop {
             match self.enqueue(topic, record) {
                 Ok(acknowledgement) => return Ok(acknowledgement),
-                Err((error, back)) if error.code() == Some(RDKafkaErrorCode::QueueFull) => {
+                Err(refusal) => {
+                    let (error, back) = *refusal;
+                    if error.code() != Some(RDKafkaErrorCode::QueueFull) {
+                        return Err(error);
+                    }
                     record = back;
                     tokio::time::sleep(Duration::from_millis(5)).await;
                 }
-                Err((error, _)) => return Err(error),
             }
         }
     }
