@@ -177,6 +177,8 @@ pub mod dead_letter {
     pub const SOURCE: &str = "driftmill.source";
     /// Source and number of the item in it: on every record a source sends, and on its dead letters.
     pub const SEQUENCE: &str = "driftmill.sequence";
+    /// Bytes of the original, on a dead letter that holds only its beginning.
+    pub const FULL_LENGTH: &str = "driftmill.full.length";
     /// Object store address of the original bytes, when they are too large for a message.
     pub const ORIGINAL: &str = "driftmill.original";
 }

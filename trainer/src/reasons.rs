@@ -97,14 +97,14 @@ impl Reports {
         }
         let reason =
             Reason::Drift { window: event.window.clone(), champion: event.model_version, since: event.since.clone() };
-        if self.trainer.is_done(&self.pipeline, &reason).await? || !self.may_train(loaded, &event).await? {
+        if self.trainer.is_done(&self.pipeline, &reason).await? || !self.may_train(loaded, &event, &reason).await? {
             return Ok(());
         }
         self.trainer.train(&self.pipeline, &reason).await.map(|_| ())
     }
 
-    /// Asks the policy; while the only obstacle is that rows are still to come, waits for them.
-    async fn may_train(&self, loaded: &Loaded, event: &DriftEvent) -> Result<bool, Error> {
+    /// Asks the policy. Every refusal is final for this window: while the drift lasts, the next window asks again.
+    async fn may_train(&self, loaded: &Loaded, event: &DriftEvent, reason: &Reason) -> Result<bool, Error> {
         let declared = &loaded.pipeline.drift;
         let policy = RetrainPolicy {
             cool_down_ms: i64::try_from(declared.cool_down).unwrap_or(i64::MAX / 1000).saturating_mul(1000),
@@ -112,7 +112,7 @@ impl Reports {
             min_rows: declared.retrain_rows,
         };
         let since = Since::Offsets(event.since.clone());
-        let trainings = self.past().await?;
+        let trainings = self.past(reason).await?;
         let facts = RetrainFacts {
             event_id: &event.window,
             verdict: Verdict::Drifted,
@@ -123,17 +123,17 @@ impl Reports {
         };
         let decision = decide_retrain(&facts, &policy);
         info!(pipeline = self.pipeline, window = event.window, ?decision, "drift");
-        // Every other refusal is final for this window: while the drift lasts, the next window asks again.
         Ok(matches!(decision, RetrainDecision::Train { .. }))
     }
 
-    /// Trainings that drift started, of the last day and the cool-down.
-    async fn past(&self) -> Result<Vec<Training>, Error> {
+    /// Trainings that other drifts started. A run of this very reason is one that was interrupted: it is to be repeated.
+    async fn past(&self, reason: &Reason) -> Result<Vec<Training>, Error> {
         let sql = format!(
             "SELECT any(r.cause) AS caused_by, toUnixTimestamp64Milli(min(r.at)) AS started, \
              toUnixTimestamp64Milli(maxIf(r.at, r.state != 'started')) AS ended FROM runs AS r \
-             WHERE pipeline = '{}' AND startsWith(cause, 'drift ') GROUP BY run_id ORDER BY started DESC LIMIT 1000",
-            self.pipeline
+             WHERE pipeline = '{}' AND startsWith(cause, 'drift ') AND run_id != '{}' GROUP BY run_id ORDER BY started DESC LIMIT 1000",
+            self.pipeline,
+            reason.run_id(&self.pipeline)
         );
         let runs = self.trainer.clickhouse().rows::<PastRun>(&sql).await?;
         let training = |run: PastRun| Training {

@@ -148,6 +148,14 @@ impl Trainer {
 
     async fn work(&self, loaded: &Arc<Loaded>, reason: &Reason, event: &mut RunEvent) -> Result<(), Error> {
         let pipeline = &loaded.pipeline;
+        // A run that was interrupted after it registered its version goes on with that version and what was said of it:
+        // another fit would be judged, and this one promoted.
+        let registered = self.registry.versions(&pipeline.name).await?.into_iter().find(|v| v.run_id == event.run_id);
+        if let Some(version) = registered {
+            event.metrics = version.metrics;
+            event.gates = version.gates;
+            return self.decide(reason, event, version.version).await;
+        }
         let snapshot = snapshot::take(&self.clickhouse, self.registry.store(), pipeline, &reason.since()).await?;
         let (rows, params, of) = (snapshot.rows.clone(), reason.params(), Arc::clone(loaded));
         // Seconds of arithmetic: on a thread that may be blocked.
@@ -168,8 +176,13 @@ impl Trainer {
             champion: rival.as_ref().map(|(version, answers)| (*version, answers.as_slice())),
         };
         event.gates = judge(pipeline, facts);
-        let version = self.register(loaded, reason, &snapshot, fitted, event).await?;
-        event.model_version = Some(version.version);
+        let version = self.register(loaded, &snapshot, fitted, event).await?;
+        self.decide(reason, event, version.version).await
+    }
+
+    /// Promotes a registered version, unless a gate refused it and nobody insists.
+    async fn decide(&self, reason: &Reason, event: &mut RunEvent, version: u64) -> Result<(), Error> {
+        event.model_version = Some(version);
         let refusals: Vec<String> = event
             .gates
             .iter()
@@ -179,7 +192,7 @@ impl Trainer {
         if refusals.is_empty() || reason.forced() {
             event.state = RunState::Promoted;
             event.detail = event.cause.clone();
-            self.registry.set_alias(&pipeline.name, CHAMPION, version.version, &event.cause).await?;
+            self.registry.set_alias(&event.pipeline, CHAMPION, version, &event.cause).await?;
         } else {
             event.state = RunState::Refused;
             event.detail = refusals.join("; ");
@@ -214,7 +227,6 @@ impl Trainer {
     async fn register(
         &self,
         loaded: &Loaded,
-        reason: &Reason,
         snapshot: &Snapshot,
         fitted: Fitted,
         event: &RunEvent,
@@ -237,14 +249,9 @@ impl Trainer {
         let header = serde_json::to_value(&card).map_err(|e| lost(e.to_string()))?;
         let artifact = artifact::encode(&fitted.model, &header).map_err(|e| lost(e.to_string()))?;
         let reference = reference::of(pipeline, &snapshot.rows).map_err(lost)?;
-        // A run that died after it registered a version finds that version again, instead of making a second one.
-        let run_id = reason.run_id(&pipeline.name);
-        if let Some(version) = self.registry.versions(&pipeline.name).await?.into_iter().find(|v| v.run_id == run_id) {
-            return Ok(version);
-        }
         let new = NewVersion {
             pipeline: pipeline.name.clone(),
-            run_id,
+            run_id: event.run_id,
             algorithm: pipeline.training.algorithm.clone(),
             artifact: artifact.into(),
             reference: reference.into(),

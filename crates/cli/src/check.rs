@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use driftmill_platform::config::Settings;
-use driftmill_schemas::pipeline::{self, Loaded, Pipeline, SourceKind};
+use driftmill_schemas::pipeline::{Loaded, Pipeline, SourceKind};
 use driftmill_schemas::topic::Topics;
 
 use crate::args::Check;
@@ -28,11 +28,7 @@ pub fn run(settings: &Settings, check: &Check) -> anyhow::Result<()> {
     };
     let mut faults = 0;
     for file in files {
-        let checked = pipeline::load(&file).and_then(|loaded| match driftmill_features::check(&loaded) {
-            Ok(_) => Ok(loaded),
-            Err(problems) => Err(pipeline::Error { file: file.clone(), problems }),
-        });
-        match checked {
+        match pipelines::load(&file) {
             Ok(loaded) => print!("{}", plan(&loaded)),
             Err(error) => {
                 faults += error.problems.len();

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
+use driftmill_models::Algorithm;
 use driftmill_schemas::name;
 use driftmill_schemas::pipeline::{self, Loaded};
 
@@ -38,16 +39,21 @@ pub fn load_one(folder: &Path, wanted: &str) -> anyhow::Result<Arc<Loaded>> {
         let hint = name::did_you_mean(wanted, known.iter().map(String::as_str));
         bail!("there is no pipeline `{wanted}` in `{}`{hint}", folder.display());
     }
-    load(&file(folder, wanted))
+    Ok(load(&file(folder, wanted))?)
 }
 
 /// Loads every pipeline; the first that is wrong is the error.
 pub fn load_all(folder: &Path) -> anyhow::Result<Vec<Arc<Loaded>>> {
-    names(folder)?.iter().map(|name| load(&file(folder, name))).collect()
+    names(folder)?.iter().map(|name| Ok(load(&file(folder, name))?)).collect()
 }
 
-fn load(file: &Path) -> anyhow::Result<Arc<Loaded>> {
+/// Reads a pipeline file and checks all of it: what it declares, its expressions, its algorithm.
+pub fn load(file: &Path) -> Result<Arc<Loaded>, pipeline::Error> {
     let loaded = pipeline::load(file)?;
-    driftmill_features::check(&loaded).map_err(|problems| pipeline::Error { file: file.to_owned(), problems })?;
-    Ok(Arc::new(loaded))
+    let mut problems = driftmill_features::check(&loaded).err().unwrap_or_default();
+    let training = &loaded.pipeline.training;
+    if let Err(error) = Algorithm::from_spec(&training.algorithm, &training.params) {
+        problems.push(loaded.places.problem("training", error.to_string()));
+    }
+    if problems.is_empty() { Ok(Arc::new(loaded)) } else { Err(pipeline::Error { file: file.to_owned(), problems }) }
 }

@@ -1,5 +1,7 @@
 //! A Confluent-compatible schema registry: the one call a reader needs and the one a writer needs.
 
+use std::time::Duration;
+
 use driftmill_schemas::name;
 use serde::{Deserialize, Serialize};
 use url::Url;
@@ -72,7 +74,9 @@ struct Complaint {
 impl SchemaRegistry {
     /// A client for the registry at `base`.
     pub fn new(base: Url) -> Self {
-        Self { base, http: reqwest::Client::new() }
+        // Without a limit, a registry that hangs would hold up a stage for ever.
+        let http = reqwest::Client::builder().timeout(Duration::from_secs(10)).build().unwrap_or_default();
+        Self { base, http }
     }
 
     /// The Avro schema with that id.

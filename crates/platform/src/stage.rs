@@ -7,6 +7,7 @@
 //! rows replace themselves, records carry the position they are about. A crash after 3 repeats nothing.
 
 use std::collections::BTreeMap;
+use std::future::Future;
 use std::hash::{DefaultHasher, Hasher as _};
 use std::sync::Arc;
 use std::time::Duration;
@@ -145,6 +146,7 @@ pub async fn run(
             Err(error) => return Err(error.into()),
         };
         if !work(&mut stage, &batch, &ledger, &services, &cancel).await? {
+            // Cancelled: the batch is done again by whoever comes next.
             break;
         }
         if let Err(error) = consumer.commit(&batch.ranges()) {
@@ -152,6 +154,9 @@ pub async fn run(
         }
     }
     consumer.close().await;
+    if !cancel.is_cancelled() {
+        return Err(kafka::Error::Ended.into());
+    }
     info!(stage = stage.name(), "stopped");
     Ok(())
 }
@@ -167,7 +172,8 @@ async fn work(
     let name = stage.name().to_owned();
     let mut backoff = backoff(batch);
     let output = loop {
-        match stage.process(batch).await {
+        let Some(processed) = unless_late(cancel, stage.process(batch)).await else { return Ok(false) };
+        match processed {
             Ok(output) => break output,
             Err(error) if error.retry() == Retry::Later => {
                 let pause = backoff.pause();
@@ -191,29 +197,47 @@ async fn work(
         .collect();
     let told = |error: &Error, pause| warn!(stage = name, %error, ?pause, "trying again");
     // Apart from the inserts, so that an engine that is away for long does not multiply the records.
-    let sent = until_done(cancel, self::backoff(batch), told, || send(&services.producer, &output.records)).await;
+    let sending = until_done(cancel, self::backoff(batch), told, || send(&services.producer, &output.records));
+    let Some(sent) = unless_late(cancel, sending).await else { return Ok(false) };
     if let Err(error) = sent {
         return if error.retry() == Retry::Later { Ok(false) } else { Err(error) };
     }
-    let made = until_done(
-        cancel,
-        self::backoff(batch),
-        told,
-        || async {
-            for insert in &output.inserts {
-                services.clickhouse.insert(insert).await?;
-            }
-            ledger.enter(&entries, services.clock.now()).await?;
-            Ok(())
-        },
-    )
-    .await;
+    let making = until_done(cancel, self::backoff(batch), told, || async {
+        for insert in &output.inserts {
+            services.clickhouse.insert(insert).await?;
+        }
+        ledger.enter(&entries, services.clock.now()).await?;
+        Ok(())
+    });
+    match unless_late(cancel, making).await {
+        None => Ok(false),
+        Some(made) => finished(made),
+    }
+}
+
+/// Whether a batch is done: an error that another try may cure is the next owner's.
+fn finished(made: Result<(), Error>) -> Result<bool, Error> {
     match made {
         Ok(()) => Ok(true),
         Err(error) if error.retry() == Retry::Later => Ok(false),
         Err(error) => Err(error),
     }
 }
+
+/// Awaits `work`, for some seconds more after `cancel` fires; then it is given up, which is safe: it is repeatable.
+async fn unless_late<T>(cancel: &CancellationToken, work: impl Future<Output = T>) -> Option<T> {
+    let late = async {
+        cancel.cancelled().await;
+        tokio::time::sleep(LATE).await;
+    };
+    tokio::select! {
+        done = work => Some(done),
+        () = late => None,
+    }
+}
+
+/// How long work in hand may take after a stop was asked for.
+const LATE: Duration = Duration::from_secs(2);
 
 async fn send(producer: &Producer, records: &[(String, Outgoing)]) -> Result<(), Error> {
     let mut acknowledgements = Vec::with_capacity(records.len());

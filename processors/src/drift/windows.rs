@@ -1,7 +1,8 @@
 //! The drift stage of one pipeline: tumbling windows by count.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use driftmill_drift::{DriftReport, Layout, Pane, PaneSet, Policy, ReferenceProfile, evaluate};
@@ -9,7 +10,7 @@ use driftmill_platform::clock::SharedClock;
 use driftmill_platform::config;
 use driftmill_platform::error::{Retry, Retryable as _};
 use driftmill_platform::kafka::{MessageBatch, Outgoing};
-use driftmill_platform::registry::{self, Registry};
+use driftmill_platform::registry::{self, CHAMPION, Registry};
 use driftmill_platform::stage::{Error, Output, Stage, Tally};
 use driftmill_schemas::message::{DRIFTED, DriftEvent, WARNING};
 use driftmill_schemas::pipeline::{DriftPolicy, Loaded};
@@ -18,8 +19,11 @@ use tracing::{info, warn};
 
 use super::restore::restore;
 
-/// Judges the profiles of one pipeline, window by window. A window belongs to one model version; panes of an older
-/// version than the newest seen are passed over, and the first of a newer one starts a window anew.
+/// How long the state may take to be read back.
+const RESTORE_LIMIT: Duration = Duration::from_secs(60);
+
+/// Judges the profiles of one pipeline, window by window. A window belongs to one model version: the first
+/// pane of another version that serves starts a window anew, and panes of versions that do not are passed over.
 pub struct DriftWindows {
     name: String,
     loaded: Arc<Loaded>,
@@ -30,7 +34,10 @@ pub struct DriftWindows {
     clock: SharedClock,
     window: Option<PaneSet>,
     recent: VecDeque<DriftEvent>,
-    restored: bool,
+    /// Per raw partition, the end of what was judged: panes that a restarted ingest sends again count once.
+    judged: BTreeMap<i32, i64>,
+    /// The profile offset up to which everything is judged or in the open window; unknown after a start or an error.
+    next: Option<i64>,
 }
 
 impl std::fmt::Debug for DriftWindows {
@@ -52,7 +59,8 @@ impl DriftWindows {
             clock,
             window: None,
             recent: VecDeque::new(),
-            restored: false,
+            judged: BTreeMap::new(),
+            next: None,
         }
     }
 
@@ -63,14 +71,41 @@ impl DriftWindows {
     /// Rebuilds what this processor knew before it was started: the last verdicts and the open window.
     async fn restore(&mut self, first: i64) -> Result<(), Error> {
         let events = i64::from(self.loaded.pipeline.drift.of_windows.max(2));
-        let restored = restore(&self.kafka, &self.topics.drift, &self.topics.profiles, events, first).await?;
+        (self.window, self.judged) = (None, BTreeMap::new());
+        let reading = restore(&self.kafka, &self.topics.drift, &self.topics.profiles, events, first);
+        let Ok(restored) = tokio::time::timeout(RESTORE_LIMIT, reading).await else {
+            let reason = format!("its topics were not read within {RESTORE_LIMIT:?}");
+            return Err(Error::Waiting { stage: self.name.clone(), reason });
+        };
+        let restored = restored?;
         self.recent = restored.events.into();
+        for event in &self.recent {
+            if let Ok(report) = serde_json::from_value::<DriftReport>(event.report.clone()) {
+                note_judged(&mut self.judged, &report);
+            }
+        }
+        let after = self.recent.back().map_or(0, |event| event.next_profile);
         for (offset, payload) in restored.panes {
             // Every window that was full is among the events: replayed panes fill only the one that was open.
             self.take(&payload, offset).await?;
         }
-        self.restored = true;
+        self.next = Some(first.max(after));
         Ok(())
+    }
+
+    /// Whether panes of another version than the open window's are to be counted: only those of the version that serves,
+    /// which after a roll-back is the lower number.
+    async fn serves(&self, version: u64) -> Result<bool, Error> {
+        let champion = self.registry.resolve(&self.loaded.pipeline.name, CHAMPION).await;
+        let champion = champion.map_err(|error| self.failed(error))?;
+        Ok(champion.is_some_and(|champion| champion.version == version))
+    }
+
+    fn failed(&self, error: registry::Error) -> Error {
+        match error.retry() {
+            Retry::Later => Error::Waiting { stage: self.name.clone(), reason: error.to_string() },
+            Retry::Never => self.stuck(error),
+        }
     }
 
     /// Adds a pane; returns the event of the window it completes.
@@ -83,11 +118,14 @@ impl DriftWindows {
             }
         };
         let current = self.window.as_ref().map(PaneSet::model_version);
-        if current.is_some_and(|current| header.model_version < current) {
+        if self.judged.get(&header.id.partition).is_some_and(|judged| header.id.to_offset <= *judged) {
             return Ok(None);
         }
         if current != Some(header.model_version) {
-            let layout = self.layout(header.model_version).await?;
+            if current.is_some() && !self.serves(header.model_version).await? {
+                return Ok(None);
+            }
+            let Some(layout) = self.layout(header.model_version).await? else { return Ok(None) };
             self.recent.retain(|event| event.model_version == header.model_version);
             self.window = Some(PaneSet::new(&layout, header.model_version));
         }
@@ -138,6 +176,7 @@ impl DriftWindows {
             why = event.reasons.join("; "),
             "window"
         );
+        note_judged(&mut self.judged, &report);
         self.recent.push_back(event.clone());
         while self.recent.len() > self.loaded.pipeline.drift.of_windows.max(2) as usize {
             self.recent.pop_front();
@@ -145,15 +184,50 @@ impl DriftWindows {
         Ok(event)
     }
 
-    async fn layout(&self, version: u64) -> Result<Arc<Layout>, Error> {
-        let failed = |error: registry::Error| match error.retry() {
-            Retry::Later => Error::Waiting { stage: self.name.clone(), reason: error.to_string() },
-            Retry::Never => self.stuck(error),
+    /// The reference of a version; `None` when the registry does not have it (any more), which one pane must not stop us by.
+    async fn layout(&self, version: u64) -> Result<Option<Arc<Layout>>, Error> {
+        let found = async {
+            let version = self.registry.version(&self.loaded.pipeline.name, version).await?;
+            self.registry.reference(&version).await
         };
-        let version = self.registry.version(&self.loaded.pipeline.name, version).await.map_err(failed)?;
-        let json = self.registry.reference(&version).await.map_err(failed)?;
+        let json = match found.await {
+            Ok(json) => json,
+            Err(error) if error.retry() == Retry::Later => return Err(self.failed(error)),
+            Err(error) => {
+                warn!(pipeline = self.loaded.pipeline.name, version, %error, "panes of this version are passed over");
+                return Ok(None);
+            }
+        };
         let reference: ReferenceProfile = serde_json::from_slice(&json).map_err(|e| self.stuck(e))?;
-        Layout::new(reference).map_err(|e| self.stuck(e))
+        Layout::new(reference).map(Some).map_err(|e| self.stuck(e))
+    }
+
+    async fn advance(&mut self, batch: &MessageBatch) -> Result<Output, Error> {
+        let first = batch.offsets().first().copied().unwrap_or_default();
+        // The first batch, one after an error, or one of a partition that was elsewhere meanwhile.
+        if self.next.is_none_or(|next| first > next) {
+            self.restore(first).await?;
+        }
+        let mut output = Output::default();
+        let mut tally = Tally::default();
+        for i in 0..batch.len() {
+            tally.rows += 1;
+            let offset = batch.offsets()[i];
+            if self.next.is_some_and(|next| offset < next) {
+                continue;
+            }
+            if let Some(event) = self.take(batch.payload(i), offset).await? {
+                let record = Outgoing {
+                    key: event.window.clone().into_bytes(),
+                    payload: serde_json::to_vec(&event).map_err(|e| self.stuck(e))?,
+                    ..Outgoing::default()
+                };
+                output.records.push((self.topics.drift.clone(), record));
+            }
+            self.next = Some(offset + 1);
+        }
+        output.tallies.insert(0, tally);
+        Ok(output)
     }
 }
 
@@ -164,24 +238,20 @@ impl Stage for DriftWindows {
     }
 
     async fn process(&mut self, batch: &MessageBatch) -> Result<Output, Error> {
-        if !self.restored {
-            self.restore(batch.offsets().first().copied().unwrap_or_default()).await?;
+        let outcome = self.advance(batch).await;
+        if outcome.is_err() {
+            // Windows that this attempt completed were not sent: everything is rebuilt from the topics.
+            self.next = None;
         }
-        let mut output = Output::default();
-        let mut tally = Tally::default();
-        for i in 0..batch.len() {
-            tally.rows += 1;
-            if let Some(event) = self.take(batch.payload(i), batch.offsets()[i]).await? {
-                let record = Outgoing {
-                    key: event.window.clone().into_bytes(),
-                    payload: serde_json::to_vec(&event).map_err(|e| self.stuck(e))?,
-                    ..Outgoing::default()
-                };
-                output.records.push((self.topics.drift.clone(), record));
-            }
-        }
-        output.tallies.insert(0, tally);
-        Ok(output)
+        outcome
+    }
+}
+
+/// Remembers how far a report's window reached in each partition.
+fn note_judged(judged: &mut BTreeMap<i32, i64>, report: &DriftReport) {
+    for range in &report.ranges {
+        let end = judged.entry(range.partition).or_insert(range.to_offset);
+        *end = (*end).max(range.to_offset);
     }
 }
 

@@ -1,7 +1,10 @@
 //! A dead letter: the original bytes, with the reason in the headers Kafka Connect uses.
 
-use driftmill_platform::kafka::{Headers, Outgoing};
+use driftmill_platform::kafka::{Headers, MAX_RECORD_BYTES, Outgoing};
 use driftmill_schemas::message::dead_letter as header;
+
+/// Characters of a reason that are kept.
+const MOST_REASON: usize = 2_000;
 
 /// Where a refused message stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,17 +22,23 @@ pub struct Place<'a> {
 pub fn dead_letter(place: Place<'_>, stage: &str, kind: &str, reason: &str, original: &[u8]) -> Outgoing {
     let Place { topic, partition, offset } = place;
     let text = |key: &str, value: String| (key.to_owned(), value.into_bytes());
-    let headers: Headers = vec![
+    // Somebody else's record may be larger than what we may send. Its place is named, where all of it still is.
+    let kept = &original[..original.len().min(MAX_RECORD_BYTES)];
+    let reason: String = reason.chars().take(MOST_REASON).collect();
+    let mut headers: Headers = vec![
         text(header::TOPIC, topic.to_owned()),
         text(header::PARTITION, partition.to_string()),
         text(header::OFFSET, offset.to_string()),
         text(header::STAGE, stage.to_owned()),
         text(header::EXCEPTION_CLASS, kind.to_owned()),
-        text(header::EXCEPTION_MESSAGE, reason.to_owned()),
+        text(header::EXCEPTION_MESSAGE, reason),
     ];
+    if kept.len() < original.len() {
+        headers.push(text(header::FULL_LENGTH, original.len().to_string()));
+    }
     Outgoing {
         key: format!("{topic}/{partition}/{offset}").into_bytes(),
-        payload: original.to_vec(),
+        payload: kept.to_vec(),
         headers,
         timestamp: None,
         partition: None,

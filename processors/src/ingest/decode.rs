@@ -1,7 +1,7 @@
 //! Avro messages into columns, with the bad ones named.
 //!
-//! A batch is decoded in one go, because almost always every message is good. Only when that fails is each message tried
-//! by itself, to find out which.
+//! A batch is decoded in one go, because almost always every message is good. Only when that fails is it halved, until the
+//! bad ones are alone.
 
 use std::collections::HashMap;
 
@@ -81,36 +81,26 @@ impl AvroDecoder {
             }
         }
         for (schema, bodies) in bodies {
-            self.decode_part(&self.writers[&schema], bodies, &mut decoded);
+            self.decode_part(&self.writers[&schema], &bodies, &mut decoded);
         }
         decoded.parts.sort_by_key(|(_, indices)| indices.first().copied());
         decoded.faults.sort_by_key(|fault| fault.index);
         decoded
     }
 
-    fn decode_part(&self, writer: &str, bodies: Vec<(usize, &[u8])>, decoded: &mut Decoded) {
-        let whole = self.attempt(writer, &bodies);
-        if let Ok(columns) = whole {
-            decoded.parts.push((columns, bodies.into_iter().map(|(index, _)| index).collect()));
-            return;
-        }
-        let mut good = Vec::with_capacity(bodies.len());
-        for (index, body) in bodies {
-            match self.attempt(writer, &[(index, body)]) {
-                Ok(_) => good.push((index, body)),
-                Err(message) => decoded.faults.push(Fault { index, kind: "Undecodable", message }),
+    /// Decodes messages of one writer: all at once, and where that fails, each half by itself. A bad message costs a few
+    /// more passes, not one decoder for each of its good neighbours.
+    fn decode_part(&self, writer: &str, bodies: &[(usize, &[u8])], decoded: &mut Decoded) {
+        match self.attempt(writer, bodies) {
+            Ok(columns) => decoded.parts.push((columns, bodies.iter().map(|(index, _)| *index).collect())),
+            Err(message) if bodies.len() == 1 => {
+                let (index, kind) = (bodies[0].0, "Undecodable");
+                decoded.faults.push(Fault { index, kind, message });
             }
-        }
-        if good.is_empty() {
-            return;
-        }
-        match self.attempt(writer, &good) {
-            Ok(columns) => decoded.parts.push((columns, good.into_iter().map(|(index, _)| index).collect())),
-            // Each decoded alone and all together do not: nothing is lost, everything is a dead letter.
-            Err(message) => {
-                let faults =
-                    good.into_iter().map(|(index, _)| Fault { index, kind: "Undecodable", message: message.clone() });
-                decoded.faults.extend(faults);
+            Err(_) => {
+                let (first, second) = bodies.split_at(bodies.len() / 2);
+                self.decode_part(writer, first, decoded);
+                self.decode_part(writer, second, decoded);
             }
         }
     }
@@ -216,8 +206,9 @@ mod tests {
                 (6, "NotAvro")
             ]
         );
-        let [(columns, indices)] = decoded.parts.as_slice() else { panic!("{decoded:?}") };
-        assert_eq!((columns.num_rows(), indices.as_slice()), (2, [0, 7].as_slice()));
+        let kept: Vec<usize> = decoded.parts.iter().flat_map(|(_, indices)| indices.clone()).collect();
+        let rows: usize = decoded.parts.iter().map(|(columns, _)| columns.num_rows()).sum();
+        assert_eq!((rows, kept), (2, vec![0, 7]));
     }
 
     #[test]

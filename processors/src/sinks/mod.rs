@@ -50,6 +50,8 @@ fn output(stage: &str, table: &str, batch: &MessageBatch, row: impl Fn(usize) ->
 
 /// Milliseconds since 1970 UTC as ClickHouse reads a `DateTime64(3)` from JSON.
 fn time(millis: i64) -> Value {
-    let at = chrono::DateTime::from_timestamp_millis(millis).unwrap_or_default();
+    // What a record claims may be any number; the column holds the years 1900 to 2299.
+    const LAST: i64 = 10_413_791_999_999;
+    let at = chrono::DateTime::from_timestamp_millis(millis.clamp(0, LAST)).unwrap_or_default();
     Value::String(at.format("%Y-%m-%d %H:%M:%S%.3f").to_string())
 }

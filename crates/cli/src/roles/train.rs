@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use driftmill_platform::config::Settings;
-use driftmill_platform::kafka::{BatchPolicy, Consumer, ConsumerOptions, Outgoing, Position, Positions};
+use driftmill_platform::kafka::{Admin, BatchPolicy, Consumer, ConsumerOptions, Outgoing, Position, Positions};
 use driftmill_platform::telemetry;
 use driftmill_schemas::message::{RunEvent, RunState, TrainingRequest};
 use driftmill_schemas::topic;
@@ -53,8 +53,13 @@ fn params(given: &[String]) -> anyhow::Result<serde_json::Map<String, serde_json
 }
 
 async fn ask(context: &Context, request: &TrainingRequest, cancel: &CancellationToken) -> anyhow::Result<RunEvent> {
-    let from_end: Arc<dyn Positions> =
-        Arc::new(|_: &str, partitions: &[i32]| Ok(vec![Position::End; partitions.len()]));
+    // Where the topic ends is asked now, before the request is sent: the answer cannot fall in between.
+    let marks = Admin::new(&context.settings.kafka)?.watermarks(topic::RUNS).await?;
+    let from_end: Arc<dyn Positions> = Arc::new(move |_: &str, partitions: &[i32]| {
+        let end =
+            |p: &i32| marks.get(usize::try_from(*p).unwrap_or_default()).map_or(Position::End, |m| Position::At(m.1));
+        Ok(partitions.iter().map(end).collect())
+    });
     let options = ConsumerOptions {
         topic: topic::RUNS.to_owned(),
         group: None,

@@ -68,13 +68,15 @@ async fn run_roles(embedded: &Embedded, up: &Up, terminal: bool, cancel: &Cancel
     announce(&context.settings, gateway, terminal)?;
     let style = if terminal { Style::Table } else { Style::Json };
     let every = Duration::from_secs(if terminal { 2 } else { 5 });
-    tokio::select! {
-        shown = status::watch(&context, style, every, cancel.clone()) => shown?,
-        died = embedded.died() => {
-            cancel.cancel();
-            roles::finish(supervisor).await.ok();
-            anyhow::bail!(died);
-        }
+    let shown = tokio::select! {
+        shown = status::watch(&context, style, every, cancel.clone()) => shown,
+        died = embedded.died() => Err(anyhow::Error::msg(died)),
+    };
+    // Whatever ended the watching, the roles stop before what they talk to.
+    cancel.cancel();
+    if shown.is_err() {
+        roles::finish(supervisor).await.ok();
+        return shown;
     }
     if terminal {
         println!("stopping: what is in hand is finished first");

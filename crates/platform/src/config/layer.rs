@@ -145,18 +145,20 @@ impl Layer {
         fn parsed<T: std::str::FromStr<Err: std::fmt::Display>>(value: &str) -> Result<Option<T>, String> {
             value.parse().map(Some).map_err(|e| format!("`{value}`: {e}"))
         }
+        // Not echoed: people write passwords into URLs.
+        let url = || Url::parse(&value).map(Some).map_err(|e| format!("is no URL: {e}"));
         match key {
             "KAFKA_BROKERS" => self.kafka_brokers = Some(value),
             "KAFKA_REPLICATION" => self.kafka_replication = parsed(&value)?,
-            "CLICKHOUSE_URL" => self.clickhouse_url = parsed(&value)?,
+            "CLICKHOUSE_URL" => self.clickhouse_url = url()?,
             "CLICKHOUSE_USER" => self.clickhouse_user = Some(value),
             "CLICKHOUSE_PASSWORD" => self.clickhouse_password = Some(Secret::new(value)),
             "CLICKHOUSE_PASSWORD_FILE" => self.clickhouse_password_file = Some(value.into()),
             "CLICKHOUSE_DATABASE" => self.clickhouse_database = Some(value),
-            "OBJECT_STORE" => self.object_store = parsed(&value)?,
+            "OBJECT_STORE" => self.object_store = url()?,
             "PIPELINES" => self.pipelines = Some(value.into()),
             "DATA_DIR" => self.data_dir = Some(value.into()),
-            "SCHEMA_REGISTRY" => self.schema_registry = parsed(&value)?,
+            "SCHEMA_REGISTRY" => self.schema_registry = url()?,
             "GATEWAY_LISTEN" => self.gateway_listen = parsed(&value)?,
             "METRICS_LISTEN" => self.metrics_listen = parsed(&value)?,
             "LOG" => self.log = Some(value),

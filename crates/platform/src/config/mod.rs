@@ -69,6 +69,17 @@ impl Settings {
     /// Puts the layers together, later ones over earlier ones, and fills in defaults that are safe on one machine.
     pub fn from_layers(layers: impl IntoIterator<Item = Layer>) -> Result<Self, Error> {
         let layer = layers.into_iter().fold(Layer::default(), Layer::over);
+        let urls = [
+            ("clickhouse_url", &layer.clickhouse_url),
+            ("object_store", &layer.object_store),
+            ("schema_registry", &layer.schema_registry),
+        ];
+        for (place, url) in urls {
+            if url.as_ref().is_some_and(|url| url.password().is_some()) {
+                let reason = "holds a password, and URLs are logged: give user and password by settings of their own";
+                return Err(Error::Value { place: place.to_owned(), reason: reason.to_owned() });
+            }
+        }
         let data_dir = layer.data_dir.unwrap_or_else(|| PathBuf::from(".driftmill"));
         let object_store = match layer.object_store {
             Some(url) => url,

@@ -41,8 +41,8 @@ impl Admin {
     pub fn new(settings: &config::Kafka) -> Result<Self, Error> {
         let config = client(settings, Kind::Admin);
         Ok(Self {
-            admin: config.create().map_err(Error::Client)?,
-            reader: std::sync::Arc::new(config.create().map_err(Error::Client)?),
+            admin: config.create().map_err(Error::client)?,
+            reader: std::sync::Arc::new(config.create().map_err(Error::client)?),
             replication: settings.replication.max(1),
         })
     }

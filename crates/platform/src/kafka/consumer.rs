@@ -127,7 +127,7 @@ impl Consumer {
         let shared = Arc::new(Shared::default());
         let context =
             Context { topic: options.topic.clone(), positions: Arc::clone(&positions), shared: Arc::clone(&shared) };
-        let inner: Arc<BaseConsumer<Context>> = Arc::new(config.create_with_context(context).map_err(Error::Client)?);
+        let inner: Arc<BaseConsumer<Context>> = Arc::new(config.create_with_context(context).map_err(Error::client)?);
         let grouped = options.group.is_some();
         if grouped {
             inner.subscribe(&[&options.topic]).map_err(Error::request(format!("subscribe to `{}`", options.topic)))?;
@@ -140,6 +140,7 @@ impl Consumer {
             gathered: MessageBatch::new(&options.topic, options.headers),
             since: None,
             paused: false,
+            fault: None,
             options,
             sender,
             stop: stop.clone(),
@@ -172,12 +173,18 @@ impl Consumer {
     /// Stops and leaves the group.
     pub async fn close(mut self) {
         self.stop.cancel();
-        if let Some(thread) = self.thread.take() {
-            // The thread ends within one poll; joining it blocks, so it is left to a thread that may.
-            let joined = tokio::task::spawn_blocking(move || thread.join()).await;
-            if !matches!(joined, Ok(Ok(()))) {
-                warn!("the consumer's thread panicked");
-            }
+        // A thread that waits for room in the channel sees that there is no receiver any more.
+        self.batches.close();
+        let (thread, inner) = (self.thread.take(), Arc::clone(&self.inner));
+        drop(self);
+        // Joining blocks, and so does the last reference to the client, which leaves the group when it goes.
+        let ended = tokio::task::spawn_blocking(move || {
+            let joined = thread.map_or(Ok(()), JoinHandle::join);
+            drop(inner);
+            joined
+        });
+        if !matches!(ended.await, Ok(Ok(()))) {
+            warn!("the consumer's thread panicked");
         }
     }
 }
@@ -211,6 +218,7 @@ impl ConsumerContext for Context {
             info!(topic = self.topic, ?partitions, "partitions assigned");
             resume(list, &self.topic, &partitions, self.positions.as_ref()).and_then(|()| {
                 let assigned = if cooperative { consumer.incremental_assign(list) } else { consumer.assign(list) };
+                self.shared.assigned.store(true, Ordering::SeqCst);
                 assigned.map_err(Error::request("assign"))
             })
         } else {
@@ -252,6 +260,7 @@ struct Poller {
     gathered: MessageBatch,
     since: Option<Instant>,
     paused: bool,
+    fault: Option<Error>,
     sender: mpsc::Sender<Result<MessageBatch, Error>>,
     stop: CancellationToken,
 }
@@ -301,10 +310,14 @@ impl Poller {
         // Not every broker refuses to read beyond a partition's end, so we look ourselves.
         let assigned = self.shared.assigned.swap(false, Ordering::SeqCst);
         let fault = fault.or_else(|| assigned.then(|| self.check_positions()).flatten());
-        if let Some(error) = fault
-            && self.sender.blocking_send(Err(error)).is_err()
-        {
-            return false;
+        // Kept until the receiver has room: waiting for it here would stop the polling.
+        self.fault = self.fault.take().or(fault);
+        if let Some(error) = self.fault.take() {
+            match self.sender.try_send(Err(error)) {
+                Ok(()) => {}
+                Err(mpsc::error::TrySendError::Full(Err(error))) => self.fault = Some(error),
+                Err(_) => return false,
+            }
         }
         self.offer()
     }
@@ -352,6 +365,10 @@ impl Poller {
             .map_err(Error::request(format!("look at topic `{topic}`")))?;
         let found = metadata.topics().iter().find(|t| t.name() == topic);
         let partitions: Vec<i32> = found.map(|t| t.partitions().iter().map(|p| p.id()).collect()).unwrap_or_default();
+        if partitions.is_empty() {
+            return Err(Error::NoTopic(topic.clone()));
+        }
+        self.shared.assigned.store(true, Ordering::SeqCst);
         let mut list = TopicPartitionList::new();
         for &partition in &partitions {
             list.add_partition(topic, partition);

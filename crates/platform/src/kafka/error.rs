@@ -7,9 +7,15 @@ use crate::error::{Retry, Retryable};
 /// A failed Kafka call.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum Error {
-    /// The client could not be made: a property is wrong.
-    #[error("Kafka client: {0}")]
-    Client(KafkaError),
+    /// The client could not be made: a property is wrong. Its value is not told, as it may be a password.
+    #[error("Kafka client: {reason}")]
+    Client {
+        /// What is wrong with which property.
+        reason: String,
+    },
+    /// There is nothing to read.
+    #[error("topic `{0}` does not exist, or the broker did not say where it is")]
+    NoTopic(String),
     /// A request failed.
     #[error("Kafka, {doing}: {error}")]
     Request {
@@ -54,6 +60,14 @@ pub enum Error {
 }
 
 impl Error {
+    pub(super) fn client(error: KafkaError) -> Self {
+        let reason = match error {
+            KafkaError::ClientConfig(_, what, property, _) => format!("{what} (property `{property}`)"),
+            other => other.to_string(),
+        };
+        Self::Client { reason }
+    }
+
     pub(super) fn request(doing: impl Into<String>) -> impl FnOnce(KafkaError) -> Self {
         let doing = doing.into();
         move |error| Self::Request { doing, error }
@@ -71,8 +85,13 @@ impl Error {
 impl Retryable for Error {
     fn retry(&self) -> Retry {
         match self {
-            Self::Client(_) | Self::Partitions { .. } | Self::Recreated { .. } | Self::Ended => Retry::Never,
-            Self::Positions(_) => Retry::Later,
+            // Positions were asked for again and again before they became an error: the partition would stay unread.
+            Self::Client { .. }
+            | Self::Partitions { .. }
+            | Self::Recreated { .. }
+            | Self::Positions(_)
+            | Self::NoTopic(_)
+            | Self::Ended => Retry::Never,
             Self::Request { .. } => match self.code() {
                 Some(
                     RDKafkaErrorCode::MessageSizeTooLarge

@@ -50,7 +50,7 @@ impl Producer {
             .set("queue.buffering.max.messages", "200000")
             // An outage shorter than this is ridden out inside of librdkafka; a longer one is an error that callers retry.
             .set("delivery.timeout.ms", "120000");
-        Ok(Self { inner: config.create().map_err(Error::Client)? })
+        Ok(Self { inner: config.create().map_err(Error::client)? })
     }
 
     /// Puts a record into the queue. `Ok` holds the acknowledgement to come; `Err` gives the record back when the queue

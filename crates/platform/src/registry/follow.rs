@@ -76,7 +76,8 @@ where
                 due = if failed.is_empty() { pipelines.clone() } else { failed };
             }
             batch = announcements.next() => match batch {
-                None => break,
+                None if cancel.is_cancelled() => break,
+                None => return Err(kafka::Error::Ended),
                 Some(Err(error)) => {
                     warn!(%error, "announcements of the registry are not readable now");
                     due = failed;

@@ -133,6 +133,8 @@ pub struct Alias {
     pub version: u64,
     /// Since when, milliseconds since 1970 UTC.
     pub at: i64,
+    /// Orders the moves of one alias.
+    pub sequence: u64,
     /// Why it moved there.
     pub reason: String,
 }
@@ -230,8 +232,10 @@ impl Registry {
                 alias: alias.to_owned(),
                 version,
                 at: now,
-                // Two moves within one millisecond keep their order.
-                sequence: u64::try_from(now).unwrap_or_default() << 16 | (version & 0xffff),
+                // By the clock, and after what was there in any case: clocks of two machines differ.
+                sequence: current
+                    .map_or(0, |current| current.sequence + 1)
+                    .max(u64::try_from(now).unwrap_or_default() << 16),
                 reason: reason.to_owned(),
             };
             self.clickhouse.insert_rows("model_aliases", &[row]).await?;

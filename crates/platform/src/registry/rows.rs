@@ -76,7 +76,7 @@ pub(super) struct AliasRow {
 
 impl AliasRow {
     pub(super) fn into_alias(self) -> Alias {
-        Alias { alias: self.alias, version: self.version, at: self.at, reason: self.reason }
+        Alias { alias: self.alias, version: self.version, at: self.at, sequence: self.sequence, reason: self.reason }
     }
 }
 
