@@ -59,12 +59,25 @@ impl Admin {
             self.create(&missing).await?;
         }
         for spec in specs {
-            let found = self.partitions(&spec.name).await?;
+            let found = self.visible_partitions(&spec.name).await?;
             if found < spec.partitions as usize {
                 return Err(Error::Partitions { topic: spec.name.clone(), found, wanted: spec.partitions });
             }
         }
         Ok(())
+    }
+
+    /// Partitions of a topic that exists: a broker shows a new one only after a moment, whoever made it.
+    async fn visible_partitions(&self, topic: &str) -> Result<usize, Error> {
+        let visible = async {
+            loop {
+                match self.partitions(topic).await? {
+                    0 => tokio::time::sleep(Duration::from_millis(50)).await,
+                    found => return Ok(found),
+                }
+            }
+        };
+        tokio::time::timeout(PATIENCE, visible).await.unwrap_or_else(|_| Err(Error::NoTopic(topic.to_owned())))
     }
 
     async fn create(&self, specs: &[&TopicSpec]) -> Result<(), Error> {
