@@ -1,7 +1,7 @@
 //! Starts the broker and the engine on a data folder, prints where they are, and stops them at the end of standard input.
 //!
 //! ```text
-//! cargo run --release -p driftmill-embedded --example embedded -- /tmp/data [BROKER_PORT [CLICKHOUSE_PORT]]
+//! cargo run --release -p driftmill-embedded --example embedded -- DATA_DIR [BROKER_PORT [CLICKHOUSE_PORT]]
 //! ```
 
 use std::error::Error;
