@@ -8,6 +8,7 @@ mod contract_clickhouse;
 mod contract_kafka;
 mod dead_letters;
 mod drift;
+mod evaluation_data;
 mod first_light;
 mod gate;
 mod producing;

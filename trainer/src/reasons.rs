@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use driftmill_drift::retrain::{RetrainFacts, RetrainPolicy, Training};
 use driftmill_drift::{RetrainDecision, Verdict, decide_retrain};
 use driftmill_platform::kafka::MessageBatch;
+use driftmill_platform::registry::CHAMPION;
 use driftmill_platform::stage::{Error as StageError, Output, Stage};
 use driftmill_schemas::message::{DRIFTED, DriftEvent, TrainingRequest};
 use driftmill_schemas::pipeline::Loaded;
@@ -86,21 +87,30 @@ impl Reports {
         if event.verdict != DRIFTED || !policy.retrain {
             return Ok(());
         }
-        let champion = self.trainer.registry().resolve(&self.pipeline, driftmill_platform::registry::CHAMPION).await?;
-        if champion.map(|version| version.version) != Some(event.model_version) {
-            info!(
-                pipeline = self.pipeline,
-                window = event.window,
-                "this drift is from a version that no longer serves"
-            );
-            return Ok(());
-        }
         let reason =
             Reason::Drift { window: event.window.clone(), champion: event.model_version, since: event.since.clone() };
-        if self.trainer.is_done(&self.pipeline, &reason).await? || !self.may_train(loaded, &event, &reason).await? {
-            return Ok(());
+        // A run that was interrupted after it registered its version is finished, whoever serves by now: it may be its own
+        // model.
+        if !self.has_begun(&reason).await? {
+            let champion = self.trainer.registry().resolve(&self.pipeline, CHAMPION).await?;
+            if champion.map(|version| version.version) != Some(event.model_version) {
+                info!(
+                    pipeline = self.pipeline,
+                    window = event.window,
+                    "this drift is from a version that no longer serves"
+                );
+                return Ok(());
+            }
+            if self.trainer.is_done(&self.pipeline, &reason).await? || !self.may_train(loaded, &event, &reason).await? {
+                return Ok(());
+            }
         }
         self.trainer.train(&self.pipeline, &reason).await.map(|_| ())
+    }
+
+    async fn has_begun(&self, reason: &Reason) -> Result<bool, Error> {
+        let run = reason.run_id(&self.pipeline);
+        Ok(self.trainer.registry().versions(&self.pipeline).await?.iter().any(|version| version.run_id == run))
     }
 
     /// Asks the policy. Every refusal is final for this window: while the drift lasts, the next window asks again.

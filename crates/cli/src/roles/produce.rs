@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
+use driftmill_platform::backoff::{Backoff, until_done};
 use driftmill_platform::config::Settings;
 use driftmill_platform::telemetry;
 use driftmill_producers::{Job, Progress, Services, Summary};
@@ -14,6 +15,7 @@ use driftmill_schemas::topic::Topics;
 use indicatif::{ProgressBar, ProgressStyle};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
+use tracing::warn;
 
 pub use driftmill_producers::Overrides;
 
@@ -45,7 +47,7 @@ pub async fn run(settings: Settings, produce: Produce) -> anyhow::Result<()> {
         let job = job(&context, loaded, source, overrides.clone()).await?;
         let (sender, progress) = watch::channel(Progress::default());
         let drawing = tokio::spawn(draw(title.clone(), progress));
-        let sent = driftmill_producers::run(job, services(&context, sender), cancel.clone()).await;
+        let sent = send(job, services(&context, sender), cancel.clone()).await;
         // The sender is gone with the run, so the bar ends by itself.
         drawing.await.ok();
         print(&title, &sent.with_context(|| title.clone())?);
@@ -109,6 +111,17 @@ pub fn services(context: &Context, progress: watch::Sender<Progress>) -> Service
         clock: Arc::clone(&context.clock),
         progress,
     }
+}
+
+/// Sends a source to its end. When Kafka or the store is away, it goes on where it stopped as soon as they are back.
+pub async fn send(
+    job: Job,
+    services: Services,
+    cancel: CancellationToken,
+) -> Result<Summary, driftmill_producers::Error> {
+    let backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(5), 0);
+    let told = |error: &driftmill_producers::Error, pause| warn!(%error, ?pause, "the source goes on in a moment");
+    until_done(&cancel, backoff, told, || driftmill_producers::run(job.clone(), services.clone(), cancel.clone())).await
 }
 
 async fn draw(title: String, mut progress: watch::Receiver<Progress>) {

@@ -7,7 +7,7 @@ use tokio::sync::watch;
 use tracing::info;
 
 use crate::context::Context;
-use crate::roles::produce::{Overrides, job, services};
+use crate::roles::produce::{Overrides, job, send, services};
 
 /// Spawns every automatic source. One that fails does not stop the rest: its records are where they were.
 pub fn spawn(context: &Context, supervisor: &mut Supervisor) {
@@ -19,7 +19,7 @@ pub fn spawn(context: &Context, supervisor: &mut Supervisor) {
                 let job = job(&context, loaded, source, Overrides::default()).await.map_err(|e| format!("{e:#}"))?;
                 let (pipeline, source) = (job.loaded.pipeline.name.clone(), job.source.name.clone());
                 let (progress, _) = watch::channel(Progress::default());
-                let sent = driftmill_producers::run(job, services(&context, progress), cancel).await;
+                let sent = send(job, services(&context, progress), cancel).await;
                 let summary = sent.map_err(|e| e.to_string())?;
                 let (sent, unreadable) = (summary.sent, summary.unreadable);
                 info!(pipeline, source, sent, unreadable, "a source has sent what it has");

@@ -1,14 +1,17 @@
 //! Topics: created explicitly, because auto-created ones get somebody else's layout.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::RDKafkaErrorCode;
+use tokio::time::Instant;
 
 use super::{Error, Kind, client};
 use crate::config;
+use crate::error::{Retry, Retryable as _};
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -26,7 +29,7 @@ pub struct TopicSpec {
 /// Looks at topics and creates them.
 pub struct Admin {
     admin: AdminClient<DefaultClientContext>,
-    reader: std::sync::Arc<BaseConsumer>,
+    reader: Arc<BaseConsumer>,
     replication: i32,
 }
 
@@ -42,7 +45,7 @@ impl Admin {
         let config = client(settings, Kind::Admin);
         Ok(Self {
             admin: config.create().map_err(Error::client)?,
-            reader: std::sync::Arc::new(config.create().map_err(Error::client)?),
+            reader: Arc::new(config.create().map_err(Error::client)?),
             replication: settings.replication.max(1),
         })
     }
@@ -134,12 +137,23 @@ impl Admin {
         .await
     }
 
-    // librdkafka's look-ups block their thread.
+    // librdkafka's look-ups block their thread. A broker that has just made a topic, or just started, answers for some
+    // moments that it leads nothing: that passes.
     async fn blocking<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&BaseConsumer) -> Result<T, Error> + Send + 'static,
+        work: impl Fn(&BaseConsumer) -> Result<T, Error> + Send + Sync + 'static,
     ) -> Result<T, Error> {
-        let reader = std::sync::Arc::clone(&self.reader);
-        tokio::task::spawn_blocking(move || work(&reader)).await.map_err(|_| Error::Ended)?
+        let work = Arc::new(work);
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let (reader, work) = (Arc::clone(&self.reader), Arc::clone(&work));
+            let answer = tokio::task::spawn_blocking(move || work(&reader)).await.map_err(|_| Error::Ended)?;
+            match answer {
+                Err(error) if error.retry() == Retry::Later && Instant::now() < deadline => {
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                }
+                answer => return answer,
+            }
+        }
     }
 }
