@@ -39,7 +39,7 @@ pub enum Error {
     /// The position to resume from is not in the topic.
     #[error(
         "topic `{topic}` partition {partition} ends at offset {end}, and offset {wanted} was already processed: the topic \
-         was deleted and made anew. Give the pipeline a new name, or drop its tables, so that old and new records do not mix"
+         was deleted and made anew. Restore it, or give the pipeline a new name, so that old and new records do not mix"
     )]
     Recreated {
         /// The topic.
