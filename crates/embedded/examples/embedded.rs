@@ -40,8 +40,11 @@ async fn run(data_dir: PathBuf, broker_port: Option<u16>, clickhouse_port: Optio
     #[cfg(feature = "broker")]
     let broker = {
         use driftmill_embedded::{BrokerOptions, BrokerStorage, EmbeddedBroker};
-        let options =
-            BrokerOptions { data_dir: data_dir.path().to_owned(), port: broker_port, storage: BrokerStorage::Sqlite };
+        let options = BrokerOptions {
+            data_dir: data_dir.path().to_owned(),
+            port: broker_port,
+            storage: BrokerStorage::default(),
+        };
         let broker = EmbeddedBroker::start(options, cancel.clone()).await?;
         println!("broker {}", broker.bootstrap());
         broker

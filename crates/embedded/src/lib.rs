@@ -5,7 +5,7 @@
 //!
 //! ```text
 //! DataDir::acquire(path)          one owner per folder, or a sentence naming the owner
-//!   ├─ EmbeddedBroker::start      thread with its own runtime ── 127.0.0.1:PORT ── <path>/broker/broker.sqlite
+//!   ├─ EmbeddedBroker::start      thread with its own runtime ── 127.0.0.1:PORT ── <path>/broker/segments/
 //!   └─ EmbeddedEngine::start      child process, libchdb.so ──── http://127.0.0.1:PORT ── <path>/clickhouse/
 //! ```
 //!
@@ -21,6 +21,6 @@ pub mod lock;
 mod processes;
 
 #[cfg(feature = "broker")]
-pub use broker::{BrokerOptions, BrokerStorage, EmbeddedBroker};
+pub use broker::{BrokerOptions, BrokerStorage, Durability, EmbeddedBroker};
 pub use engine::{EmbeddedEngine, EngineOptions};
 pub use lock::DataDir;

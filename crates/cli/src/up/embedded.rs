@@ -57,7 +57,7 @@ impl Embedded {
             child_command: vec![program.into(), ENGINE_CHILD.into()],
         };
         let broker =
-            BrokerOptions { data_dir: data_dir.clone(), port: port(up.broker_port), storage: BrokerStorage::Sqlite };
+            BrokerOptions { data_dir: data_dir.clone(), port: port(up.broker_port), storage: BrokerStorage::default() };
         // Not with the token of the roles: these two outlive them, and `stop` ends them.
         let own = CancellationToken::new();
         let (engine, broker) = tokio::try_join!(
@@ -72,8 +72,8 @@ impl Embedded {
         let kafka = match &broker {
             Some(broker) => Kafka {
                 brokers: broker.bootstrap(),
-                // This broker sleeps out a fetch's wait even when records arrive: keep the wait short.
-                properties: BTreeMap::from([("consumer.fetch.wait.max.ms".to_owned(), Secret::new("5"))]),
+                // Records end a fetch's wait at once; partitions that are assigned meanwhile wait for its end.
+                properties: BTreeMap::from([("consumer.fetch.wait.max.ms".to_owned(), Secret::new("100"))]),
                 replication: 1,
             },
             None => settings.kafka.clone(),

@@ -74,14 +74,11 @@ async fn run_roles(embedded: &Embedded, up: &Up, terminal: bool, cancel: &Cancel
     };
     // Whatever ended the watching, the roles stop before what they talk to.
     cancel.cancel();
-    if shown.is_err() {
-        roles::finish(supervisor).await.ok();
-        return shown;
-    }
-    if terminal {
+    if terminal && shown.is_ok() {
         println!("stopping: what is in hand is finished first");
     }
-    roles::finish(supervisor).await
+    let finished = roles::finish(supervisor).await;
+    shown.and(finished)
 }
 
 /// Says where everything is: for people, or as the first JSON line.

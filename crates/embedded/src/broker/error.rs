@@ -32,6 +32,22 @@ pub enum Error {
         /// What the operating system said.
         source: Arc<io::Error>,
     },
+    /// The store cannot be opened or closed.
+    #[error("the broker's storage: {0}")]
+    Segments(Arc<driftmill_segments::Error>),
+    /// The data folder was filled by a version that kept the broker's records in SQLite.
+    #[error(
+        "{} holds the broker's records as an earlier version of Driftmill stored them, which this one cannot read; \
+         use another data folder, or delete {} to start anew",
+        path.display(),
+        data_dir.display()
+    )]
+    OldStorage {
+        /// The data folder. Tables and offsets in it belong together with the broker's records.
+        data_dir: PathBuf,
+        /// The old file.
+        path: PathBuf,
+    },
     /// Its threads cannot be started.
     #[error("the broker's threads cannot be started: {0}")]
     Runtime(Arc<io::Error>),
@@ -64,10 +80,22 @@ impl Error {
         Self::Runtime(Arc::new(source))
     }
 
-    pub(super) fn broker(doing: &'static str) -> impl Fn(nisshi_broker::Error) -> Self {
-        move |error| match error {
-            nisshi_broker::Error::ListenerInUse { addr } => Self::PortInUse { port: addr.port() },
-            other => Self::Broker { doing, reason: other.to_string() },
+    pub(super) fn segments(source: driftmill_segments::Error) -> Self {
+        Self::Segments(Arc::new(source))
+    }
+
+    pub(super) fn bind(address: SocketAddr, source: io::Error) -> Self {
+        match source.kind() {
+            io::ErrorKind::AddrInUse => Self::PortInUse { port: address.port() },
+            _ => Self::listen(address, source),
         }
+    }
+
+    pub(super) fn engine(doing: &'static str) -> impl Fn(nisshi_storage::Error) -> Self {
+        move |error| Self::Broker { doing, reason: error.to_string() }
+    }
+
+    pub(super) fn broker(doing: &'static str) -> impl Fn(nisshi_broker::Error) -> Self {
+        move |error| Self::Broker { doing, reason: error.to_string() }
     }
 }

@@ -2,34 +2,37 @@
 //!
 //! ```text
 //! EmbeddedBroker::start ─► thread "driftmill-broker" with a runtime of its own
-//!                             └─ listener 127.0.0.1:PORT ─► storage: <data_dir>/broker/broker.sqlite, or memory
+//!                             └─ listener 127.0.0.1:PORT ─► storage: <data_dir>/broker/segments/, or memory
 //! ```
 //!
-//! A runtime of its own, for two reasons. SQLite is called synchronously from the broker's tasks: on the caller's runtime
-//! a large fetch would hold up the gateway's requests. And a runtime that is shut down has ended every task and closed
-//! every file, which is the only way to know that a stopped broker has let go of its storage.
+//! A runtime of its own, because one that is shut down has ended every task, which is the only way to know that a
+//! stopped broker has let go of its storage. The segment store is closed after that.
 //!
-//! Durability: with SQLite, a record that was acknowledged survives a kill of the process; it survives a power cut once
-//! the write-ahead log has been synced, which is at checkpoints. There are no transactions, and partitions cannot be added
-//! to a topic. Topics that are created by being used get four partitions: create them explicitly.
+//! Durability: a record that was acknowledged survives a kill of the process; see [`Durability`] for power cuts. There
+//! are no transactions, and partitions cannot be added to a topic. Topics that are created by being used get four
+//! partitions: create them explicitly. Consumers may wait long (`fetch.wait.max.ms`): records end the wait.
 
 mod error;
+mod fetch;
+mod routes;
 mod serve;
 mod storage;
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
 use tokio::sync::{oneshot, watch};
 use tokio_util::sync::CancellationToken;
-use tracing::info;
+use tracing::{info, warn};
+use url::Url;
 
 pub use self::error::Error;
-use self::storage::PreparedStorage;
+use self::storage::OpenStorage;
+pub use driftmill_segments::Durability;
 
-/// Threads of the broker's runtime. SQLite has one writer; the second thread keeps the connections going meanwhile.
+/// Threads of the broker's runtime, besides those that wait for the disk.
 const WORKERS: usize = 2;
 /// How long a stopped broker may take for the calls that are under way.
 const STOP_LIMIT: Duration = Duration::from_secs(5);
@@ -39,10 +42,16 @@ const PORT_ATTEMPTS: usize = 5;
 /// Where the broker keeps its records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BrokerStorage {
-    /// A SQLite file in the data folder. Measured: 61,000 records of 200 bytes written, 33,000 read per second.
-    Sqlite,
+    /// Segments in the data folder, by the crate `driftmill-segments`.
+    Segments(Durability),
     /// Nowhere: gone when the broker stops. For tests.
     Memory,
+}
+
+impl Default for BrokerStorage {
+    fn default() -> Self {
+        Self::Segments(Durability::Process)
+    }
 }
 
 /// What a broker is started with.
@@ -87,7 +96,7 @@ impl EmbeddedBroker {
 
     async fn start_once(options: &BrokerOptions, cancel: &CancellationToken) -> Result<Self, Error> {
         let address = choose_address(options.port)?;
-        let storage = PreparedStorage::new(options.storage, &options.data_dir)?;
+        let (storage, data_dir) = (options.storage, options.data_dir.clone());
         let stop = CancellationToken::new();
         let stop_on_return = stop.clone().drop_guard();
         let (ready_sender, ready) = oneshot::channel();
@@ -96,7 +105,7 @@ impl EmbeddedBroker {
         thread::Builder::new()
             .name("driftmill-broker".to_owned())
             .spawn(move || {
-                let ending = run(address, &storage, ready_sender, &stopping);
+                let ending = run(address, storage, &data_dir, ready_sender, &stopping);
                 ended_sender.send_replace(Some(ending));
             })
             .map_err(Error::runtime)?;
@@ -156,15 +165,27 @@ async fn ending(ended: &mut watch::Receiver<Option<Ending>>) -> Ending {
 }
 
 /// The broker's thread: a runtime, serving on it until `stop`, and the end of everything that ran there.
-fn run(address: SocketAddr, storage: &PreparedStorage, ready: oneshot::Sender<()>, stop: &CancellationToken) -> Ending {
+fn run(
+    address: SocketAddr,
+    storage: BrokerStorage,
+    data_dir: &Path,
+    ready: oneshot::Sender<()>,
+    stop: &CancellationToken,
+) -> Ending {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(WORKERS)
         .thread_name("driftmill-broker-worker")
         .enable_all()
         .build()
         .map_err(Error::runtime)?;
-    let ending = runtime.block_on(serve::serve(address, storage.url(), ready, stop));
+    let advertised = Url::parse(&format!("tcp://{address}"))
+        .map_err(|error| Error::listen(address, std::io::Error::other(error)))?;
+    let storage = OpenStorage::open(storage, data_dir, &advertised, &runtime)?;
+    let ending = runtime.block_on(serve::serve(address, &storage, ready, stop));
     runtime.shutdown_timeout(STOP_LIMIT);
+    if let Err(error) = storage.close() {
+        warn!(%error, "the broker's storage was not closed cleanly; the next start takes longer");
+    }
     ending
 }
 

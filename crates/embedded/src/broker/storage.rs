@@ -1,84 +1,144 @@
-//! The broker's storage URL, and the file it stands for.
+//! Where the broker keeps its records, opened.
 
-use std::fs::File;
-use std::os::fd::AsRawFd;
 use std::path::Path;
+use std::sync::Arc;
+use std::time::SystemTime;
 
+use driftmill_segments::{Clock, Durability, Options, SegmentStore};
+use nisshi_storage::{ArcDynStorage, StorageContainer};
+use nisshi_storage_dynostore::MemoryEngineFactory;
 use url::Url;
 
+use super::serve::{CLUSTER_ID, NODE_ID};
 use super::{BrokerStorage, Error};
 use crate::files;
 
 /// The broker's folder, in the data folder.
 const FOLDER: &str = "broker";
-/// The SQLite file, in the broker's folder.
-const FILE: &str = "broker.sqlite";
-/// How often retention and compaction run.
-const MAINTENANCE_INTERVAL: &str = "5m";
+/// The segment store, in the broker's folder.
+const SEGMENTS: &str = "segments";
+/// Where earlier versions kept everything.
+const SQLITE: &str = "broker.sqlite";
 
-/// A storage that can be opened as long as this value lives.
-#[derive(Debug)]
-pub(super) struct PreparedStorage {
-    url: Url,
-    // The URL leads through this open folder.
-    _folder: Option<File>,
+/// An open storage.
+#[derive(Debug, Clone)]
+pub(super) enum OpenStorage {
+    Segments(SegmentStore),
+    Memory(ArcDynStorage),
 }
 
-impl PreparedStorage {
-    /// Makes the folder (mode 0700) and an empty file (mode 0600) for SQLite to fill; its side files inherit the mode.
-    pub(super) fn new(storage: BrokerStorage, data_dir: &Path) -> Result<Self, Error> {
+impl OpenStorage {
+    /// Opens what `storage` names, for a broker that clients reach at `advertised`. Blocks.
+    pub fn open(
+        storage: BrokerStorage,
+        data_dir: &Path,
+        advertised: &Url,
+        runtime: &tokio::runtime::Runtime,
+    ) -> Result<Self, Error> {
         match storage {
-            BrokerStorage::Memory => Ok(Self { url: url("memory://", data_dir)?, _folder: None }),
-            BrokerStorage::Sqlite => {
-                let folder = data_dir.join(FOLDER);
-                files::create_private_dir(&folder).map_err(|source| Error::storage(&folder, source))?;
-                let file = folder.join(FILE);
-                files::open_private(&file).map_err(|source| Error::storage(&file, source))?;
-                let folder = File::open(&folder).map_err(|source| Error::storage(&folder, source))?;
-                // A URL writes a space as `%20` and the broker takes that for the file's name, so the path must be one
-                // that a URL leaves alone whatever the folder is called. Four slashes: an absolute path, where three
-                // would mean one relative to the working folder.
-                let path = format!("/proc/self/fd/{}/{FILE}", folder.as_raw_fd());
-                Ok(Self { url: url(&format!("sqlite:///{path}"), data_dir)?, _folder: Some(folder) })
-            }
+            BrokerStorage::Segments(durability) => open_segments(data_dir, durability, advertised).map(Self::Segments),
+            BrokerStorage::Memory => runtime.block_on(open_memory(advertised)).map(Self::Memory),
         }
     }
 
-    pub(super) fn url(&self) -> &Url {
-        &self.url
+    /// The storage as the library's services take it.
+    pub fn erased(&self) -> ArcDynStorage {
+        match self {
+            Self::Segments(store) => Arc::new(store.clone()),
+            Self::Memory(memory) => memory.clone(),
+        }
+    }
+
+    /// Closes the storage after everything that used it has ended. Blocks.
+    pub fn close(&self) -> Result<(), Error> {
+        match self {
+            Self::Segments(store) => store.close().map_err(Error::segments),
+            Self::Memory(_) => Ok(()),
+        }
     }
 }
 
-fn url(base: &str, data_dir: &Path) -> Result<Url, Error> {
-    Url::parse(&format!("{base}?maintenance_interval={MAINTENANCE_INTERVAL}"))
-        .map_err(|error| Error::storage(data_dir, std::io::Error::other(error)))
+fn open_segments(data_dir: &Path, durability: Durability, advertised: &Url) -> Result<SegmentStore, Error> {
+    let folder = data_dir.join(FOLDER);
+    files::create_private_dir(&folder).map_err(|source| Error::storage(&folder, source))?;
+    let sqlite = folder.join(SQLITE);
+    if sqlite.exists() {
+        return Err(Error::OldStorage { data_dir: data_dir.to_owned(), path: sqlite });
+    }
+    let options = Options::new(folder.join(SEGMENTS), clock(), advertised.clone());
+    let options = Options { durability, cluster_id: CLUSTER_ID.to_owned(), node_id: NODE_ID, ..options };
+    SegmentStore::open(options).map_err(Error::segments)
+}
+
+async fn open_memory(advertised: &Url) -> Result<ArcDynStorage, Error> {
+    let mut builder = StorageContainer::builder();
+    builder.with_factory(Arc::new(MemoryEngineFactory));
+    let failed =
+        |error: nisshi_storage::Error| Error::Broker { doing: "opening its memory", reason: error.to_string() };
+    let storage = Url::parse("memory://").map_err(|error| failed(error.into()))?;
+    builder
+        .cluster_id(CLUSTER_ID)
+        .node_id(NODE_ID)
+        .advertised_listener(advertised.clone())
+        .storage(storage)
+        .silent(true)
+        .build()
+        .await
+        .map_err(failed)
+}
+
+/// The broker stamps records and lets them expire by the time of the machine: it is a service of its own that only
+/// happens to live in this process, and its clients cannot hand it a clock.
+#[allow(clippy::disallowed_methods)]
+pub(super) fn now() -> SystemTime {
+    SystemTime::now()
+}
+
+fn clock() -> Clock {
+    Clock::new(now)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
     use std::os::unix::fs::PermissionsExt;
+    use std::path::PathBuf;
 
     use super::*;
 
-    #[test]
-    fn a_folder_with_a_space_in_its_name_is_reached_through_a_plain_path() {
-        let home = tempfile::tempdir().unwrap();
-        let data_dir = home.path().join("my data ü");
-        let storage = PreparedStorage::new(BrokerStorage::Sqlite, &data_dir).unwrap();
+    fn advertised() -> Url {
+        Url::parse("tcp://127.0.0.1:9092").unwrap()
+    }
 
-        let path = storage.url().path().strip_prefix('/').unwrap();
-        assert_eq!(
-            Path::new(path).canonicalize().unwrap(),
-            data_dir.canonicalize().unwrap().join("broker/broker.sqlite")
-        );
-        assert_eq!(std::fs::metadata(path).unwrap().permissions().mode() & 0o777, 0o600);
+    fn below(folder: &Path) -> Vec<PathBuf> {
+        let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+        entries
+            .flat_map(|path| if path.is_dir() { [vec![path.clone()], below(&path)].concat() } else { vec![path] })
+            .collect()
     }
 
     #[test]
-    fn memory_leaves_no_files() {
+    fn everything_in_the_folder_is_private() {
         let home = tempfile::tempdir().unwrap();
-        let storage = PreparedStorage::new(BrokerStorage::Memory, home.path()).unwrap();
-        assert_eq!(storage.url().scheme(), "memory");
-        assert_eq!(std::fs::read_dir(home.path()).unwrap().count(), 0);
+        let data_dir = home.path().join("my data ü");
+        let store = open_segments(&data_dir, Durability::Process, &advertised()).unwrap();
+        store.close().unwrap();
+        let files = below(&data_dir);
+        assert!(files.len() > 4, "{files:?}");
+        for path in files {
+            let mode = fs::metadata(&path).unwrap().permissions().mode() & 0o777;
+            assert_eq!(mode, if path.is_dir() { 0o700 } else { 0o600 }, "{}", path.display());
+        }
+    }
+
+    #[test]
+    fn a_folder_of_an_earlier_version_is_refused_and_left_as_it_is() {
+        let home = tempfile::tempdir().unwrap();
+        let sqlite = home.path().join("broker/broker.sqlite");
+        fs::create_dir(home.path().join("broker")).unwrap();
+        fs::write(&sqlite, "records").unwrap();
+        let error = open_segments(home.path(), Durability::Process, &advertised()).unwrap_err().to_string();
+        assert!(error.contains("broker.sqlite") && error.contains("another data folder"), "{error}");
+        assert_eq!(below(home.path()).len(), 2);
     }
 }

@@ -1,5 +1,9 @@
 use std::io;
 
+use rdkafka::config::ClientConfig;
+use rdkafka::consumer::{CommitMode, Consumer as _, StreamConsumer};
+use rdkafka::producer::{FutureProducer, FutureRecord};
+use rdkafka::{Message as _, Offset, TopicPartitionList};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -54,16 +58,16 @@ async fn a_port_in_use_is_named() {
 }
 
 #[tokio::test]
-async fn a_broker_starts_again_on_its_file() {
+async fn a_broker_starts_again_on_its_folder() {
     let home = tempfile::tempdir().unwrap();
     let data_dir = home.path().join("my data");
     for _ in 0..2 {
-        let options = BrokerOptions { data_dir: data_dir.clone(), port: None, storage: BrokerStorage::Sqlite };
+        let options = BrokerOptions { data_dir: data_dir.clone(), port: None, storage: BrokerStorage::default() };
         let broker = EmbeddedBroker::start(options, CancellationToken::new()).await.unwrap();
         assert!(api_versions(broker.address()).await.unwrap() > 100);
         broker.stop().await.unwrap();
     }
-    assert!(std::fs::metadata(data_dir.join("broker/broker.sqlite")).unwrap().len() > 0);
+    assert!(data_dir.join("broker/segments/format").exists());
 }
 
 #[tokio::test]
@@ -72,4 +76,59 @@ async fn a_start_that_was_given_up_leaves_nothing_behind() {
     cancel.cancel();
     let outcome = EmbeddedBroker::start(memory(None), cancel).await;
     assert!(matches!(outcome, Err(Error::Cancelled)));
+}
+
+fn client(broker: &EmbeddedBroker) -> ClientConfig {
+    let mut client = ClientConfig::new();
+    client.set("bootstrap.servers", broker.bootstrap());
+    client
+}
+
+#[tokio::test]
+async fn records_and_committed_offsets_are_there_after_a_restart() {
+    let home = tempfile::tempdir().unwrap();
+    let options = BrokerOptions {
+        data_dir: home.path().to_owned(),
+        port: None,
+        storage: BrokerStorage::Segments(Durability::Power),
+    };
+    let mut sent = 0_i64;
+    for round in 0..3 {
+        let broker = EmbeddedBroker::start(options.clone(), CancellationToken::new()).await.unwrap();
+        {
+            let producer: FutureProducer = client(&broker)
+                .set("enable.idempotence", "true")
+                .set("compression.codec", ["none", "lz4", "zstd"][round])
+                .create()
+                .unwrap();
+            for _ in 0..10 {
+                let payload = sent.to_be_bytes();
+                let record = FutureRecord::to("kept").partition(0).key("k").payload(&payload);
+                let delivery = producer.send(record, Duration::from_secs(30)).await.unwrap();
+                assert_eq!(delivery.offset, sent);
+                sent += 1;
+            }
+            let consumer: StreamConsumer = client(&broker)
+                .set("group.id", "readers")
+                .set("auto.offset.reset", "earliest")
+                .set("enable.auto.commit", "false")
+                .create()
+                .unwrap();
+            consumer.subscribe(&["kept"]).unwrap();
+            // Half of this round's, and what the round before has left.
+            while let Ok(message) = tokio::time::timeout(Duration::from_secs(30), consumer.recv()).await {
+                let message = message.unwrap();
+                let offset = message.offset();
+                assert_eq!(message.payload().unwrap(), offset.to_be_bytes());
+                if offset == sent - 5 {
+                    let mut next = TopicPartitionList::new();
+                    next.add_partition_offset("kept", 0, Offset::Offset(offset + 1)).unwrap();
+                    consumer.commit(&next, CommitMode::Sync).unwrap();
+                    break;
+                }
+                assert!(offset >= sent - 15 && offset < sent - 5, "{offset} after {sent} were sent");
+            }
+        }
+        broker.stop().await.unwrap();
+    }
 }
