@@ -1,20 +1,28 @@
 #!/usr/bin/env bash
 # Runs one real Kafka broker (KRaft: broker and controller in one process) in the foreground, for tests, on loopback only.
 #
-#   scripts/kafka-server.sh DIR PORT CONTROLLER_PORT
+#   scripts/kafka-server.sh DIR PORT CONTROLLER_PORT [PORT:ADVERTISED]…
 #
+# Each PORT:ADVERTISED is one more listener, whose clients are told the port ADVERTISED: that of a proxy before it.
 # DIR is created and formatted on first use; started again on the same DIR, the broker finds what it had. Its log is
 # DIR/server.log. The shell replaces itself: this process id is the broker's, SIGTERM stops it cleanly, SIGKILL is a crash.
 # DRIFTMILL_KAFKA_HOME names the folder printed by scripts/kafka-fetch.sh (asked if unset).
 set -euo pipefail
-(($# == 3)) || {
-  echo "usage: kafka-server.sh DIR PORT CONTROLLER_PORT" >&2
+(($# >= 3)) || {
+  echo "usage: kafka-server.sh DIR PORT CONTROLLER_PORT [PORT:ADVERTISED]…" >&2
   exit 2
 }
 port="$2"
 controller_port="$3"
 mkdir -p "$1"
 dir="$(cd "$1" && pwd)"
+more_listeners="" more_advertised="" more_protocols=""
+for detour in "${@:4}"; do
+  name="DETOUR_${detour%%:*}"
+  more_listeners+=",$name://127.0.0.1:${detour%%:*}"
+  more_advertised+=",$name://127.0.0.1:${detour##*:}"
+  more_protocols+=",$name:PLAINTEXT"
+done
 home="${DRIFTMILL_KAFKA_HOME:-$("$(dirname "${BASH_SOURCE[0]}")/kafka-fetch.sh")}"
 [[ -d "$home/lib" ]] || {
   echo "kafka-server.sh: no jars in $home/lib: run scripts/kafka-fetch.sh" >&2
@@ -27,9 +35,9 @@ process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@127.0.0.1:$controller_port
 controller.listener.names=CONTROLLER
-listeners=PLAINTEXT://127.0.0.1:$port,CONTROLLER://127.0.0.1:$controller_port
-advertised.listeners=PLAINTEXT://127.0.0.1:$port
-listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
+listeners=PLAINTEXT://127.0.0.1:$port,CONTROLLER://127.0.0.1:$controller_port$more_listeners
+advertised.listeners=PLAINTEXT://127.0.0.1:$port$more_advertised
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT$more_protocols
 inter.broker.listener.name=PLAINTEXT
 log.dirs=$dir/data
 

@@ -58,7 +58,7 @@ check_disk() {
 need_build() {
   check_rust
   check_disk
-  # aws-lc, SQLite, librdkafka, lz4, lzma and zstd are compiled from the sources inside their crates …
+  # aws-lc, librdkafka, lz4, lzma and zstd are compiled from the sources inside their crates …
   need_command cc gcc
   need_command c++ g++
   need_command make make

@@ -110,7 +110,7 @@ impl Reports {
 
     async fn has_begun(&self, reason: &Reason) -> Result<bool, Error> {
         let run = reason.run_id(&self.pipeline);
-        Ok(self.trainer.registry().versions(&self.pipeline).await?.iter().any(|version| version.run_id == run))
+        Ok(self.trainer.registry().of_run(&self.pipeline, run).await?.is_some())
     }
 
     /// Asks the policy. Every refusal is final for this window: while the drift lasts, the next window asks again.

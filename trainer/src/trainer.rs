@@ -150,7 +150,7 @@ impl Trainer {
         let pipeline = &loaded.pipeline;
         // A run that was interrupted after it registered its version goes on with that version and what was said of it:
         // another fit would be judged, and this one promoted.
-        let registered = self.registry.versions(&pipeline.name).await?.into_iter().find(|v| v.run_id == event.run_id);
+        let registered = self.registry.of_run(&pipeline.name, event.run_id).await?;
         if let Some(version) = registered {
             event.metrics = version.metrics;
             event.gates = version.gates;

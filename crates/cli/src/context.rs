@@ -13,7 +13,7 @@ use driftmill_platform::kafka::{Admin, Producer, TopicSpec};
 use driftmill_platform::metrics::Metrics;
 use driftmill_platform::registry::Registry;
 use driftmill_platform::schema_registry::SchemaRegistry;
-use driftmill_platform::stage::Services;
+use driftmill_platform::stage::{Services, StageMetrics};
 use driftmill_platform::store::Store;
 use driftmill_schemas::pipeline::Loaded;
 use driftmill_schemas::topic::{self, Topics};
@@ -33,6 +33,7 @@ pub struct Context {
     pub registry: Registry,
     pub schemas: Option<SchemaRegistry>,
     pub metrics: Metrics,
+    pub stage_metrics: StageMetrics,
     pub clock: SharedClock,
 }
 
@@ -45,7 +46,8 @@ impl Context {
         let store = Store::open(&settings.object_store)?;
         let clock: SharedClock = Arc::new(SystemClock);
         let registry = Registry::new(clickhouse.clone(), store.clone(), producer.clone(), Arc::clone(&clock));
-        let schemas = settings.schema_registry.clone().map(SchemaRegistry::new);
+        let schemas = settings.schema_registry.clone().map(SchemaRegistry::new).transpose()?;
+        let metrics = Metrics::default();
         Ok(Self {
             pipelines,
             clickhouse,
@@ -53,7 +55,8 @@ impl Context {
             store,
             registry,
             schemas,
-            metrics: Metrics::default(),
+            stage_metrics: StageMetrics::new(&metrics),
+            metrics,
             clock,
             settings,
         })
@@ -66,6 +69,7 @@ impl Context {
             clickhouse: self.clickhouse.clone(),
             producer: self.producer.clone(),
             clock: Arc::clone(&self.clock),
+            metrics: self.stage_metrics.clone(),
         }
     }
 

@@ -60,6 +60,18 @@ where
     }
 }
 
+/// Awaits `work`, for `late` more after `cancel` fires; then it is given up.
+pub async fn unless_late<T>(cancel: &CancellationToken, late: Duration, work: impl Future<Output = T>) -> Option<T> {
+    let too_late = async {
+        cancel.cancelled().await;
+        tokio::time::sleep(late).await;
+    };
+    tokio::select! {
+        done = work => Some(done),
+        () = too_late => None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -29,6 +29,9 @@ pub enum Error {
         /// The registry's own words.
         message: String,
     },
+    /// This machine cannot make HTTP requests.
+    #[error("schema registry client: {0}")]
+    Client(reqwest::Error),
     /// The URL cannot be extended.
     #[error("schema registry URL `{0}` is no base URL")]
     Url(Url),
@@ -39,7 +42,7 @@ impl Retryable for Error {
         match self {
             Self::Away { .. } => Retry::Later,
             Self::Refused { status, .. } if *status >= 500 || *status == 429 => Retry::Later,
-            Self::Refused { .. } | Self::Url(_) => Retry::Never,
+            Self::Refused { .. } | Self::Url(_) | Self::Client(_) => Retry::Never,
         }
     }
 }
@@ -73,10 +76,10 @@ struct Complaint {
 
 impl SchemaRegistry {
     /// A client for the registry at `base`.
-    pub fn new(base: Url) -> Self {
+    pub fn new(base: Url) -> Result<Self, Error> {
         // Without a limit, a registry that hangs would hold up a stage for ever.
-        let http = reqwest::Client::builder().timeout(Duration::from_secs(10)).build().unwrap_or_default();
-        Self { base, http }
+        let http = reqwest::Client::builder().timeout(Duration::from_secs(10)).build().map_err(Error::Client)?;
+        Ok(Self { base, http })
     }
 
     /// The Avro schema with that id.

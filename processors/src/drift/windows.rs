@@ -38,6 +38,8 @@ pub struct DriftWindows {
     judged: BTreeMap<i32, i64>,
     /// The profile offset up to which everything is judged or in the open window; unknown after a start or an error.
     next: Option<i64>,
+    /// The version that serves, asked once a batch.
+    serving: Option<Option<u64>>,
 }
 
 impl std::fmt::Debug for DriftWindows {
@@ -61,6 +63,7 @@ impl DriftWindows {
             recent: VecDeque::new(),
             judged: BTreeMap::new(),
             next: None,
+            serving: None,
         }
     }
 
@@ -95,10 +98,13 @@ impl DriftWindows {
 
     /// Whether panes of another version than the open window's are to be counted: only those of the version that serves,
     /// which after a roll-back is the lower number.
-    async fn serves(&self, version: u64) -> Result<bool, Error> {
-        let champion = self.registry.resolve(&self.loaded.pipeline.name, CHAMPION).await;
-        let champion = champion.map_err(|error| self.failed(error))?;
-        Ok(champion.is_some_and(|champion| champion.version == version))
+    async fn serves(&mut self, version: u64) -> Result<bool, Error> {
+        if self.serving.is_none() {
+            let champion = self.registry.resolve(&self.loaded.pipeline.name, CHAMPION).await;
+            let champion = champion.map_err(|error| self.failed(error))?;
+            self.serving = Some(champion.map(|champion| champion.version));
+        }
+        Ok(self.serving.flatten() == Some(version))
     }
 
     fn failed(&self, error: registry::Error) -> Error {
@@ -238,6 +244,7 @@ impl Stage for DriftWindows {
     }
 
     async fn process(&mut self, batch: &MessageBatch) -> Result<Output, Error> {
+        self.serving = None;
         let outcome = self.advance(batch).await;
         if outcome.is_err() {
             // Windows that this attempt completed were not sent: everything is rebuilt from the topics.

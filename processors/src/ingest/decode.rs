@@ -1,7 +1,8 @@
 //! Avro messages into columns, with the bad ones named.
 //!
-//! A batch is decoded in one go, because almost always every message is good. Only when that fails is it halved, until the
-//! bad ones are alone.
+//! A batch is decoded in one go, because almost always every message is good. Where a message is refused, those before it
+//! are decoded again without it; where a run of messages is refused only as a whole, it is halved until the bad ones are
+//! alone.
 
 use std::collections::HashMap;
 
@@ -26,7 +27,7 @@ pub struct Fault {
 /// Decoded records of one batch.
 #[derive(Debug, Default)]
 pub struct Decoded {
-    /// Columns, by writer schema: each with the messages its rows came from, ascending.
+    /// Columns, each with the messages its rows came from, ascending.
     pub parts: Vec<(RecordBatch, Vec<usize>)>,
     /// Messages that are no records.
     pub faults: Vec<Fault>,
@@ -36,21 +37,51 @@ pub struct Decoded {
 #[derive(Debug)]
 pub struct AvroDecoder {
     reader: RecordSchema,
-    writers: HashMap<SchemaRef, String>,
+    writers: HashMap<SchemaRef, Writer>,
+}
+
+/// A schema that messages were written with.
+#[derive(Debug)]
+struct Writer {
+    text: String,
+    /// Made once and used for every batch; gone after an error, because half a record may be left in it.
+    decoder: Option<Decoder>,
+}
+
+impl Writer {
+    fn new(text: String) -> Self {
+        Self { text, decoder: None }
+    }
+}
+
+/// Rows after which a decoder wants to be emptied: more than any batch has.
+const DECODER_ROWS: usize = 1 << 20;
+
+/// Messages of one writer: index in the batch and body.
+type Bodies<'a> = Vec<(usize, &'a [u8])>;
+
+/// Why bodies did not become columns.
+enum Refusal {
+    /// The body at this place was refused; nothing after it was looked at.
+    At(usize, String),
+    /// All of them together were.
+    Whole(String),
 }
 
 impl AvroDecoder {
     /// A decoder into the columns of `reader`, which knows that one schema.
     pub fn new(reader: RecordSchema) -> Self {
-        let writers = HashMap::from([(SchemaRef::Fingerprint(reader.fingerprint), reader.text.clone())]);
-        Self { reader, writers }
+        let own = (SchemaRef::Fingerprint(reader.fingerprint), Writer::new(reader.text.clone()));
+        Self { reader, writers: HashMap::from([own]) }
     }
 
     /// The schemas that messages of `batch` name and that are not known yet.
     pub fn unknown(&self, batch: &MessageBatch) -> Vec<SchemaRef> {
         let mut unknown = Vec::new();
+        let mut last = None;
         for i in 0..batch.len() {
             if let Ok((schema, _)) = framing::split(batch.payload(i))
+                && last.replace(schema) != Some(schema)
                 && !self.writers.contains_key(&schema)
                 && !unknown.contains(&schema)
             {
@@ -62,81 +93,101 @@ impl AvroDecoder {
 
     /// Makes a writer's schema known.
     pub fn learn(&mut self, named: SchemaRef, avro: String) {
-        self.writers.insert(named, avro);
+        self.writers.insert(named, Writer::new(avro));
     }
 
     /// Decodes every message of `batch` into one row or one fault.
-    pub fn decode(&self, batch: &MessageBatch) -> Decoded {
+    pub fn decode(&mut self, batch: &MessageBatch) -> Decoded {
         let mut decoded = Decoded::default();
-        let mut bodies: HashMap<SchemaRef, Vec<(usize, &[u8])>> = HashMap::new();
+        // Almost always there is one writer, so its messages are found without a look into a map.
+        let mut by_writer: Vec<(SchemaRef, Bodies<'_>)> = Vec::new();
+        let mut last = 0;
         for index in 0..batch.len() {
-            match framing::split(batch.payload(index)) {
-                Ok((schema, body)) if self.writers.contains_key(&schema) => {
-                    bodies.entry(schema).or_default().push((index, body));
+            let (schema, body) = match framing::split(batch.payload(index)) {
+                Ok(split) => split,
+                Err(e) => {
+                    decoded.faults.push(Fault { index, kind: "NotAvro", message: e.to_string() });
+                    continue;
                 }
-                Ok((schema, _)) => {
-                    decoded.faults.push(Fault { index, kind: "UnknownSchema", message: self.unknown_schema(schema) });
-                }
-                Err(e) => decoded.faults.push(Fault { index, kind: "NotAvro", message: e.to_string() }),
+            };
+            if by_writer.get(last).is_none_or(|(writer, _)| *writer != schema) {
+                last = match by_writer.iter().position(|(writer, _)| *writer == schema) {
+                    Some(place) => place,
+                    None if self.writers.contains_key(&schema) => {
+                        by_writer.push((schema, Vec::with_capacity(batch.len() - index)));
+                        by_writer.len() - 1
+                    }
+                    None => {
+                        let message = self.unknown_schema(schema);
+                        decoded.faults.push(Fault { index, kind: "UnknownSchema", message });
+                        continue;
+                    }
+                };
             }
+            by_writer[last].1.push((index, body));
         }
-        for (schema, bodies) in bodies {
-            self.decode_part(&self.writers[&schema], &bodies, &mut decoded);
+        for (schema, bodies) in by_writer {
+            self.decode_all(schema, &bodies, &mut decoded);
         }
         decoded.parts.sort_by_key(|(_, indices)| indices.first().copied());
         decoded.faults.sort_by_key(|fault| fault.index);
         decoded
     }
 
-    /// Decodes messages of one writer: all at once, and where that fails, each half by itself. A bad message costs a few
-    /// more passes, not one decoder for each of its good neighbours.
-    fn decode_part(&self, writer: &str, bodies: &[(usize, &[u8])], decoded: &mut Decoded) {
-        match self.attempt(writer, bodies) {
-            Ok(columns) => decoded.parts.push((columns, bodies.iter().map(|(index, _)| *index).collect())),
-            Err(message) if bodies.len() == 1 => {
-                let (index, kind) = (bodies[0].0, "Undecodable");
-                decoded.faults.push(Fault { index, kind, message });
-            }
-            Err(_) => {
-                let (first, second) = bodies.split_at(bodies.len() / 2);
-                self.decode_part(writer, first, decoded);
-                self.decode_part(writer, second, decoded);
+    /// Decodes messages of one writer. A bad one costs its neighbours one more pass.
+    fn decode_all(&mut self, schema: SchemaRef, mut bodies: &[(usize, &[u8])], decoded: &mut Decoded) {
+        while !bodies.is_empty() {
+            match self.attempt(schema, bodies) {
+                Ok(columns) => {
+                    decoded.parts.push((columns, bodies.iter().map(|(index, _)| *index).collect()));
+                    return;
+                }
+                Err(Refusal::At(place, message)) => {
+                    let (before, rest) = bodies.split_at(place);
+                    self.decode_all(schema, before, decoded);
+                    decoded.faults.push(Fault { index: rest[0].0, kind: "Undecodable", message });
+                    bodies = &rest[1..];
+                }
+                Err(Refusal::Whole(message)) if bodies.len() == 1 => {
+                    decoded.faults.push(Fault { index: bodies[0].0, kind: "Undecodable", message });
+                    return;
+                }
+                Err(Refusal::Whole(_)) => {
+                    let (first, second) = bodies.split_at(bodies.len() / 2);
+                    self.decode_all(schema, first, decoded);
+                    bodies = second;
+                }
             }
         }
     }
 
-    fn attempt(&self, writer: &str, bodies: &[(usize, &[u8])]) -> Result<RecordBatch, String> {
-        let mut decoder = self.decoder(writer, bodies.len().max(1))?;
-        for (_, body) in bodies {
+    fn attempt(&mut self, schema: SchemaRef, bodies: &[(usize, &[u8])]) -> Result<RecordBatch, Refusal> {
+        let Some(writer) = self.writers.get_mut(&schema) else {
+            return Err(Refusal::Whole("its schema is not known any more".to_owned()));
+        };
+        let mut decoder = match writer.decoder.take() {
+            Some(decoder) => decoder,
+            None => decoder(&self.reader, &writer.text).map_err(Refusal::Whole)?,
+        };
+        for (place, (_, body)) in bodies.iter().enumerate() {
             match decoder.decode(body) {
                 Ok(used) if used == body.len() => {}
                 Ok(used) => {
-                    return Err(format!("{} bytes follow the record, which ends after {used}", body.len() - used));
+                    let more = body.len() - used;
+                    let message = format!("{more} bytes follow the record, which ends after {used}");
+                    return Err(Refusal::At(place, message));
                 }
-                Err(e) => return Err(format!("the body does not fit its schema: {e}")),
+                Err(e) => return Err(Refusal::At(place, format!("the body does not fit its schema: {e}"))),
             }
         }
         match decoder.flush() {
-            Ok(Some(columns)) if columns.num_rows() == bodies.len() => Ok(columns),
-            Ok(_) => Err("the body holds no whole record".to_owned()),
-            Err(e) => Err(format!("the body does not fit its schema: {e}")),
+            Ok(Some(columns)) if columns.num_rows() == bodies.len() => {
+                writer.decoder = Some(decoder);
+                Ok(columns)
+            }
+            Ok(_) => Err(Refusal::Whole("the body holds no whole record".to_owned())),
+            Err(e) => Err(Refusal::Whole(format!("the body does not fit its schema: {e}"))),
         }
-    }
-
-    fn decoder(&self, writer: &str, rows: usize) -> Result<Decoder, String> {
-        let unusable = |e: String| format!("its schema cannot be read as the pipeline's: {e}");
-        let mut store = SchemaStore::new();
-        let fingerprint: Fingerprint =
-            store.register(AvroSchema::new(writer.to_owned())).map_err(|e| unusable(e.to_string()))?;
-        ReaderBuilder::new()
-            .with_batch_size(rows)
-            .with_decoder_mode(DecoderMode::UnframedDatum)
-            .with_utf8_view(true)
-            .with_reader_schema(AvroSchema::new(self.reader.text.clone()))
-            .with_writer_schema_store(store)
-            .with_active_fingerprint(fingerprint)
-            .build_decoder()
-            .map_err(|e| unusable(e.to_string()))
     }
 
     fn unknown_schema(&self, schema: SchemaRef) -> String {
@@ -152,6 +203,23 @@ impl AvroDecoder {
             }
         }
     }
+}
+
+fn decoder(reader: &RecordSchema, writer: &str) -> Result<Decoder, String> {
+    let unusable = |e: String| format!("its schema cannot be read as the pipeline's: {e}");
+    let mut store = SchemaStore::new();
+    let fingerprint: Fingerprint =
+        store.register(AvroSchema::new(writer.to_owned())).map_err(|e| unusable(e.to_string()))?;
+    ReaderBuilder::new()
+        .with_batch_size(DECODER_ROWS)
+        .with_decoder_mode(DecoderMode::UnframedDatum)
+        // As views, arrow-avro 60.1 gives an empty text for a null.
+        .with_utf8_view(false)
+        .with_reader_schema(AvroSchema::new(reader.text.clone()))
+        .with_writer_schema_store(store)
+        .with_active_fingerprint(fingerprint)
+        .build_decoder()
+        .map_err(|e| unusable(e.to_string()))
 }
 
 #[cfg(test)]
@@ -209,6 +277,22 @@ mod tests {
         let kept: Vec<usize> = decoded.parts.iter().flat_map(|(_, indices)| indices.clone()).collect();
         let rows: usize = decoded.parts.iter().map(|(columns, _)| columns.num_rows()).sum();
         assert_eq!((rows, kept), (2, vec![0, 7]));
+    }
+
+    #[test]
+    fn a_null_text_is_no_empty_text() {
+        let nullable = TEXT.replace(r#"{"name":"s","type":"string"}"#, r#"{"name":"s","type":["null","string"]}"#);
+        let schema = RecordSchema::parse(&nullable).unwrap();
+        let message = |s: Value| {
+            let mut out = Vec::new();
+            framing::begin(SchemaRef::Fingerprint(schema.fingerprint), &mut out);
+            Record { values: vec![Value::Null, s] }.encode(&schema, &mut out).unwrap();
+            out
+        };
+        let messages = [message(Value::Null), message(Value::String(String::new()))];
+        let decoded = AvroDecoder::new(schema.clone()).decode(&batch(&messages));
+        let texts = super::super::fields::texts(&decoded.parts[0].0, "s");
+        assert_eq!(texts.iter().collect::<Vec<_>>(), [None, Some("")]);
     }
 
     #[test]

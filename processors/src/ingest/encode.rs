@@ -3,10 +3,13 @@
 use std::sync::Arc;
 
 use arrow_array::{
-    ArrayRef, Float64Array, Int32Array, Int64Array, RecordBatch, StringArray, TimestampMillisecondArray, UInt8Array,
+    Array, ArrayRef, Float64Array, Int32Array, Int64Array, RecordBatch, StringArray, TimestampMillisecondArray,
+    UInt8Array,
 };
+use arrow_buffer::{BooleanBuffer, NullBuffer};
 use arrow_ipc::writer::StreamWriter;
 use arrow_schema::{ArrowError, DataType, Field, Schema, SchemaRef, TimeUnit};
+use arrow_select::concat::concat;
 
 /// Rows to be written, in columns of equal length. Number columns hold NaN where a value is missing.
 #[derive(Debug, Default)]
@@ -17,14 +20,21 @@ pub struct Rows {
     pub offsets: Vec<i64>,
     /// Milliseconds since 1970 UTC.
     pub event_times: Vec<i64>,
-    /// What the record is about.
-    pub entities: Vec<Option<String>>,
-    /// Class.
-    pub labels: Vec<Option<String>>,
-    /// Whether an expectation set the row aside.
-    pub quarantined: Vec<bool>,
+    /// What each record is about, in pieces.
+    pub entities: Vec<StringArray>,
+    /// Classes, in pieces.
+    pub labels: Vec<StringArray>,
+    /// 1 where an expectation set the row aside.
+    pub quarantined: Vec<u8>,
     /// One column a feature.
     pub features: Vec<Vec<f64>>,
+}
+
+impl Rows {
+    /// Number of rows.
+    pub fn len(&self) -> usize {
+        self.offsets.len()
+    }
 }
 
 /// Encodes rows as `ArrowStream` for the feature table with these feature columns.
@@ -54,18 +64,58 @@ impl Encoder {
             Arc::new(Int32Array::from(rows.partitions)),
             Arc::new(Int64Array::from(rows.offsets)),
             Arc::new(TimestampMillisecondArray::from(rows.event_times).with_timezone("UTC")),
-            Arc::new(StringArray::from(rows.entities)),
-            Arc::new(StringArray::from(rows.labels)),
-            Arc::new(rows.quarantined.into_iter().map(u8::from).collect::<UInt8Array>()),
+            joined(&rows.entities)?,
+            joined(&rows.labels)?,
+            Arc::new(UInt8Array::from(rows.quarantined)),
         ];
-        for column in rows.features {
-            let column: Float64Array = column.into_iter().map(|x| (!x.is_nan()).then_some(x)).collect();
-            columns.push(Arc::new(column));
-        }
+        columns.extend(rows.features.into_iter().map(|values| Arc::new(numbers(values)) as ArrayRef));
         let batch = RecordBatch::try_new(Arc::clone(&self.schema), columns)?;
-        let mut writer = StreamWriter::try_new(Vec::new(), &self.schema)?;
+        let mut writer =
+            StreamWriter::try_new(Vec::with_capacity(batch.get_array_memory_size() + 4_096), &self.schema)?;
         writer.write(&batch)?;
         writer.finish()?;
         writer.into_inner()
+    }
+}
+
+fn joined(pieces: &[StringArray]) -> Result<ArrayRef, ArrowError> {
+    match pieces {
+        [piece] => Ok(Arc::new(piece.clone())),
+        pieces => concat(&pieces.iter().map(|piece| piece as &dyn Array).collect::<Vec<_>>()),
+    }
+}
+
+fn numbers(values: Vec<f64>) -> Float64Array {
+    let present = BooleanBuffer::collect_bool(values.len(), |row| !values[row].is_nan());
+    let nulls = NullBuffer::new(present);
+    let nulls = (nulls.null_count() > 0).then_some(nulls);
+    Float64Array::new(values.into(), nulls)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use arrow_array::cast::AsArray;
+    use arrow_array::types::Float64Type;
+    use arrow_ipc::reader::StreamReader;
+
+    #[test]
+    fn a_body_holds_every_row_in_one_batch_and_nan_becomes_null() {
+        let rows = Rows {
+            partitions: vec![0, 1, 1],
+            offsets: vec![5, 7, 9],
+            event_times: vec![1, 2, 3],
+            entities: vec![StringArray::from(vec![Some("a")]), StringArray::from(vec![None, Some("b")])],
+            labels: vec![StringArray::new_null(3)],
+            quarantined: vec![0, 1, 0],
+            features: vec![vec![1.0, f64::NAN, 3.0], vec![4.0, 5.0, 6.0]],
+        };
+        let body = Encoder::new(["x", "y"]).encode(rows).unwrap();
+        let batches: Vec<RecordBatch> = StreamReader::try_new(&body[..], None).unwrap().map(Result::unwrap).collect();
+        let [batch] = &batches[..] else { panic!("{} batches", batches.len()) };
+        let x = batch.column_by_name("x").unwrap().as_primitive::<Float64Type>();
+        assert_eq!(x.iter().collect::<Vec<_>>(), [Some(1.0), None, Some(3.0)]);
+        let entities = batch.column_by_name("entity").unwrap().as_string::<i32>();
+        assert_eq!(entities.iter().collect::<Vec<_>>(), [Some("a"), None, Some("b")]);
     }
 }

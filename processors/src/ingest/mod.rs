@@ -5,6 +5,7 @@ mod dead_letter;
 mod decode;
 mod encode;
 mod fields;
+mod judge;
 mod profiler;
 mod stage;
 

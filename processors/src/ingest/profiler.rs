@@ -28,12 +28,17 @@ pub fn panes(
         .collect();
     let mut records = Vec::with_capacity(ranges.len());
     for range in ranges {
-        let mine: Vec<usize> = (0..rows.offsets.len())
-            .filter(|&row| rows.partitions[row] == range.partition && !rows.quarantined[row])
+        let mine: Vec<usize> = (0..rows.len())
+            .filter(|&row| rows.partitions[row] == range.partition && rows.quarantined[row] == 0)
             .collect();
         let mut profile = Profile::new(layout);
         let mut values = Vec::with_capacity(mine.len());
         for &(index, name) in &known {
+            // Almost always: one partition, nothing set aside.
+            if mine.len() == rows.len() {
+                profile.observe(name, &rows.features[index])?;
+                continue;
+            }
             values.clear();
             values.extend(mine.iter().map(|&row| rows.features[index][row]));
             profile.observe(name, &values)?;

@@ -3,8 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use arrow_array::cast::AsArray;
+use arrow_array::{BooleanArray, RecordBatch, StringArray};
+use arrow_select::filter::filter;
 use async_trait::async_trait;
-use driftmill_features::{Columns, Conditions, FeatureMatrix, Program, Scratch};
+use driftmill_features::{Columns, FeatureMatrix, Program, Scratch};
 use driftmill_platform::clickhouse::{FeatureTable, InsertBody};
 use driftmill_platform::kafka::MessageBatch;
 use driftmill_platform::metrics::Metrics;
@@ -19,6 +22,7 @@ use prometheus_client::metrics::family::Family;
 use super::champion::Slot;
 use super::decode::{AvroDecoder, Fault};
 use super::encode::{Encoder, Rows};
+use super::judge::{Judge, Judgement};
 use super::{Place, dead_letter, fields, profiler};
 
 type Labels = Vec<(&'static str, String)>;
@@ -60,7 +64,7 @@ pub struct Ingest {
     schemas: Option<SchemaRegistry>,
     program: Program,
     names: Vec<String>,
-    conditions: Conditions,
+    judge: Judge,
     columns: Columns,
     scratch: Scratch,
     matrix: FeatureMatrix,
@@ -73,13 +77,6 @@ impl std::fmt::Debug for Ingest {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Ingest").field("name", &self.name).finish_non_exhaustive()
     }
-}
-
-/// What became of one row.
-#[derive(Debug, Clone, Default)]
-struct Judgement {
-    rejected: Option<(&'static str, String)>,
-    quarantined: bool,
 }
 
 impl Ingest {
@@ -95,6 +92,7 @@ impl Ingest {
             stage: name.clone(),
             reason: problems.iter().map(|p| p.message.clone()).collect::<Vec<_>>().join("; "),
         })?;
+        let judge = Judge::new(&loaded.pipeline, conditions);
         Ok(Self {
             topics: Topics::of(&loaded.pipeline.name),
             table: FeatureTable::of(&loaded.pipeline.name).rows,
@@ -108,7 +106,7 @@ impl Ingest {
             loaded,
             schemas,
             program,
-            conditions,
+            judge,
             champion,
             metrics,
         })
@@ -128,96 +126,101 @@ impl Ingest {
         Ok(())
     }
 
-    fn judge(&mut self, labels: &[Option<String>]) -> Vec<Judgement> {
-        let mut judgements = vec![Judgement::default(); labels.len()];
-        let label = &self.loaded.pipeline.label;
-        for (judgement, text) in judgements.iter_mut().zip(labels) {
-            if let Some(text) = text
-                && label.class_index(text).is_none()
-            {
-                let shown: String = text.chars().take(60).collect();
-                let known = label.classes.iter().take(10).cloned().collect::<Vec<_>>().join(", ");
-                judgement.rejected = Some((
-                    "UnknownClass",
-                    format!("`{}` is `{shown}`, which is none of the classes: {known}", label.field),
-                ));
-            }
-        }
-        let pipeline = &self.loaded.pipeline;
-        let breaches = self.conditions.evaluate(&self.columns, &mut self.scratch);
-        for (expectation, rows) in pipeline.expectations.iter().zip(breaches) {
-            if rows.is_empty() {
-                continue;
-            }
-            let title = expectation.title();
-            let severity = match expectation.severity {
-                Severity::Reject => "reject",
-                Severity::Quarantine => "quarantine",
-                Severity::Warn => "warn",
-            };
-            let labels = vec![
-                ("pipeline", pipeline.name.clone()),
-                ("expectation", title.clone()),
-                ("severity", severity.to_owned()),
-            ];
-            self.metrics.breaches.get_or_create(&labels).inc_by(rows.len() as u64);
-            for &row in rows {
-                match expectation.severity {
-                    Severity::Reject => {
-                        judgements[row]
-                            .rejected
-                            .get_or_insert_with(|| ("BrokenExpectation", format!("breaks the expectation `{title}`")));
-                    }
-                    Severity::Quarantine => judgements[row].quarantined = true,
-                    Severity::Warn => {}
-                }
-            }
-        }
-        judgements
-    }
-
+    /// The rows of a batch, and why its other messages are none.
     fn featurize(&mut self, batch: &MessageBatch) -> Result<(Rows, Vec<Fault>), Error> {
         let decoded = self.decoder.decode(batch);
         let mut faults = decoded.faults;
         let mut rows = Rows { features: vec![Vec::new(); self.program.width()], ..Rows::default() };
         for (part, indices) in decoded.parts {
-            self.columns.clear();
-            self.columns.extend(&part).map_err(|e| Error::Stage { stage: self.name.clone(), reason: e.to_string() })?;
-            let pipeline = &self.loaded.pipeline;
-            let labels = fields::texts(&part, &pipeline.label.field);
-            let entities = match &pipeline.entity {
-                Some(entity) => fields::texts(&part, entity),
-                None => vec![None; part.num_rows()],
-            };
-            let times = match &pipeline.event_time {
-                Some(field) => fields::times(&part, field),
-                None => vec![None; part.num_rows()],
-            };
-            let judgements = self.judge(&labels);
-            self.program.evaluate(&self.columns, &mut self.scratch, &mut self.matrix);
-            let kept: Vec<usize> = (0..indices.len()).filter(|&row| judgements[row].rejected.is_none()).collect();
-            for (column, values) in rows.features.iter_mut().zip(self.matrix.columns()) {
-                column.extend(kept.iter().map(|&row| values[row]));
-            }
-            let (mut labels, mut entities) = (labels, entities);
-            for &row in &kept {
-                let index = indices[row];
-                rows.partitions.push(batch.partitions()[index]);
-                rows.offsets.push(batch.offsets()[index]);
-                rows.event_times.push(times[row].unwrap_or(batch.timestamps()[index]));
-                rows.entities.push(entities[row].take());
-                rows.labels.push(labels[row].take());
-                rows.quarantined.push(judgements[row].quarantined);
-            }
-            for (row, judgement) in judgements.into_iter().enumerate() {
-                if let Some((kind, message)) = judgement.rejected {
-                    faults.push(Fault { index: indices[row], kind, message });
-                }
-            }
+            self.add_part(batch, &part, &indices, &mut rows, &mut faults).map_err(|e| self.broken(e))?;
         }
         faults.sort_by_key(|fault| fault.index);
         Ok((rows, faults))
     }
+
+    /// Adds the rows of `part`, whose row `i` is the message `indices[i]`.
+    fn add_part(
+        &mut self,
+        batch: &MessageBatch,
+        part: &RecordBatch,
+        indices: &[usize],
+        rows: &mut Rows,
+        faults: &mut Vec<Fault>,
+    ) -> Result<(), String> {
+        self.columns.clear();
+        self.columns.extend(part).map_err(|e| e.to_string())?;
+        let pipeline = &self.loaded.pipeline;
+        let mut labels = fields::texts(part, &pipeline.label.field);
+        let mut entities = match &pipeline.entity {
+            Some(entity) => fields::texts(part, entity),
+            None => StringArray::new_null(part.num_rows()),
+        };
+        let mut times: Vec<i64> = indices.iter().map(|&index| batch.timestamps()[index]).collect();
+        if let Some(field) = &pipeline.event_time {
+            fields::times(part, field, &mut times);
+        }
+        let judgement = self.judge.judge(&self.columns, &labels, &mut self.scratch);
+        self.count_breaches(&judgement);
+        self.program.evaluate(&self.columns, &mut self.scratch, &mut self.matrix);
+        let mut quarantined = vec![0; indices.len()];
+        judgement.quarantined.iter().for_each(|&row| quarantined[row] = 1);
+
+        if judgement.refused.is_empty() {
+            rows.partitions.extend(indices.iter().map(|&index| batch.partitions()[index]));
+            rows.offsets.extend(indices.iter().map(|&index| batch.offsets()[index]));
+            rows.event_times.extend(times);
+            rows.quarantined.extend(quarantined);
+            for (column, values) in rows.features.iter_mut().zip(self.matrix.columns()) {
+                column.extend_from_slice(values);
+            }
+        } else {
+            let kept: Vec<usize> = (0..indices.len()).filter(|row| !judgement.refused.contains_key(row)).collect();
+            rows.partitions.extend(kept.iter().map(|&row| batch.partitions()[indices[row]]));
+            rows.offsets.extend(kept.iter().map(|&row| batch.offsets()[indices[row]]));
+            rows.event_times.extend(kept.iter().map(|&row| times[row]));
+            rows.quarantined.extend(kept.iter().map(|&row| quarantined[row]));
+            for (column, values) in rows.features.iter_mut().zip(self.matrix.columns()) {
+                column.extend(kept.iter().map(|&row| values[row]));
+            }
+            let keep = BooleanArray::from_iter((0..indices.len()).map(|row| !judgement.refused.contains_key(&row)));
+            labels = filtered(&labels, &keep)?;
+            entities = filtered(&entities, &keep)?;
+            faults.extend(judgement.refused.into_iter().map(|(row, (kind, message))| Fault {
+                index: indices[row],
+                kind,
+                message,
+            }));
+        }
+        rows.labels.push(labels);
+        rows.entities.push(entities);
+        Ok(())
+    }
+
+    fn count_breaches(&self, judgement: &Judgement) {
+        for &(place, count) in &judgement.breaches {
+            let (severity, title) = self.judge.expectation(place);
+            let severity = match severity {
+                Severity::Reject => "reject",
+                Severity::Quarantine => "quarantine",
+                Severity::Warn => "warn",
+            };
+            let labels = vec![
+                ("pipeline", self.loaded.pipeline.name.clone()),
+                ("expectation", title.to_owned()),
+                ("severity", severity.to_owned()),
+            ];
+            self.metrics.breaches.get_or_create(&labels).inc_by(count);
+        }
+    }
+
+    fn broken(&self, reason: impl ToString) -> Error {
+        Error::Stage { stage: self.name.clone(), reason: reason.to_string() }
+    }
+}
+
+fn filtered(texts: &StringArray, keep: &BooleanArray) -> Result<StringArray, String> {
+    let kept = filter(texts, keep).map_err(|e| e.to_string())?;
+    Ok(kept.as_string::<i32>().clone())
 }
 
 #[async_trait]
@@ -261,17 +264,14 @@ impl Ingest {
             self.metrics.rejected.get_or_create(&labels).inc();
         }
         if let Some(champion) = self.champion.borrow().clone() {
-            let panes = profiler::panes(&champion, &self.names, &rows, &tallies, &ranges)
-                .map_err(|e| Error::Stage { stage: self.name.clone(), reason: e.to_string() })?;
+            let panes =
+                profiler::panes(&champion, &self.names, &rows, &tallies, &ranges).map_err(|e| self.broken(e))?;
             output.records.extend(panes.into_iter().map(|pane| (self.topics.profiles.clone(), pane)));
         }
-        let count = rows.offsets.len() as u64;
+        let count = rows.len() as u64;
         if count > 0 {
             self.metrics.rows.get_or_create(&vec![("pipeline", pipeline)]).inc_by(count);
-            let body = self
-                .encoder
-                .encode(rows)
-                .map_err(|e| Error::Stage { stage: self.name.clone(), reason: e.to_string() })?;
+            let body = self.encoder.encode(rows).map_err(|e| self.broken(e))?;
             output.inserts.push(InsertBody {
                 table: self.table.clone(),
                 format: "ArrowStream",

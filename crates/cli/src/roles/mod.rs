@@ -10,10 +10,11 @@ use std::time::Duration;
 use anyhow::Context as _;
 use driftmill_gateway::GatewayOptions;
 use driftmill_platform::config::Settings;
-use driftmill_platform::kafka::BatchPolicy;
-use driftmill_platform::stage::{self, Stage};
+use driftmill_platform::kafka::Admin;
+use driftmill_platform::stage::{self, Reading, Stage};
 use driftmill_platform::supervisor::{OnError, Supervisor};
 use driftmill_platform::telemetry;
+use driftmill_processors::audit::{self, AuditMetrics};
 use driftmill_processors::drift::DriftWindows;
 use driftmill_processors::ingest::{Ingest, IngestMetrics, champion};
 use driftmill_processors::sinks::{DeadLetters, DriftReports, Predictions};
@@ -74,6 +75,7 @@ pub async fn spawn(role: Role, context: &Context, supervisor: &mut Supervisor) -
 
 fn process(context: &Context, supervisor: &mut Supervisor) -> anyhow::Result<()> {
     let metrics = IngestMetrics::new(&context.metrics);
+    let audits = AuditMetrics::new(&context.metrics);
     for loaded in &context.pipelines {
         let name = loaded.pipeline.name.clone();
         let topics = Topics::of(&name);
@@ -83,10 +85,15 @@ fn process(context: &Context, supervisor: &mut Supervisor) -> anyhow::Result<()>
             champion::follow(pipeline, registry, kafka, sender, cancel)
         });
         let ingest = Ingest::new(Arc::clone(loaded), context.schemas.clone(), slot, metrics.clone())?;
-        run_stage(context, supervisor, ingest, &topics.raw, false);
-        run_stage(context, supervisor, DeadLetters::new(&name), &topics.rejected, true);
-        run_stage(context, supervisor, Predictions::new(&name), &topics.predictions, false);
-        run_stage(context, supervisor, DriftReports::new(&name), &topics.drift, false);
+        run_stage(context, supervisor, ingest, Reading::hot(topics.raw));
+        run_stage(context, supervisor, DeadLetters::new(&name), Reading::of(topics.rejected).with_headers());
+        run_stage(context, supervisor, Predictions::new(&name), Reading::of(topics.predictions));
+        run_stage(context, supervisor, DriftReports::new(&name), Reading::of(topics.drift));
+        let (admin, clickhouse) = (Admin::new(&context.settings.kafka)?, context.clickhouse.clone());
+        let (audits, clock) = (audits.clone(), Arc::clone(&context.clock));
+        supervisor.spawn(format!("audit of {name}"), OnError::Stop, move |cancel| {
+            audit::watch(name, clickhouse, admin, audits, clock, cancel)
+        });
     }
     Ok(())
 }
@@ -95,7 +102,7 @@ fn drift(context: &Context, supervisor: &mut Supervisor) -> anyhow::Result<()> {
     for loaded in &context.pipelines {
         let (registry, kafka) = (context.registry.clone(), context.settings.kafka.clone());
         let stage = DriftWindows::new(Arc::clone(loaded), registry, kafka, Arc::clone(&context.clock));
-        run_stage(context, supervisor, stage, &Topics::of(&loaded.pipeline.name).profiles, false);
+        run_stage(context, supervisor, stage, Reading::of(Topics::of(&loaded.pipeline.name).profiles));
     }
     Ok(())
 }
@@ -107,10 +114,10 @@ fn train(context: &Context, supervisor: &mut Supervisor) -> anyhow::Result<()> {
         context.registry.clone(),
         Arc::clone(&context.clock),
     ));
-    run_stage(context, supervisor, Requests::new(Arc::clone(&trainer)), topic::TRAININGS, false);
+    run_stage(context, supervisor, Requests::new(Arc::clone(&trainer)), Reading::of(topic::TRAININGS));
     for loaded in &context.pipelines {
         let name = &loaded.pipeline.name;
-        run_stage(context, supervisor, Reports::new(Arc::clone(&trainer), name), &Topics::of(name).drift, false);
+        run_stage(context, supervisor, Reports::new(Arc::clone(&trainer), name), Reading::of(Topics::of(name).drift));
     }
     supervisor.spawn("first trainings", OnError::Stop, move |cancel| async move {
         trainer.train_the_untrained(cancel).await
@@ -137,9 +144,8 @@ pub async fn serve(context: &Context, supervisor: &mut Supervisor) -> anyhow::Re
     Ok(bound)
 }
 
-fn run_stage(context: &Context, supervisor: &mut Supervisor, stage: impl Stage + 'static, topic: &str, headers: bool) {
-    let (services, topic) = (context.services(), topic.to_owned());
-    supervisor.spawn(stage.name().to_owned(), OnError::Stop, move |cancel| async move {
-        stage::run(stage, &topic, headers, BatchPolicy::default(), services, cancel).await
-    });
+fn run_stage(context: &Context, supervisor: &mut Supervisor, stage: impl Stage + 'static, reading: Reading) {
+    let services = context.services();
+    supervisor
+        .spawn(stage.name().to_owned(), OnError::Stop, move |cancel| stage::run(stage, reading, services, cancel));
 }

@@ -1,5 +1,6 @@
 //! One connection's worth of ClickHouse.
 
+use std::future::Future;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -25,8 +26,9 @@ impl Retryable for Error {
         match &self.error {
             Fault::Network(_) | Fault::TimedOut => Retry::Later,
             Fault::BadResponse(text) => {
-                // Codes that mean "not now": too many parts, queries or memory, read-only, network, replica busy.
-                const PASSING: [&str; 8] = [
+                // Codes that mean "not now": too many parts, queries or memory, read-only, network, replica busy, going down.
+                const PASSING: [&str; 9] = [
+                    "Code: 236",
                     "Code: 252",
                     "Code: 202",
                     "Code: 241",
@@ -46,6 +48,11 @@ impl Retryable for Error {
         }
     }
 }
+
+/// How long the server may take for a statement of ours, none of which is heavy. One that hangs must not hold a stage.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// How long reading a whole table may take.
+const LONG_PATIENCE: Duration = Duration::from_secs(1_800);
 
 /// An encoded insert: one body becomes one block, so a repeat is recognised by its token.
 #[derive(Debug, Clone)]
@@ -108,7 +115,7 @@ impl ClickHouse {
 
     /// Runs a statement without a result.
     pub async fn execute(&self, sql: &str) -> Result<(), Error> {
-        self.client.query_raw(sql).execute().await.map_err(failed(sql))
+        self.in_time(sql, self.client.query_raw(sql).execute()).await
     }
 
     /// Rows of a query.
@@ -116,7 +123,7 @@ impl ClickHouse {
     where
         T: RowOwned + RowRead,
     {
-        self.client.query_raw(sql).fetch_all::<T>().await.map_err(failed(sql))
+        self.in_time(sql, self.client.query_raw(sql).fetch_all::<T>()).await
     }
 
     /// The one row of a query.
@@ -124,13 +131,36 @@ impl ClickHouse {
     where
         T: RowOwned + RowRead,
     {
-        self.client.query_raw(sql).fetch_one::<T>().await.map_err(failed(sql))
+        self.in_time(sql, self.client.query_raw(sql).fetch_one::<T>()).await
     }
 
     /// The result of a query in a ClickHouse format.
     pub async fn bytes(&self, sql: &str, format: &str) -> Result<Bytes, Error> {
         let mut cursor = self.client.query_raw(sql).fetch_bytes(format).map_err(failed(sql))?;
-        cursor.collect().await.map_err(failed(sql))
+        let collected = tokio::time::timeout(LONG_PATIENCE, cursor.collect()).await;
+        collected.unwrap_or(Err(clickhouse::error::Error::TimedOut)).map_err(failed(sql))
+    }
+
+    /// Awaits a query of the client underneath, no longer than is sensible for `doing`.
+    pub async fn in_time<T>(
+        &self,
+        doing: &str,
+        query: impl Future<Output = Result<T, clickhouse::error::Error>>,
+    ) -> Result<T, Error> {
+        let answer = tokio::time::timeout(PATIENCE, query).await;
+        answer.unwrap_or(Err(clickhouse::error::Error::TimedOut)).map_err(failed(doing))
+    }
+
+    /// The active parts of that one of `tables` which has the most of them in one partition.
+    pub async fn most_active_parts(&self, tables: &[&str]) -> Result<u64, Error> {
+        let query = self
+            .client
+            .query(
+                "SELECT max(parts) FROM (SELECT count() AS parts FROM system.parts \
+                 WHERE active AND database = currentDatabase() AND table IN ? GROUP BY table, partition_id)",
+            )
+            .bind(tables);
+        self.in_time("count parts", query.fetch_one::<u64>()).await
     }
 
     /// Inserts rows of `T` in one block.
@@ -140,7 +170,8 @@ impl ClickHouse {
         for<'a> T: Row<Value<'a> = T>,
     {
         let doing = || failed(&format!("insert into {table}"));
-        let mut insert = self.client.insert::<T>(table).await.map_err(doing())?;
+        let mut insert =
+            self.client.insert::<T>(table).await.map_err(doing())?.with_timeouts(Some(PATIENCE), Some(PATIENCE));
         for row in rows {
             insert.write(row).await.map_err(doing())?;
         }
@@ -156,7 +187,7 @@ impl ClickHouse {
             .client
             .insert_formatted_with(sql.clone())
             .with_setting("insert_deduplication_token", insert.token.clone())
-            .with_timeouts(Some(Duration::from_secs(30)), Some(Duration::from_secs(60)));
+            .with_timeouts(Some(PATIENCE), Some(2 * PATIENCE));
         request.send(insert.body.clone()).await.map_err(doing())?;
         request.end().await.map_err(doing())
     }

@@ -16,6 +16,12 @@ pub struct LedgerEntry {
     pub rows: u64,
     /// Dead letters written for them.
     pub rejected: u64,
+    /// Offsets, half-open, that the broker deleted before they were read.
+    pub lost: Vec<(i64, i64)>,
+    /// Offsets, half-open, at which there is no record: markers of transactions, or what compaction took.
+    pub absent: Vec<(i64, i64)>,
+    /// Names the last message, see [`mark`](crate::kafka::mark).
+    pub tail: Option<u64>,
 }
 
 #[derive(Row, Serialize, Deserialize)]
@@ -28,13 +34,20 @@ struct EntryRow {
     rows: u64,
     rejected: u64,
     at: i64,
+    lost: Vec<(i64, i64)>,
+    absent: Vec<(i64, i64)>,
+    tail: u64,
 }
 
 #[derive(Row, Deserialize)]
 struct Reached {
     partition: i32,
-    to_offset: i64,
+    reached: i64,
+    mark: u64,
 }
+
+/// Stands for "no mark" in the table; a real one is it once in 2^64.
+const NO_TAIL: u64 = 0;
 
 /// The ledger of one stage.
 #[derive(Debug, Clone)]
@@ -62,6 +75,9 @@ impl Ledger {
                 rows: entry.rows,
                 rejected: entry.rejected,
                 at: now,
+                lost: entry.lost.clone(),
+                absent: entry.absent.clone(),
+                tail: entry.tail.unwrap_or(NO_TAIL),
             })
             .collect();
         self.clickhouse.insert_rows("ledger", &rows).await
@@ -69,11 +85,12 @@ impl Ledger {
 
     /// Where to resume in each of `partitions`: after what is entered, or at the beginning.
     pub async fn resume(&self, topic: &str, partitions: &[i32]) -> Result<Vec<Position>, Error> {
-        let reached = self.reached(topic).await?;
+        let reached = self.rows(topic).await?;
         Ok(partitions
             .iter()
-            .map(|partition| match reached.iter().find(|(p, _)| p == partition) {
-                Some((_, next)) => Position::At(*next),
+            .map(|partition| match reached.iter().find(|row| row.partition == *partition) {
+                Some(row) if row.mark == NO_TAIL => Position::At(row.reached),
+                Some(row) => Position::After { next: row.reached, mark: row.mark },
                 None => Position::Beginning,
             })
             .collect())
@@ -81,19 +98,20 @@ impl Ledger {
 
     /// Next offset of every partition of `topic` that has an entry.
     pub async fn reached(&self, topic: &str) -> Result<Vec<(i32, i64)>, Error> {
-        let doing = |error| Error { doing: "read the ledger".to_owned(), error };
-        let rows = self
+        Ok(self.rows(topic).await?.into_iter().map(|row| (row.partition, row.reached)).collect())
+    }
+
+    async fn rows(&self, topic: &str) -> Result<Vec<Reached>, Error> {
+        // The column's own name again would be taken for the aggregate.
+        let query = self
             .clickhouse
             .client()
             .query(
-                "SELECT partition, max(to_offset) AS to_offset FROM ledger WHERE stage = ? AND topic = ? \
-                 GROUP BY partition ORDER BY partition",
+                "SELECT partition, max(ledger.to_offset) AS reached, argMax(ledger.tail, ledger.to_offset) AS mark \
+                 FROM ledger WHERE stage = ? AND topic = ? GROUP BY partition ORDER BY partition",
             )
             .bind(&self.stage)
-            .bind(topic)
-            .fetch_all::<Reached>()
-            .await
-            .map_err(doing)?;
-        Ok(rows.into_iter().map(|row| (row.partition, row.to_offset)).collect())
+            .bind(topic);
+        self.clickhouse.in_time("read the ledger", query.fetch_all::<Reached>()).await
     }
 }

@@ -74,6 +74,21 @@ pub fn platform_migrations() -> Vec<Migration> {
                 ),
             ],
         },
+        Migration {
+            id: "platform-003-coverage".to_owned(),
+            statements: ["lost Array(Tuple(Int64, Int64))", "absent Array(Tuple(Int64, Int64))", "tail UInt64"]
+                .map(|column| format!("ALTER TABLE ledger ADD COLUMN IF NOT EXISTS {column}"))
+                .to_vec(),
+        },
+        Migration {
+            id: "platform-004-audits".to_owned(),
+            statements: vec![format!(
+                "CREATE TABLE IF NOT EXISTS audits (pipeline LowCardinality(String), partition Int32, from_offset Int64, \
+                 to_offset Int64, rows UInt64, dead_letters UInt64, lost UInt64, absent UInt64, missing UInt64, \
+                 twice UInt64, at DateTime64(3, 'UTC')) ENGINE = ReplacingMergeTree(at) \
+                 ORDER BY (pipeline, partition, from_offset) TTL toDateTime(at) + INTERVAL 90 DAY {DEDUPLICATION}"
+            )],
+        },
     ]
 }
 

@@ -9,7 +9,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::RDKafkaErrorCode;
 use tokio::time::Instant;
 
-use super::{Error, Kind, client};
+use super::{Error, Kind, client, customise};
 use crate::config;
 use crate::error::{Retry, Retryable as _};
 
@@ -42,7 +42,8 @@ impl std::fmt::Debug for Admin {
 impl Admin {
     /// A client for the cluster.
     pub fn new(settings: &config::Kafka) -> Result<Self, Error> {
-        let config = client(settings, Kind::Admin);
+        let mut config = client(settings);
+        customise(&mut config, settings, Kind::Admin);
         Ok(Self {
             admin: config.create().map_err(Error::client)?,
             reader: Arc::new(config.create().map_err(Error::client)?),
@@ -52,17 +53,17 @@ impl Admin {
 
     /// Creates the topics that do not exist. One that exists with fewer partitions is an error; more are fine.
     pub async fn ensure(&self, specs: &[TopicSpec]) -> Result<(), Error> {
-        let mut missing = Vec::new();
+        let mut partitions = Vec::with_capacity(specs.len());
         for spec in specs {
-            if self.partitions(&spec.name).await? == 0 {
-                missing.push(spec);
-            }
+            partitions.push(self.partitions(&spec.name).await?);
         }
+        let missing: Vec<&TopicSpec> =
+            specs.iter().zip(&partitions).filter(|(_, n)| **n == 0).map(|(s, _)| s).collect();
         if !missing.is_empty() {
             self.create(&missing).await?;
         }
-        for spec in specs {
-            let found = self.visible_partitions(&spec.name).await?;
+        for (spec, found) in specs.iter().zip(partitions) {
+            let found = if found == 0 { self.visible_partitions(&spec.name).await? } else { found };
             if found < spec.partitions as usize {
                 return Err(Error::Partitions { topic: spec.name.clone(), found, wanted: spec.partitions });
             }

@@ -2,6 +2,7 @@
 
 use rdkafka::Message;
 use rdkafka::message::{BorrowedMessage, Headers as _};
+use sha2::{Digest, Sha256};
 
 /// Half-open range of offsets of one partition.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -19,6 +20,29 @@ pub struct OffsetRange {
 /// Headers of one message, in order.
 pub type Headers = Vec<(String, Vec<u8>)>;
 
+/// What became of the offsets of one partition between two points.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Coverage {
+    /// All of the offsets.
+    pub range: OffsetRange,
+    /// Messages among them.
+    pub messages: u64,
+    /// Offsets, half-open, that the broker deleted before they were read.
+    pub lost: Vec<(i64, i64)>,
+    /// Offsets, half-open, that are nobody's record: a transaction's marker, an aborted transaction, or an older record of
+    /// a key in a compacted topic.
+    pub absent: Vec<(i64, i64)>,
+    /// Names the last message, see [`mark`]; `None` without messages.
+    pub tail: Option<u64>,
+}
+
+/// A name of a message's content and time, by which it is known again: a topic that was made anew under the same name
+/// holds another message at that offset. Eight bytes of SHA-256, so that every build gives the same.
+pub fn mark(timestamp: i64, payload: &[u8]) -> u64 {
+    let digest = Sha256::new().chain_update(timestamp.to_be_bytes()).chain_update(payload).finalize();
+    digest.iter().take(8).fold(0, |mark, byte| mark << 8 | u64::from(*byte))
+}
+
 /// Messages of one topic, in the order they were polled; offsets of one partition ascend.
 #[derive(Debug, Clone, Default)]
 pub struct MessageBatch {
@@ -30,6 +54,21 @@ pub struct MessageBatch {
     timestamps: Vec<i64>,
     headers: Vec<Headers>,
     with_headers: bool,
+    covered: Vec<Covered>,
+}
+
+/// What is known of one partition while a batch grows.
+#[derive(Debug, Clone)]
+struct Covered {
+    partition: i32,
+    from: i64,
+    /// Offsets before this one are accounted for.
+    to: i64,
+    messages: u64,
+    lost: Vec<(i64, i64)>,
+    absent: Vec<(i64, i64)>,
+    /// Index of the last message.
+    last: Option<usize>,
 }
 
 impl MessageBatch {
@@ -40,6 +79,14 @@ impl MessageBatch {
 
     /// Appends one message. A message without a payload (a tombstone) counts as an empty one.
     pub fn push(&mut self, partition: i32, offset: i64, timestamp: i64, payload: &[u8], headers: Headers) {
+        let index = self.len();
+        let covered = self.covered(partition, offset);
+        if offset > covered.to {
+            covered.absent.push((covered.to, offset));
+        }
+        covered.to = covered.to.max(offset + 1);
+        covered.messages += 1;
+        covered.last = Some(index);
         self.bytes.extend_from_slice(payload);
         self.ends.push(self.bytes.len());
         self.partitions.push(partition);
@@ -48,6 +95,37 @@ impl MessageBatch {
         if self.with_headers {
             self.headers.push(headers);
         }
+    }
+
+    /// Says that the batch continues at `from` in `partition`: offsets between there and its first message belong to it.
+    pub fn start(&mut self, partition: i32, from: i64) {
+        self.covered(partition, from);
+    }
+
+    /// Says that the broker deleted `from..to` of `partition` before it was read.
+    pub fn lose(&mut self, partition: i32, from: i64, to: i64) {
+        let covered = self.covered(partition, from);
+        covered.to = covered.to.max(to);
+        covered.lost.push((from, to));
+    }
+
+    fn covered(&mut self, partition: i32, from: i64) -> &mut Covered {
+        let place = match self.covered.iter().position(|covered| covered.partition == partition) {
+            Some(place) => place,
+            None => {
+                self.covered.push(Covered {
+                    partition,
+                    from,
+                    to: from,
+                    messages: 0,
+                    lost: Vec::new(),
+                    absent: Vec::new(),
+                    last: None,
+                });
+                self.covered.len() - 1
+            }
+        };
+        &mut self.covered[place]
     }
 
     pub(super) fn push_message(&mut self, message: &BorrowedMessage<'_>) {
@@ -108,28 +186,51 @@ impl MessageBatch {
         self.headers.get(i).map_or(&[], Vec::as_slice)
     }
 
+    /// Whether there is neither a message nor a loss.
+    pub fn covers_nothing(&self) -> bool {
+        self.covered.iter().all(|covered| covered.to <= covered.from)
+    }
+
     /// What the batch covers, one range a partition, by partition. Offsets that compaction or retention removed inside
     /// of a range belong to it: nobody will ever see them.
     pub fn ranges(&self) -> Vec<OffsetRange> {
-        let mut ranges: Vec<OffsetRange> = Vec::new();
-        for (&partition, &offset) in self.partitions.iter().zip(&self.offsets) {
-            match ranges.iter_mut().find(|range| range.partition == partition) {
-                Some(range) => {
-                    range.from = range.from.min(offset);
-                    range.to = range.to.max(offset + 1);
-                }
-                None => ranges.push(OffsetRange { topic: self.topic.clone(), partition, from: offset, to: offset + 1 }),
-            }
-        }
-        ranges.sort();
-        ranges
+        self.sorted().into_iter().map(|covered| self.range(covered)).collect()
+    }
+
+    /// What the batch covers and what became of it, by partition.
+    pub fn coverage(&self) -> Vec<Coverage> {
+        let coverage = |covered: &Covered| Coverage {
+            range: self.range(covered),
+            messages: covered.messages,
+            lost: covered.lost.clone(),
+            absent: covered.absent.clone(),
+            tail: covered.last.map(|last| mark(self.timestamps[last], self.payload(last))),
+        };
+        self.sorted().into_iter().map(coverage).collect()
+    }
+
+    /// The partitions of which it covers something, in order.
+    fn sorted(&self) -> Vec<&Covered> {
+        let mut sorted: Vec<&Covered> = self.covered.iter().filter(|covered| covered.to > covered.from).collect();
+        sorted.sort_by_key(|covered| covered.partition);
+        sorted
+    }
+
+    fn range(&self, covered: &Covered) -> OffsetRange {
+        let Covered { partition, from, to, .. } = *covered;
+        OffsetRange { topic: self.topic.clone(), partition, from, to }
     }
 
     pub(super) fn forget(&mut self, partitions: &[i32]) {
-        if !self.partitions.iter().any(|partition| partitions.contains(partition)) {
+        if !self.covered.iter().any(|covered| partitions.contains(&covered.partition)) {
             return;
         }
         let mut kept = Self::new(&self.topic, self.with_headers);
+        for covered in self.covered.iter().filter(|covered| !partitions.contains(&covered.partition)) {
+            // Found again while the messages are pushed again.
+            let (to, absent) = (covered.lost.last().map_or(covered.from, |lost| lost.1), Vec::new());
+            kept.covered.push(Covered { to, messages: 0, absent, last: None, ..covered.clone() });
+        }
         for i in (0..self.len()).filter(|&i| !partitions.contains(&self.partitions[i])) {
             let headers = if self.with_headers { std::mem::take(&mut self.headers[i]) } else { Headers::new() };
             kept.push(self.partitions[i], self.offsets[i], self.timestamps[i], self.payload(i), headers);
@@ -164,11 +265,33 @@ mod tests {
     }
 
     #[test]
+    fn offsets_without_a_message_belong_to_the_range_and_losses_are_counted() {
+        let mut batch = MessageBatch::new("t", false);
+        batch.start(0, 10);
+        batch.push(0, 12, 5, b"a", Headers::new());
+        batch.lose(1, 3, 8);
+        batch.push(1, 8, 5, b"b", Headers::new());
+        batch.start(2, 4);
+        let coverage = batch.coverage();
+        let found: Vec<_> = coverage.iter().map(|c| (c.range.from, c.range.to, c.messages)).collect();
+        assert_eq!(found, [(10, 13, 1), (3, 9, 1)]);
+        assert_eq!((&coverage[0].absent, &coverage[0].lost), (&vec![(10, 12)], &vec![]));
+        assert_eq!((&coverage[1].absent, &coverage[1].lost), (&vec![], &vec![(3, 8)]));
+        assert_eq!(coverage[0].tail, Some(mark(5, b"a")));
+        assert_ne!(mark(5, b"a"), mark(6, b"a"));
+        assert_ne!(coverage[0].tail, coverage[1].tail);
+    }
+
+    #[test]
     fn what_was_revoked_is_forgotten_and_the_rest_keeps_its_order() {
         let mut batch = batch(&[(1, 7), (0, 3), (1, 8), (2, 9)]);
         batch.forget(&[1]);
         let payloads: Vec<_> = (0..batch.len()).map(|i| batch.payload(i)).collect();
         assert_eq!(payloads, [b"0/3", b"2/9"]);
         assert_eq!(batch.headers(1).len(), 1);
+        assert_eq!(batch.ranges().iter().map(|r| r.partition).collect::<Vec<_>>(), [0, 2]);
+        batch.push(0, 6, 0, b"", Headers::new());
+        batch.forget(&[2]);
+        assert_eq!(batch.coverage()[0].absent, [(4, 6)]);
     }
 }

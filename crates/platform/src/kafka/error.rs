@@ -51,6 +51,20 @@ pub enum Error {
         /// The topic's end.
         end: i64,
     },
+    /// Another record stands where the last processed one stood.
+    #[error(
+        "topic `{topic}` partition {partition} holds another record at offset {offset} than the one that was processed \
+         there: the topic was deleted and made anew. Restore it, or give the pipeline a new name, so that old and new \
+         records do not mix"
+    )]
+    Replaced {
+        /// The topic.
+        topic: String,
+        /// The partition.
+        partition: i32,
+        /// The offset of the record.
+        offset: i64,
+    },
     /// Positions could not be read from the ledger.
     #[error("positions: {0}")]
     Positions(String),
@@ -89,6 +103,7 @@ impl Retryable for Error {
             Self::Client { .. }
             | Self::Partitions { .. }
             | Self::Recreated { .. }
+            | Self::Replaced { .. }
             | Self::Positions(_)
             | Self::NoTopic(_)
             | Self::Ended => Retry::Never,

@@ -8,8 +8,8 @@ mod producer;
 mod range;
 
 pub use admin::{Admin, TopicSpec};
-pub use batch::{Headers, MessageBatch, OffsetRange};
-pub use consumer::{BatchPolicy, Consumer, ConsumerOptions, Position, Positions};
+pub use batch::{Coverage, Headers, MessageBatch, OffsetRange, mark};
+pub use consumer::{BatchPolicy, Consumer, ConsumerOptions, Handle, Position, Positions};
 pub use error::Error;
 pub use producer::{Acknowledgement, Outgoing, Producer};
 pub use range::read_range;
@@ -31,7 +31,7 @@ enum Kind {
 }
 
 /// The librdkafka configuration that every client of ours starts from.
-fn client(settings: &config::Kafka, kind: Kind) -> ClientConfig {
+fn client(settings: &config::Kafka) -> ClientConfig {
     let mut client = ClientConfig::new();
     client
         .set("bootstrap.servers", &settings.brokers)
@@ -41,6 +41,11 @@ fn client(settings: &config::Kafka, kind: Kind) -> ClientConfig {
         .set("socket.keepalive.enable", "true")
         .set("topic.metadata.refresh.interval.ms", "30000")
         .set("log_level", "4");
+    client
+}
+
+/// Sets what the user asks for; what must not be changed is set after it.
+fn customise(client: &mut ClientConfig, settings: &config::Kafka, kind: Kind) {
     for (property, value) in &settings.properties {
         match (property.split_once('.'), kind) {
             (Some(("consumer", rest)), Kind::Consumer) | (Some(("producer", rest)), Kind::Producer) => {
@@ -52,5 +57,4 @@ fn client(settings: &config::Kafka, kind: Kind) -> ClientConfig {
             }
         }
     }
-    client
 }

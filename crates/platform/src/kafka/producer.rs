@@ -7,7 +7,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{DeliveryFuture, FutureProducer, FutureRecord, Producer as _};
 
-use super::{Error, Headers, Kind, client};
+use super::{Error, Headers, Kind, client, customise};
 use crate::config;
 
 /// A record on its way out.
@@ -40,9 +40,8 @@ impl std::fmt::Debug for Producer {
 impl Producer {
     /// A producer that waits up to `linger` to fill a batch.
     pub fn new(settings: &config::Kafka, linger: Duration) -> Result<Self, Error> {
-        let mut config = client(settings, Kind::Producer);
+        let mut config = client(settings);
         config
-            .set("enable.idempotence", "true")
             .set("linger.ms", linger.as_millis().to_string())
             .set("compression.type", "lz4")
             .set("message.max.bytes", (super::MAX_RECORD_BYTES + 65_536).to_string())
@@ -50,6 +49,8 @@ impl Producer {
             .set("queue.buffering.max.messages", "200000")
             // An outage shorter than this is ridden out inside of librdkafka; a longer one is an error that callers retry.
             .set("delivery.timeout.ms", "120000");
+        customise(&mut config, settings, Kind::Producer);
+        config.set("enable.idempotence", "true");
         Ok(Self { inner: config.create().map_err(Error::client)? })
     }
 

@@ -189,6 +189,11 @@ impl Registry {
         rows.into_iter().map(VersionRow::into_version).collect()
     }
 
+    /// The version that a training registered, if it did.
+    pub async fn of_run(&self, pipeline: &str, run: Uuid) -> Result<Option<ModelVersion>, Error> {
+        Ok(self.versions(pipeline).await?.into_iter().find(|version| version.run_id == run))
+    }
+
     /// One version.
     pub async fn version(&self, pipeline: &str, version: u64) -> Result<ModelVersion, Error> {
         let all = self.versions(pipeline).await?;

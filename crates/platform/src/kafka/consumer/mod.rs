@@ -1,0 +1,252 @@
+//! A consumer that resumes where *we* say, not where the group last committed.
+//!
+//! One thread per consumer polls librdkafka, so that the group never thinks it dead, and hands over what it gathered when
+//! [`Consumer::next`] waits for it: while the receiver is busy the batch grows, up to its limits. Then it waits, and pauses
+//! its partitions when that takes long: memory stays bounded under any lag, and a rebalance is answered within a second.
+//!
+//! ```text
+//! assigned ─► Positions::resume ─► seek ─► poll … poll ─► batch ─► Consumer::next ─► (work) ─► ledger ─► commit
+//! revoked  ─► what is gathered of the partition is forgotten; what is on its way is written once more by the next owner
+//!             at the same positions, which changes nothing
+//! ```
+
+mod context;
+mod demand;
+mod poller;
+mod progress;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _};
+use rdkafka::{Offset, TopicPartitionList};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use tracing::warn;
+
+use self::context::{Changes, Context};
+use self::demand::Demand;
+use self::poller::Poller;
+use self::progress::Progress;
+use super::{Error, Kind, MessageBatch, OffsetRange, client, customise};
+use crate::config;
+
+/// Where a partition is read from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Position {
+    /// The first record that is kept.
+    Beginning,
+    /// After the last record there is now.
+    End,
+    /// This offset.
+    At(i64),
+    /// The offset after the message that was processed last, which [`mark`](super::mark) names: should another message be
+    /// there now, the topic was made anew.
+    After {
+        /// The offset to go on with.
+        next: i64,
+        /// The mark of the message before it.
+        mark: u64,
+    },
+    /// What the group committed; the beginning when it never did.
+    Committed,
+}
+
+/// Says where to resume. Called on the consumer's own thread, which may block.
+pub trait Positions: Send + Sync + 'static {
+    /// One position for each of `partitions`, in their order.
+    fn resume(&self, topic: &str, partitions: &[i32]) -> Result<Vec<Position>, Error>;
+}
+
+impl<F> Positions for F
+where
+    F: Fn(&str, &[i32]) -> Result<Vec<Position>, Error> + Send + Sync + 'static,
+{
+    fn resume(&self, topic: &str, partitions: &[i32]) -> Result<Vec<Position>, Error> {
+        self(topic, partitions)
+    }
+}
+
+/// When gathered messages become a batch: whichever comes first.
+#[derive(Debug, Clone, Copy)]
+pub struct BatchPolicy {
+    /// Messages.
+    pub rows: usize,
+    /// Bytes of payload.
+    pub bytes: usize,
+    /// Age of the oldest gathered message.
+    pub age: Duration,
+}
+
+impl Default for BatchPolicy {
+    fn default() -> Self {
+        Self { rows: 50_000, bytes: 8 << 20, age: Duration::from_millis(20) }
+    }
+}
+
+/// What to consume.
+#[derive(Debug, Clone)]
+pub struct ConsumerOptions {
+    /// The topic.
+    pub topic: String,
+    /// Consumer group that shares the partitions; absent: this consumer reads all of them.
+    pub group: Option<String>,
+    /// Whether headers are copied.
+    pub headers: bool,
+    /// When a batch is full.
+    pub batch: BatchPolicy,
+}
+
+/// Receives batches of one topic. Dropping it leaves the group.
+pub struct Consumer {
+    batches: mpsc::Receiver<Result<MessageBatch, Error>>,
+    handle: Handle,
+    demand: Arc<Demand>,
+    stop: CancellationToken,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// What may be done to a consumer while somebody else waits for its batches.
+#[derive(Clone)]
+pub struct Handle {
+    inner: Arc<BaseConsumer<Context>>,
+    age: Arc<AtomicU64>,
+    grouped: bool,
+}
+
+impl std::fmt::Debug for Handle {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Handle").field("grouped", &self.grouped).finish_non_exhaustive()
+    }
+}
+
+impl std::fmt::Debug for Consumer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Consumer").field("handle", &self.handle).finish_non_exhaustive()
+    }
+}
+
+impl Consumer {
+    /// Starts consuming; ends when `cancel` fires or the consumer is dropped.
+    pub fn start(
+        settings: &config::Kafka,
+        options: ConsumerOptions,
+        positions: Arc<dyn Positions>,
+        cancel: &CancellationToken,
+    ) -> Result<Self, Error> {
+        let mut config = client(settings);
+        config
+            .set("partition.assignment.strategy", "cooperative-sticky")
+            .set("session.timeout.ms", "10000")
+            .set("heartbeat.interval.ms", "1000")
+            .set("max.poll.interval.ms", "300000")
+            .set("fetch.error.backoff.ms", "100")
+            // The default of a second is how long a drained queue stays empty.
+            .set("fetch.queue.backoff.ms", "20")
+            // What librdkafka fetches ahead: this much, and one response more.
+            .set("queued.max.messages.kbytes", (options.batch.bytes >> 10).max(1_024).to_string())
+            .set("queued.min.messages", "100000");
+        customise(&mut config, settings, Kind::Consumer);
+        config
+            .set("group.id", options.group.as_deref().unwrap_or("driftmill-readers"))
+            .set("enable.auto.commit", "false")
+            .set("enable.auto.offset.store", "false")
+            .set("auto.offset.reset", "error");
+        let changes = Arc::new(Changes::default());
+        let context =
+            Context { topic: options.topic.clone(), positions: Arc::clone(&positions), changes: Arc::clone(&changes) };
+        let inner: Arc<BaseConsumer<Context>> = Arc::new(config.create_with_context(context).map_err(Error::client)?);
+        let grouped = options.group.is_some();
+        if grouped {
+            inner.subscribe(&[&options.topic]).map_err(Error::request(format!("subscribe to `{}`", options.topic)))?;
+        }
+        let stop = cancel.child_token();
+        let (sender, batches) = mpsc::channel(1);
+        let demand = Arc::new(Demand::default());
+        let handle = Handle { inner: Arc::clone(&inner), age: Arc::default(), grouped };
+        handle.set_age(options.batch.age);
+        let poller = Poller {
+            inner,
+            changes,
+            demand: Arc::clone(&demand),
+            age: Arc::clone(&handle.age),
+            gathered: MessageBatch::new(&options.topic, options.headers),
+            since: None,
+            full_since: None,
+            progress: Progress::default(),
+            unchecked: Vec::new(),
+            paused: false,
+            fault: None,
+            options,
+            sender,
+            stop: stop.clone(),
+        };
+        let thread = std::thread::Builder::new()
+            .name("kafka-consumer".to_owned())
+            .spawn(move || poller.run(positions.as_ref()))
+            .map_err(|e| Error::Positions(format!("the consumer's thread does not start: {e}")))?;
+        Ok(Self { batches, handle, demand, stop, thread: Some(thread) })
+    }
+
+    /// The next batch; `None` after cancellation. An error that is not for good is followed by more batches.
+    pub async fn next(&mut self) -> Option<Result<MessageBatch, Error>> {
+        self.demand.ask();
+        self.batches.recv().await
+    }
+
+    /// A handle for somebody else.
+    pub fn handle(&self) -> Handle {
+        self.handle.clone()
+    }
+
+    /// See [`Handle::commit`].
+    pub fn commit(&self, ranges: &[OffsetRange]) -> Result<(), Error> {
+        self.handle.commit(ranges)
+    }
+
+    /// Stops and leaves the group.
+    pub async fn close(mut self) {
+        self.stop.cancel();
+        // A thread that waits for room in the channel sees that there is no receiver any more.
+        self.batches.close();
+        let (thread, handle) = (self.thread.take(), self.handle.clone());
+        drop(self);
+        // Joining blocks, and so does the last reference to the client, which leaves the group when it goes.
+        let ended = tokio::task::spawn_blocking(move || {
+            let joined = thread.map_or(Ok(()), JoinHandle::join);
+            drop(handle);
+            joined
+        });
+        if !matches!(ended.await, Ok(Ok(()))) {
+            warn!("the consumer's thread panicked");
+        }
+    }
+}
+
+impl Handle {
+    /// Changes how long the oldest gathered message may wait for company.
+    pub fn set_age(&self, age: Duration) {
+        self.age.store(u64::try_from(age.as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    /// Tells the group how far the ranges reach. Nothing resumes from it where a ledger exists: it is for lag tools.
+    pub fn commit(&self, ranges: &[OffsetRange]) -> Result<(), Error> {
+        if !self.grouped || ranges.is_empty() {
+            return Ok(());
+        }
+        let mut list = TopicPartitionList::with_capacity(ranges.len());
+        for range in ranges {
+            list.add_partition_offset(&range.topic, range.partition, Offset::Offset(range.to))
+                .map_err(Error::request("commit"))?;
+        }
+        self.inner.commit(&list, CommitMode::Async).map_err(Error::request("commit"))
+    }
+}
+
+impl Drop for Consumer {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}

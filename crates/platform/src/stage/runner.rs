@@ -1,0 +1,146 @@
+//! Consumes a topic with a stage.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
+use tracing::{info, warn};
+
+use super::pace::Pace;
+use super::writer::{Work, Writer};
+use super::{Error, Output, Reading, Services, Stage};
+use crate::backoff::{Backoff, unless_late};
+use crate::clickhouse::Ledger;
+use crate::error::{Retry, Retryable as _};
+use crate::kafka::{self, Consumer, ConsumerOptions, MessageBatch, Position, Positions};
+
+/// How long work in hand may take after a stop was asked for. Then it is given up, which is safe: it is repeatable.
+pub(super) const LATE: Duration = Duration::from_secs(2);
+
+/// Consumes a topic with `stage` until `cancel` fires, then finishes what is in hand.
+pub async fn run(
+    stage: impl Stage,
+    reading: Reading,
+    services: Services,
+    cancel: CancellationToken,
+) -> Result<(), Error> {
+    let name = stage.name().to_owned();
+    let ledger = Ledger::new(services.clickhouse.clone(), name.clone());
+    let Reading { topic, headers, batch, ahead } = reading;
+    let options = ConsumerOptions { topic: topic.clone(), group: Some(format!("driftmill.{name}")), headers, batch };
+    let positions =
+        Arc::new(LedgerPositions { ledger: ledger.clone(), runtime: Handle::current(), cancel: cancel.clone() });
+    let mut consumer = Consumer::start(&services.kafka, options, positions, &cancel)?;
+    info!(stage = name, topic, "running");
+    let (sender, receiver) = mpsc::channel(1);
+    let writer = Writer {
+        stage: name.clone(),
+        ledger,
+        services,
+        consumer: consumer.handle(),
+        pace: Pace::new(batch.age),
+        cancel: cancel.clone(),
+        looked: None,
+    };
+    let writing = AbortOnDropHandle::new(tokio::spawn(writer.run(receiver)));
+    let processed = process_all(stage, &mut consumer, sender, ahead, &cancel).await;
+    // The sender is gone: the writer ends with what it has.
+    let written = writing.await.unwrap_or_else(|panic| {
+        Err(Error::Stage { stage: name.clone(), reason: format!("writing failed inside of Driftmill: {panic}") })
+    });
+    consumer.close().await;
+    written.and(processed)?;
+    if !cancel.is_cancelled() {
+        return Err(kafka::Error::Ended.into());
+    }
+    info!(stage = name, "stopped");
+    Ok(())
+}
+
+/// Hands outputs to the writer until the consumer or the writer ends.
+async fn process_all(
+    mut stage: impl Stage,
+    consumer: &mut Consumer,
+    writer: mpsc::Sender<Work>,
+    ahead: bool,
+    cancel: &CancellationToken,
+) -> Result<(), Error> {
+    loop {
+        // The batch is taken only when its output will find room, so that it grows while the writer is busy.
+        let Ok(room) = writer.reserve().await else { return Ok(()) };
+        let batch = match consumer.next().await {
+            None => return Ok(()),
+            Some(Ok(batch)) => batch,
+            Some(Err(error)) if error.retry() == Retry::Later => {
+                warn!(stage = stage.name(), %error, "Kafka complains; going on");
+                continue;
+            }
+            Some(Err(error)) => return Err(error.into()),
+        };
+        let Some(output) = process(&mut stage, &batch, cancel).await? else { return Ok(()) };
+        let (done, written) = oneshot::channel();
+        room.send(Work { coverage: batch.coverage(), output, done });
+        if !ahead && written.await.is_err() {
+            return Ok(());
+        }
+    }
+}
+
+/// The output of a batch; `None` when cancelled before there was one.
+async fn process(
+    stage: &mut impl Stage,
+    batch: &MessageBatch,
+    cancel: &CancellationToken,
+) -> Result<Option<Output>, Error> {
+    let name = stage.name().to_owned();
+    // The seed differs between batches and is the same for the same batch, like everything a batch leads to.
+    let seed = batch.offsets().first().copied().unwrap_or_default().unsigned_abs();
+    let mut backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(5), seed);
+    loop {
+        match unless_late(cancel, LATE, stage.process(batch)).await {
+            None => return Ok(None),
+            Some(Ok(output)) => return Ok(Some(output)),
+            Some(Err(error)) if error.retry() == Retry::Never => return Err(error),
+            Some(Err(error)) => {
+                let pause = backoff.pause();
+                warn!(stage = name, %error, ?pause, "trying again");
+                if unless_late(cancel, Duration::ZERO, tokio::time::sleep(pause)).await.is_none() {
+                    return Ok(None);
+                }
+            }
+        }
+    }
+}
+
+struct LedgerPositions {
+    ledger: Ledger,
+    runtime: Handle,
+    cancel: CancellationToken,
+}
+
+impl Positions for LedgerPositions {
+    // Called on the consumer's own thread, so blocking here stops no task. However long the ledger is away, there is nothing
+    // better to do than to wait: without it nobody knows where to go on.
+    fn resume(&self, topic: &str, partitions: &[i32]) -> Result<Vec<Position>, kafka::Error> {
+        let mut backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(2), 1);
+        loop {
+            let asking = unless_late(&self.cancel, LATE, self.ledger.resume(topic, partitions));
+            match self.runtime.block_on(asking).unwrap_or_else(|| Ok(Vec::new())) {
+                Ok(positions) if positions.len() == partitions.len() => return Ok(positions),
+                Ok(_) => return Err(kafka::Error::Ended),
+                Err(error) if error.retry() == Retry::Later => {
+                    if self.cancel.is_cancelled() {
+                        return Err(kafka::Error::Ended);
+                    }
+                    let pause = backoff.pause();
+                    warn!(topic, %error, ?pause, "waiting for the ledger");
+                    std::thread::sleep(pause);
+                }
+                Err(error) => return Err(kafka::Error::Positions(error.to_string())),
+            }
+        }
+    }
+}
