@@ -5,6 +5,7 @@
 //! before it enters the batch's offsets into the ledger.
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+pub mod audit;
 pub mod drift;
 pub mod ingest;
 pub mod sinks;

@@ -79,11 +79,15 @@ async fn the_ledger_says_where_to_resume() {
         range: OffsetRange { topic: "t".to_owned(), partition, from, to },
         rows: 1,
         rejected: 0,
+        lost: vec![(from, from + 1)],
+        absent: Vec::new(),
+        tail: (partition == 0).then_some(7),
     };
     ledger.enter(&[entry(0, 0, 10), entry(2, 5, 7)], 1).await.unwrap();
     ledger.enter(&[entry(0, 10, 12)], 2).await.unwrap();
     let resumed = ledger.resume("t", &[0, 1, 2]).await.unwrap();
-    assert_eq!(resumed, [Position::At(12), Position::Beginning, Position::At(7)]);
+    let after = Position::After { next: 12, mark: 7 };
+    assert_eq!(resumed, [after, Position::Beginning, Position::At(7)]);
     assert_eq!(ledger.resume("another", &[0]).await.unwrap(), [Position::Beginning]);
     let other = Ledger::new(backend.clickhouse.clone(), "another stage");
     assert_eq!(other.resume("t", &[0]).await.unwrap(), [Position::Beginning]);

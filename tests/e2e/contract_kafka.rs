@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use driftmill_platform::kafka::{
-    Admin, BatchPolicy, Consumer, ConsumerOptions, Error, MessageBatch, Outgoing, Position, TopicSpec,
+    Admin, BatchPolicy, Consumer, ConsumerOptions, Error, MessageBatch, Outgoing, Position, TopicSpec, mark,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -32,7 +32,7 @@ fn start(backend: &Backend, topic: &str, group: Option<&str>, from: Position, ca
         topic: topic.to_owned(),
         group: group.map(str::to_owned),
         headers: true,
-        batch: BatchPolicy { rows: 100, ..BatchPolicy::default() },
+        batch: BatchPolicy { rows: 2_000, ..BatchPolicy::default() },
     };
     let positions = Arc::new(move |_: &str, partitions: &[i32]| Ok(vec![from; partitions.len()]));
     Consumer::start(&backend.kafka, options, positions, cancel).unwrap()
@@ -56,12 +56,13 @@ async fn records_come_back_as_they_were_sent_in_the_order_of_their_partition() {
     let backend = Backend::start().await;
     let topic = topic(&backend, 1).await;
     let producer = backend.services().producer;
-    let records = (0..500).map(|i: i32| record(&i.to_be_bytes(), 0)).collect();
+    // More than come in one run of polls, more than one batch holds.
+    let records = (0..5_000).map(|i: i32| record(&i.to_be_bytes(), 0)).collect();
     producer.send_all(&topic, records).await.unwrap();
     let cancel = CancellationToken::new();
     let mut consumer = start(&backend, &topic, Some("readers"), Position::Beginning, &cancel);
-    let batches = read(&mut consumer, 500).await;
-    assert_eq!(offsets(&batches), (0..500).collect::<Vec<i64>>());
+    let batches = read(&mut consumer, 5_000).await;
+    assert_eq!(offsets(&batches), (0..5_000).collect::<Vec<i64>>());
     let first = &batches[0];
     assert_eq!(first.payload(7), 7_i32.to_be_bytes());
     assert_eq!(first.headers(7), [("h".to_owned(), vec![0, 255])]);
@@ -123,6 +124,35 @@ async fn a_position_beyond_the_end_is_a_topic_made_anew() {
     let next = tokio::time::timeout(Duration::from_secs(60), consumer.next()).await;
     let error = next.expect("the consumer complains").unwrap().unwrap_err();
     assert!(matches!(error, Error::Recreated { .. }) && error.to_string().contains("made anew"), "{error}");
+    consumer.close().await;
+    backend.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn reading_goes_on_after_the_record_that_was_processed_last_and_only_if_it_is_still_that_one() {
+    let backend = Backend::start().await;
+    let topic = topic(&backend, 1).await;
+    let producer = backend.services().producer;
+    for payload in [b"a", b"b", b"c"] {
+        producer.send(&topic, record(payload, 0)).await.unwrap();
+    }
+    let cancel = CancellationToken::new();
+    let mut consumer = start(&backend, &topic, Some("marks"), Position::Beginning, &cancel);
+    let all = read(&mut consumer, 3).await;
+    consumer.close().await;
+    let time = all[0].timestamps()[0];
+    let found = |payload: &[u8]| Position::After { next: 2, mark: mark(time, payload) };
+
+    let mut consumer = start(&backend, &topic, Some("marks"), found(b"b"), &cancel);
+    let rest = read(&mut consumer, 1).await;
+    assert_eq!((rest[0].len(), rest[0].payload(0), rest[0].ranges()[0].from), (1, &b"c"[..], 2));
+    consumer.close().await;
+
+    let mut consumer = start(&backend, &topic, Some("marks"), found(b"another"), &cancel);
+    let next = tokio::time::timeout(Duration::from_secs(60), consumer.next()).await;
+    let error = next.expect("the consumer complains").unwrap().unwrap_err();
+    assert!(matches!(error, Error::Replaced { offset: 1, .. }) && error.to_string().contains("made anew"), "{error}");
+    assert!(consumer.next().await.is_none(), "nothing of a foreign topic is handed over");
     consumer.close().await;
     backend.stop().await;
 }

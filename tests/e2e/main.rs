@@ -4,6 +4,9 @@
 
 mod harness;
 
+mod audit;
+#[path = "../chaos/mod.rs"]
+mod chaos;
 mod contract_clickhouse;
 mod contract_kafka;
 mod dead_letters;
@@ -11,5 +14,6 @@ mod drift;
 mod evaluation_data;
 mod first_light;
 mod gate;
+mod guards;
 mod producing;
 mod start_up;

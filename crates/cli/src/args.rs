@@ -84,6 +84,8 @@ pub enum Command {
     Models(Models),
     /// Show topics, lag, rows, models and verdicts.
     Status(Status),
+    /// Prove that every processed record is a row, a dead letter or a known loss, once.
+    Audit(Audit),
     /// Print the JSON Schema of the pipeline file, for editors.
     Schema,
 }
@@ -135,6 +137,20 @@ pub struct Produce {
     /// Begin anew instead of resuming: every record is sent once more.
     #[arg(long)]
     pub restart: bool,
+}
+
+/// What to audit.
+#[derive(Debug, Args)]
+pub struct Audit {
+    /// The pipelines; absent: all.
+    #[arg(value_name = "PIPELINE")]
+    pub names: Vec<String>,
+    /// JSON, one object a pipeline.
+    #[arg(long)]
+    pub json: bool,
+    /// Seconds to wait for dead letters that are on their way to their table.
+    #[arg(long, default_value_t = 30, value_name = "SECONDS")]
+    pub wait: u64,
 }
 
 /// Which pipelines to check.

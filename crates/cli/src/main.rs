@@ -1,6 +1,7 @@
 //! `driftmill`: one binary, its roles as subcommands.
 
 mod args;
+mod audit;
 mod check;
 mod context;
 mod health;
@@ -54,6 +55,7 @@ fn start(arguments: Arguments) -> anyhow::Result<()> {
             }
             Command::New(new) => new::run(&settings, &new),
             Command::Models(command) => models::run(settings, command).await,
+            Command::Audit(audit) => audit::run(settings, &audit).await,
             Command::Status(status) => status::run(settings, &status).await,
             Command::Produce(produce) => roles::produce::run(settings, produce).await,
             Command::Process => roles::run_alone(settings, roles::Role::Process).await,

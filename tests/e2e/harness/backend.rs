@@ -11,8 +11,9 @@ use driftmill_platform::clickhouse::ClickHouse;
 use driftmill_platform::clock::SystemClock;
 use driftmill_platform::config;
 use driftmill_platform::kafka::{Admin, Producer};
+use driftmill_platform::metrics::Metrics;
 use driftmill_platform::registry::Registry;
-use driftmill_platform::stage::Services;
+use driftmill_platform::stage::{Services, StageMetrics};
 use driftmill_platform::store::Store;
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
@@ -51,11 +52,13 @@ pub fn free_port() -> u16 {
     TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port()
 }
 
-/// Starts Apache Kafka in `folder`; a restart on the same folder and port keeps its data.
-pub async fn start_kafka(folder: &std::path::Path, port: u16) -> Process {
+/// Starts Apache Kafka in `folder`; a restart on the same folder and port keeps its data. Each of `detours` is a further
+/// port it listens on, and the port it tells those who come that way: a proxy's.
+pub async fn start_kafka(folder: &std::path::Path, port: u16, detours: &[(u16, u16)]) -> Process {
     std::fs::create_dir_all(folder).unwrap();
     let mut command = Command::new(repository().join("scripts/kafka-server.sh"));
     command.arg(folder).arg(port.to_string()).arg(free_port().to_string());
+    command.args(detours.iter().map(|(port, told)| format!("{port}:{told}")));
     let process = Process::start("Apache Kafka", command, folder.join("stderr.log"));
     let settings = config::Kafka { brokers: format!("127.0.0.1:{port}"), replication: 1, ..config::Kafka::default() };
     eventually("Apache Kafka answers", async || Admin::new(&settings).ok()?.partitions("none").await.ok()).await;
@@ -83,21 +86,21 @@ impl Backend {
         let (broker, kafka) = match BrokerKind::chosen() {
             BrokerKind::Embedded => {
                 let options =
-                    BrokerOptions { data_dir: folder.path().to_owned(), port: None, storage: BrokerStorage::Sqlite };
+                    BrokerOptions { data_dir: folder.path().to_owned(), port: None, storage: BrokerStorage::default() };
                 let broker = EmbeddedBroker::start(options, CancellationToken::new()).await.unwrap();
-                let wait = ("consumer.fetch.wait.max.ms".to_owned(), config::Secret::new("5"));
+                let wait = ("consumer.fetch.wait.max.ms".to_owned(), config::Secret::new("100"));
                 let kafka = config::Kafka { brokers: broker.bootstrap(), properties: [wait].into(), replication: 1 };
                 (Broker::Embedded(broker), kafka)
             }
             BrokerKind::Kafka => {
                 let port = free_port();
-                let process = start_kafka(&folder.path().join("kafka"), port).await;
+                let process = start_kafka(&folder.path().join("kafka"), port, &[]).await;
                 let kafka =
                     config::Kafka { brokers: format!("127.0.0.1:{port}"), replication: 1, ..config::Kafka::default() };
                 (Broker::Kafka(process), kafka)
             }
         };
-        let engine = start_engine(folder.path()).await;
+        let engine = start_engine(folder.path(), None).await;
         let clickhouse = ClickHouse::new(&settings_of(&engine));
         Self { kafka, clickhouse, broker: Some(broker), engine: Some(engine), folder }
     }
@@ -109,6 +112,7 @@ impl Backend {
             clickhouse: self.clickhouse.clone(),
             producer: Producer::new(&self.kafka, Duration::from_millis(5)).unwrap(),
             clock: Arc::new(SystemClock),
+            metrics: StageMetrics::new(&Metrics::default()),
         }
     }
 
@@ -136,10 +140,10 @@ impl Backend {
 }
 
 /// Starts an engine whose files are in `folder`.
-pub async fn start_engine(folder: &std::path::Path) -> EmbeddedEngine {
+pub async fn start_engine(folder: &std::path::Path, port: Option<u16>) -> EmbeddedEngine {
     let options = EngineOptions {
         data_dir: folder.to_owned(),
-        port: None,
+        port,
         child_command: vec![binary().into(), "engine-child".into()],
     };
     EmbeddedEngine::start(options, CancellationToken::new()).await.unwrap()

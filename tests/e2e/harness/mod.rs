@@ -4,7 +4,7 @@ mod backend;
 mod process;
 mod stack;
 
-pub use backend::{Backend, BrokerKind, binary};
+pub use backend::{Backend, BrokerKind, binary, settings_of, start_engine, start_kafka};
 pub use process::Process;
 pub use stack::{Options, Stack};
 

@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
 
@@ -22,22 +22,29 @@ impl Process {
     /// Starts `command`; its standard error is appended to `log`.
     pub fn start(name: &str, mut command: Command, log: PathBuf) -> Self {
         let file = std::fs::OpenOptions::new().create(true).append(true).open(&log).unwrap();
-        let mut child = command
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(file)
-            .spawn()
-            .unwrap_or_else(|e| panic!("{name} does not start: {e}"));
-        let stdout = BufReader::new(child.stdout.take().unwrap());
+        command = ends_with_its_parent(&command);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(file);
         let (sender, lines) = mpsc::channel();
-        // Reads on so that the child never blocks on a full pipe, and ends with it.
+        let (started, child) = mpsc::channel();
+        // To the kernel the parent is the thread that starts the child, so this one stays as long as the child does. It
+        // reads on so that the child never blocks on a full pipe.
         std::thread::spawn(move || {
-            for line in stdout.lines().map_while(Result::ok) {
-                if sender.send(line).is_err() {
-                    break;
+            let spawned = command.spawn().map(|mut child| (child.stdout.take(), child));
+            let stdout = match spawned {
+                Ok((stdout, child)) => {
+                    let _ = started.send(Ok(child));
+                    stdout
                 }
+                Err(error) => {
+                    let _ = started.send(Err(error));
+                    None
+                }
+            };
+            for line in stdout.into_iter().flat_map(|out| BufReader::new(out).lines().map_while(Result::ok)) {
+                let _ = sender.send(line);
             }
         });
+        let child = child.recv().unwrap().unwrap_or_else(|e| panic!("{name} does not start: {e}"));
         Self { child, name: name.to_owned(), log, lines }
     }
 
@@ -47,6 +54,33 @@ impl Process {
             Ok(line) => line,
             Err(_) => panic!("{} said nothing more. Its log:\n{}", self.name, self.log()),
         }
+    }
+
+    /// What it is called.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The next line of standard output if there is one already.
+    pub fn try_line(&mut self) -> Option<String> {
+        self.lines.try_recv().ok()
+    }
+
+    /// Its process id.
+    pub fn pid(&self) -> Pid {
+        Pid::from_child(&self.child)
+    }
+
+    /// Sends it a signal, unless it has ended: its id may be somebody else's then.
+    pub fn signal(&mut self, signal: Signal) {
+        if self.is_running() {
+            let _ = kill_process(self.pid(), signal);
+        }
+    }
+
+    /// How it ended, if it has.
+    pub fn ending(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().unwrap()
     }
 
     /// What it wrote to standard error.
@@ -81,6 +115,22 @@ impl Process {
         }
         panic!("{} does not stop. Its log:\n{}", self.name, self.log());
     }
+}
+
+/// The same command, killed by the kernel when this process ends, however it ends.
+fn ends_with_its_parent(command: &Command) -> Command {
+    let mut wrapped = Command::new("setpriv");
+    wrapped.args(["--pdeathsig", "KILL", "--"]).arg(command.get_program()).args(command.get_args());
+    for (key, value) in command.get_envs() {
+        match value {
+            Some(value) => wrapped.env(key, value),
+            None => wrapped.env_remove(key),
+        };
+    }
+    if let Some(folder) = command.get_current_dir() {
+        wrapped.current_dir(folder);
+    }
+    wrapped
 }
 
 impl Drop for Process {

@@ -97,8 +97,8 @@ impl Stack {
     }
 
     async fn start_roles(folder: TempDir, pipelines: PathBuf, sources: bool, kafka_port: u16) -> Self {
-        let kafka_process = backend::start_kafka(&folder.path().join("kafka"), kafka_port).await;
-        let engine = backend::start_engine(folder.path()).await;
+        let kafka_process = backend::start_kafka(&folder.path().join("kafka"), kafka_port, &[]).await;
+        let engine = backend::start_engine(folder.path(), None).await;
         let clickhouse_settings = backend::settings_of(&engine);
         let kafka =
             config::Kafka { brokers: format!("127.0.0.1:{kafka_port}"), replication: 1, ..config::Kafka::default() };
