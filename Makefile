@@ -40,6 +40,26 @@ test-real: build ## The end-to-end tests on a real Apache Kafka, with the stages
 	@DRIFTMILL_KAFKA_HOME="$$(scripts/kafka-fetch.sh)" DRIFTMILL_BIN="$(BIN)" DRIFTMILL_TEST_BROKER=kafka \
 	  cargo test $(CARGO_FLAGS) --test $(E2E) $(ARGS)
 
+BROKER ?= embedded
+ROUNDS ?= 200
+SEED ?= 1
+FIRST ?= 0
+chaos: build ## Kill, stop and cut off everything at random, then account for every record (BROKER=kafka ROUNDS=1000 SEED=1 FIRST=0)
+	@[[ "$(BROKER)" != kafka ]] || scripts/setup.sh kafka
+	$(call step,Chaos: $(ROUNDS) rounds of seed $(SEED) on the $(BROKER) broker)
+	@[[ "$(BROKER)" != kafka ]] || { DRIFTMILL_KAFKA_HOME="$$(scripts/kafka-fetch.sh)"; export DRIFTMILL_KAFKA_HOME; }; \
+	  DRIFTMILL_BIN="$(BIN)" DRIFTMILL_TEST_BROKER="$(BROKER)" DRIFTMILL_TEST_CHAOS_ROUNDS="$(ROUNDS)" \
+	  DRIFTMILL_TEST_CHAOS_SEED="$(SEED)" DRIFTMILL_TEST_CHAOS_FIRST="$(FIRST)" \
+	  cargo test $(CARGO_FLAGS) --test $(E2E) chaos::nothing -- --nocapture
+
+##@ Measure
+# A program named on the command line (BIN=…) is measured as it is, not built.
+bench-ingest: ## Ingestion: ours, its ceiling, peers; table and plot (QUICK=1, ONLY=drain,alone, BIN=…; benches/ingest/README.md)
+	$(call step,Building the ingestion benchmark)
+	@scripts/setup.sh build kafka
+	@cargo build $(CARGO_FLAGS) --bin bench-ingest $(if $(filter file,$(origin BIN)),--bin driftmill)
+	@benches/ingest/run.sh "$(CARGO_TARGET_DIR)/release/bench-ingest" "$(BIN)"
+
 ##@ Check
 check: check-light lint ## All checks, the cheap ones first
 
@@ -79,5 +99,5 @@ help:
 	  /^##@/ { printf "\n%s\n", substr($$0, 5) } \
 	  /^[a-z-]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-.PHONY: run build setup test test-real check check-light check-setup check-format check-text check-scripts check-compose \
+.PHONY: run build setup test test-real chaos bench-ingest check check-light check-setup check-format check-text check-scripts check-compose \
   check-dependencies lint help
