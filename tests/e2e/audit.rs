@@ -3,7 +3,7 @@
 use driftmill_platform::clickhouse::{
     ClickHouse, Ledger, LedgerEntry, migrate, pipeline_migrations, platform_migrations,
 };
-use driftmill_platform::kafka::{Admin, OffsetRange, Outgoing, Producer, TopicSpec};
+use driftmill_platform::kafka::{Admin, Coverage, OffsetRange, Outgoing, Producer, TopicSpec};
 use driftmill_processors::audit::{Balance, Error, audit};
 use driftmill_schemas::pipeline::load;
 use serde_json::Value;
@@ -61,7 +61,8 @@ async fn tables() -> Tables {
 impl Tables {
     async fn entered(&self, from: i64, to: i64, lost: Vec<(i64, i64)>, absent: Vec<(i64, i64)>) {
         let range = OffsetRange { topic: "iris.raw".to_owned(), partition: 0, from, to };
-        let entry = LedgerEntry { range, rows: 0, rejected: 0, lost, absent, tail: None };
+        let coverage = Coverage { lost, absent, ..range.into() };
+        let entry = LedgerEntry { coverage, rows: 0, rejected: 0 };
         Ledger::new(self.clickhouse.clone(), "ingest.iris").enter(&[entry], 0).await.unwrap();
     }
 
@@ -108,6 +109,22 @@ async fn losses_and_markers_are_told_from_what_is_missing() {
 
     tables.dead_letter(60).await;
     assert_eq!(tables.balance().await.twice, 1, "a row and a dead letter of the same record");
+    tables.backend.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_that_was_passed_over_is_missing_whatever_the_ledger_says() {
+    let tables = tables().await;
+    let producer = tables.backend.services().producer;
+    for payload in [b"a", b"b", b"c", b"d"] {
+        producer.send("iris.raw", Outgoing { payload: payload.to_vec(), ..Outgoing::default() }).await.unwrap();
+    }
+    // A reader that drops records sees a hole, too, and says that nothing was there.
+    tables.entered(0, 4, vec![], vec![(1, 3)]).await;
+    tables.rows(0, 1).await;
+    tables.rows(3, 4).await;
+    let balance = tables.balance().await;
+    assert_eq!((balance.rows, balance.absent, balance.missing, balance.examples), (2, 0, 2, vec![(1, 3)]));
     tables.backend.stop().await;
 }
 

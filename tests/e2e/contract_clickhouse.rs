@@ -3,7 +3,7 @@
 use driftmill_platform::clickhouse::{
     InsertBody, Ledger, LedgerEntry, migrate, pipeline_migrations, platform_migrations,
 };
-use driftmill_platform::kafka::{Admin, OffsetRange, Position, TopicSpec};
+use driftmill_platform::kafka::{Admin, Coverage, OffsetRange, Position, TopicSpec};
 use driftmill_platform::registry::{CHAMPION, NewVersion};
 use driftmill_schemas::{pipeline, topic};
 
@@ -76,12 +76,13 @@ async fn the_ledger_says_where_to_resume() {
     migrate(&backend.clickhouse, &platform_migrations()).await.unwrap();
     let ledger = Ledger::new(backend.clickhouse.clone(), "stage");
     let entry = |partition, from, to| LedgerEntry {
-        range: OffsetRange { topic: "t".to_owned(), partition, from, to },
+        coverage: Coverage {
+            lost: vec![(from, from + 1)],
+            tail: (partition == 0).then_some(7),
+            ..OffsetRange { topic: "t".to_owned(), partition, from, to }.into()
+        },
         rows: 1,
         rejected: 0,
-        lost: vec![(from, from + 1)],
-        absent: Vec::new(),
-        tail: (partition == 0).then_some(7),
     };
     ledger.enter(&[entry(0, 0, 10), entry(2, 5, 7)], 1).await.unwrap();
     ledger.enter(&[entry(0, 10, 12)], 2).await.unwrap();
@@ -89,6 +90,8 @@ async fn the_ledger_says_where_to_resume() {
     let after = Position::After { next: 12, mark: 7 };
     assert_eq!(resumed, [after, Position::Beginning, Position::At(7)]);
     assert_eq!(ledger.resume("another", &[0]).await.unwrap(), [Position::Beginning]);
+    // Partition 1 was never read, so what it holds is all to come.
+    assert_eq!(ledger.lag("t", &[(0, 15), (4, 9), (0, 7)]).await.unwrap(), [3, 5, 0]);
     let other = Ledger::new(backend.clickhouse.clone(), "another stage");
     assert_eq!(other.resume("t", &[0]).await.unwrap(), [Position::Beginning]);
     backend.stop().await;

@@ -47,6 +47,11 @@ async fn read(consumer: &mut Consumer, count: usize) -> Vec<MessageBatch> {
     batches
 }
 
+async fn complaint(consumer: &mut Consumer) -> Error {
+    let next = tokio::time::timeout(Duration::from_secs(60), consumer.next()).await;
+    next.expect("the consumer complains").unwrap().unwrap_err()
+}
+
 fn offsets(batches: &[MessageBatch]) -> Vec<i64> {
     batches.iter().flat_map(|batch| batch.offsets().to_vec()).collect()
 }
@@ -81,7 +86,7 @@ async fn a_consumer_starts_where_it_is_told_and_not_where_the_group_was() {
     let mut consumer = start(&backend, &topic, Some("group"), Position::Beginning, &cancel);
     let batches = read(&mut consumer, 100).await;
     for batch in &batches {
-        consumer.commit(&batch.ranges()).unwrap();
+        consumer.handle().commit(&batch.ranges()).unwrap();
     }
     consumer.close().await;
     let mut consumer = start(&backend, &topic, Some("group"), Position::At(40), &cancel);
@@ -115,14 +120,28 @@ async fn a_reader_without_a_group_sees_every_partition_from_the_end_on() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_broker_tells_at_which_offsets_it_holds_records() {
+    let backend = Backend::start().await;
+    let topic = topic(&backend, 2).await;
+    let producer = backend.services().producer;
+    for _ in 0..20 {
+        producer.send(&topic, record(b"x", 1)).await.unwrap();
+    }
+    let admin = Admin::new(&backend.kafka).unwrap();
+    let ranges = vec![(-5, 1), (2, 3), (10, 12), (18, 25), (30, 40)];
+    assert_eq!(admin.held(&topic, 1, ranges.clone()).await.unwrap(), [0, 2, 10, 11, 18, 19]);
+    assert_eq!(admin.held(&topic, 0, ranges).await.unwrap(), []);
+    backend.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_position_beyond_the_end_is_a_topic_made_anew() {
     let backend = Backend::start().await;
     let topic = topic(&backend, 1).await;
     backend.services().producer.send(&topic, record(b"x", 0)).await.unwrap();
     let cancel = CancellationToken::new();
     let mut consumer = start(&backend, &topic, Some("late"), Position::At(1_000), &cancel);
-    let next = tokio::time::timeout(Duration::from_secs(60), consumer.next()).await;
-    let error = next.expect("the consumer complains").unwrap().unwrap_err();
+    let error = complaint(&mut consumer).await;
     assert!(matches!(error, Error::Recreated { .. }) && error.to_string().contains("made anew"), "{error}");
     consumer.close().await;
     backend.stop().await;
@@ -149,8 +168,7 @@ async fn reading_goes_on_after_the_record_that_was_processed_last_and_only_if_it
     consumer.close().await;
 
     let mut consumer = start(&backend, &topic, Some("marks"), found(b"another"), &cancel);
-    let next = tokio::time::timeout(Duration::from_secs(60), consumer.next()).await;
-    let error = next.expect("the consumer complains").unwrap().unwrap_err();
+    let error = complaint(&mut consumer).await;
     assert!(matches!(error, Error::Replaced { offset: 1, .. }) && error.to_string().contains("made anew"), "{error}");
     assert!(consumer.next().await.is_none(), "nothing of a foreign topic is handed over");
     consumer.close().await;

@@ -5,6 +5,9 @@ use std::sync::{Arc, Mutex};
 use prometheus_client::encoding::text;
 use prometheus_client::registry::{Metric, Registry};
 
+/// Labels of a metric whose label names are known where it is counted.
+pub type Labels = Vec<(&'static str, String)>;
+
 /// The process's metrics; clones share them.
 #[derive(Debug, Clone, Default)]
 pub struct Metrics(Arc<Mutex<Registry>>);

@@ -8,7 +8,7 @@ use clickhouse::Row;
 use driftmill_platform::clickhouse::ClickHouse;
 use driftmill_platform::clock::SharedClock;
 use driftmill_platform::kafka::Admin;
-use driftmill_platform::metrics::Metrics;
+use driftmill_platform::metrics::{Labels, Metrics};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
@@ -17,8 +17,6 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, error};
 
 use super::{Balance, Error, audit};
-
-type Labels = Vec<(&'static str, String)>;
 
 /// Time between two audits.
 const EVERY: Duration = Duration::from_secs(10);

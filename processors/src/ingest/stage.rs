@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use driftmill_features::{Columns, FeatureMatrix, Program, Scratch};
 use driftmill_platform::clickhouse::{FeatureTable, InsertBody};
 use driftmill_platform::kafka::MessageBatch;
-use driftmill_platform::metrics::Metrics;
+use driftmill_platform::metrics::{Labels, Metrics};
 use driftmill_platform::schema_registry::SchemaRegistry;
 use driftmill_platform::stage::{Error, Output, Stage, Tally, token};
 use driftmill_schemas::pipeline::{Loaded, Severity};
@@ -24,8 +24,6 @@ use super::decode::{AvroDecoder, Fault};
 use super::encode::{Encoder, Rows};
 use super::judge::{Judge, Judgement};
 use super::{Place, dead_letter, fields, profiler};
-
-type Labels = Vec<(&'static str, String)>;
 
 /// What ingestion counts.
 #[derive(Debug, Clone)]

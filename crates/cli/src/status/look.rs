@@ -83,13 +83,8 @@ async fn look_at(context: &Context, admin: &Admin, name: &str) -> anyhow::Result
     let topics = Topics::of(name);
     let clickhouse = &context.clickhouse;
     let ingest = format!("ingest.{name}");
-    let reached = Ledger::new(clickhouse.clone(), ingest.clone()).reached(&topics.raw).await?;
-    let (mut records, mut lag) = (0, 0);
-    for (partition, (low, end)) in (0..).zip(admin.watermarks(&topics.raw).await?) {
-        let next = reached.iter().find(|(p, _)| *p == partition).map_or(low, |(_, next)| *next);
-        records += end;
-        lag += (end - next).max(0);
-    }
+    let watermarks = admin.watermarks(&topics.raw).await?;
+    let lag = Ledger::new(clickhouse.clone(), ingest.clone()).lag(&topics.raw, &watermarks).await?;
     let processed = totals(clickhouse, &ingest).await?;
     let letters = totals(clickhouse, &format!("dead_letters.{name}")).await?;
     let predictions = totals(clickhouse, &format!("predictions.{name}")).await?;
@@ -101,8 +96,8 @@ async fn look_at(context: &Context, admin: &Admin, name: &str) -> anyhow::Result
     let last_verdict = clickhouse.rows::<VerdictRow>(&verdict).await?.pop().map(|row| row.verdict);
     Ok(PipelineLook {
         pipeline: name.to_owned(),
-        records,
-        lag,
+        records: watermarks.iter().map(|(_, end)| end).sum(),
+        lag: lag.iter().sum(),
         rows: processed.rows,
         rejected: processed.rejected,
         dead_letters: letters.rows,

@@ -5,23 +5,17 @@ use clickhouse::Row;
 use serde::{Deserialize, Serialize};
 
 use super::{ClickHouse, Error};
-use crate::kafka::{OffsetRange, Position};
+use crate::kafka::{Coverage, Position};
 
 /// One finished range.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LedgerEntry {
     /// The offsets.
-    pub range: OffsetRange,
+    pub coverage: Coverage,
     /// Rows written for them.
     pub rows: u64,
     /// Dead letters written for them.
     pub rejected: u64,
-    /// Offsets, half-open, that the broker deleted before they were read.
-    pub lost: Vec<(i64, i64)>,
-    /// Offsets, half-open, at which there is no record: markers of transactions, or what compaction took.
-    pub absent: Vec<(i64, i64)>,
-    /// Names the last message, see [`mark`](crate::kafka::mark).
-    pub tail: Option<u64>,
 }
 
 #[derive(Row, Serialize, Deserialize)]
@@ -66,18 +60,18 @@ impl Ledger {
     pub async fn enter(&self, entries: &[LedgerEntry], now: i64) -> Result<(), Error> {
         let rows: Vec<EntryRow> = entries
             .iter()
-            .map(|entry| EntryRow {
+            .map(|LedgerEntry { coverage, rows, rejected }| EntryRow {
                 stage: self.stage.clone(),
-                topic: entry.range.topic.clone(),
-                partition: entry.range.partition,
-                from_offset: entry.range.from,
-                to_offset: entry.range.to,
-                rows: entry.rows,
-                rejected: entry.rejected,
+                topic: coverage.range.topic.clone(),
+                partition: coverage.range.partition,
+                from_offset: coverage.range.from,
+                to_offset: coverage.range.to,
+                rows: *rows,
+                rejected: *rejected,
                 at: now,
-                lost: entry.lost.clone(),
-                absent: entry.absent.clone(),
-                tail: entry.tail.unwrap_or(NO_TAIL),
+                lost: coverage.lost.clone(),
+                absent: coverage.absent.clone(),
+                tail: coverage.tail.unwrap_or(NO_TAIL),
             })
             .collect();
         self.clickhouse.insert_rows("ledger", &rows).await
@@ -96,9 +90,11 @@ impl Ledger {
             .collect())
     }
 
-    /// Next offset of every partition of `topic` that has an entry.
-    pub async fn reached(&self, topic: &str) -> Result<Vec<(i32, i64)>, Error> {
-        Ok(self.rows(topic).await?.into_iter().map(|row| (row.partition, row.reached)).collect())
+    /// Offsets of each partition of `topic` that are not entered yet, given the first offset it keeps and the next to come.
+    pub async fn lag(&self, topic: &str, watermarks: &[(i64, i64)]) -> Result<Vec<i64>, Error> {
+        let reached = self.rows(topic).await?;
+        let next = |partition: i32| reached.iter().find(|row| row.partition == partition).map(|row| row.reached);
+        Ok((0..).zip(watermarks).map(|(p, &(low, end))| (end - next(p).unwrap_or(low)).max(0)).collect())
     }
 
     async fn rows(&self, topic: &str) -> Result<Vec<Reached>, Error> {

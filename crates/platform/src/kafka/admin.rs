@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
+use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::RDKafkaErrorCode;
 use tokio::time::Instant;
 
-use super::{Error, Kind, client, customise};
+use super::{Error, Kind, client, customise, held};
 use crate::config;
 use crate::error::{Retry, Retryable as _};
 
@@ -30,6 +31,7 @@ pub struct TopicSpec {
 pub struct Admin {
     admin: AdminClient<DefaultClientContext>,
     reader: Arc<BaseConsumer>,
+    records: ClientConfig,
     replication: i32,
 }
 
@@ -47,6 +49,7 @@ impl Admin {
         Ok(Self {
             admin: config.create().map_err(Error::client)?,
             reader: Arc::new(config.create().map_err(Error::client)?),
+            records: held::reader(settings),
             replication: settings.replication.max(1),
         })
     }
@@ -136,6 +139,14 @@ impl Admin {
                 .collect()
         })
         .await
+    }
+
+    /// The offsets in `ranges`, half-open, disjoint and ascending, at which the partition holds a record that consumers
+    /// see; what retention has deleted is left out. Reads the records, so it is for few ranges.
+    pub async fn held(&self, topic: &str, partition: i32, ranges: Vec<(i64, i64)>) -> Result<Vec<i64>, Error> {
+        let (config, topic) = (self.records.clone(), topic.to_owned());
+        let looking = tokio::task::spawn_blocking(move || held::held(&config, &topic, partition, &ranges));
+        looking.await.map_err(|_| Error::Ended)?
     }
 
     // librdkafka's look-ups block their thread. A broker that has just made a topic, or just started, answers for some

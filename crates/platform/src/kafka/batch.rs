@@ -36,6 +36,13 @@ pub struct Coverage {
     pub tail: Option<u64>,
 }
 
+impl From<OffsetRange> for Coverage {
+    /// Offsets of which no more is known.
+    fn from(range: OffsetRange) -> Self {
+        Self { range, messages: 0, lost: Vec::new(), absent: Vec::new(), tail: None }
+    }
+}
+
 /// A name of a message's content and time, by which it is known again: a topic that was made anew under the same name
 /// holds another message at that offset. Eight bytes of SHA-256, so that every build gives the same.
 pub fn mark(timestamp: i64, payload: &[u8]) -> u64 {

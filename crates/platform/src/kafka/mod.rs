@@ -4,6 +4,7 @@ mod admin;
 mod batch;
 mod consumer;
 mod error;
+mod held;
 mod producer;
 mod range;
 

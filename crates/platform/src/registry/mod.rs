@@ -178,14 +178,12 @@ impl Registry {
 
     /// All versions of a pipeline, oldest first.
     pub async fn versions(&self, pipeline: &str) -> Result<Vec<ModelVersion>, Error> {
-        let rows = self
+        let query = self
             .clickhouse
             .client()
             .query("SELECT ?fields FROM model_versions FINAL WHERE pipeline = ? ORDER BY version")
-            .bind(pipeline)
-            .fetch_all::<VersionRow>()
-            .await
-            .map_err(reading("read model versions"))?;
+            .bind(pipeline);
+        let rows = self.clickhouse.in_time("read model versions", query.fetch_all::<VersionRow>()).await?;
         rows.into_iter().map(VersionRow::into_version).collect()
     }
 
@@ -204,16 +202,14 @@ impl Registry {
 
     /// Where the aliases of a pipeline point now.
     pub async fn aliases(&self, pipeline: &str) -> Result<Vec<Alias>, Error> {
-        let rows = self
+        let query = self
             .clickhouse
             .client()
             .query(
                 "SELECT ?fields FROM model_aliases WHERE pipeline = ? ORDER BY alias, sequence DESC LIMIT 1 BY alias",
             )
-            .bind(pipeline)
-            .fetch_all::<AliasRow>()
-            .await
-            .map_err(reading("read model aliases"))?;
+            .bind(pipeline);
+        let rows = self.clickhouse.in_time("read model aliases", query.fetch_all::<AliasRow>()).await?;
         Ok(rows.into_iter().map(AliasRow::into_alias).collect())
     }
 
@@ -283,9 +279,4 @@ impl Registry {
         self.producer.send(topic, record).await?;
         Ok(())
     }
-}
-
-fn reading(doing: &str) -> impl FnOnce(::clickhouse::error::Error) -> Error {
-    let doing = doing.to_owned();
-    move |error| Error::ClickHouse(clickhouse::Error { doing, error })
 }

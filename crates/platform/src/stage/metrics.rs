@@ -5,9 +5,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 
 use crate::kafka::Coverage;
-use crate::metrics::Metrics;
-
-type Labels = Vec<(&'static str, String)>;
+use crate::metrics::{Labels, Metrics};
 
 /// Counters of the stages of one process.
 #[derive(Debug, Clone)]

@@ -117,14 +117,7 @@ fn entries(work: &Work) -> Vec<LedgerEntry> {
         .iter()
         .map(|coverage| {
             let tally = work.output.tallies.get(&coverage.range.partition).copied().unwrap_or_default();
-            LedgerEntry {
-                range: coverage.range.clone(),
-                rows: tally.rows,
-                rejected: tally.rejected,
-                lost: coverage.lost.clone(),
-                absent: coverage.absent.clone(),
-                tail: coverage.tail,
-            }
+            LedgerEntry { coverage: coverage.clone(), rows: tally.rows, rejected: tally.rejected }
         })
         .collect()
 }

@@ -156,7 +156,7 @@ impl Consumer {
             .set("auto.offset.reset", "error");
         let changes = Arc::new(Changes::default());
         let context =
-            Context { topic: options.topic.clone(), positions: Arc::clone(&positions), changes: Arc::clone(&changes) };
+            Context { topic: options.topic.clone(), positions, changes: Arc::clone(&changes) };
         let inner: Arc<BaseConsumer<Context>> = Arc::new(config.create_with_context(context).map_err(Error::client)?);
         let grouped = options.group.is_some();
         if grouped {
@@ -185,7 +185,7 @@ impl Consumer {
         };
         let thread = std::thread::Builder::new()
             .name("kafka-consumer".to_owned())
-            .spawn(move || poller.run(positions.as_ref()))
+            .spawn(move || poller.run())
             .map_err(|e| Error::Positions(format!("the consumer's thread does not start: {e}")))?;
         Ok(Self { batches, handle, demand, stop, thread: Some(thread) })
     }
@@ -199,11 +199,6 @@ impl Consumer {
     /// A handle for somebody else.
     pub fn handle(&self) -> Handle {
         self.handle.clone()
-    }
-
-    /// See [`Handle::commit`].
-    pub fn commit(&self, ranges: &[OffsetRange]) -> Result<(), Error> {
-        self.handle.commit(ranges)
     }
 
     /// Stops and leaves the group.

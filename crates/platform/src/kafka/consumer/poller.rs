@@ -16,7 +16,7 @@ use tracing::{debug, error, warn};
 use super::context::{Change, Changes, Context, resume};
 use super::demand::Demand;
 use super::progress::{Arrival, Progress, Standing};
-use super::{ConsumerOptions, Position, Positions};
+use super::{ConsumerOptions, Position};
 use crate::error::{Retry, Retryable as _};
 use crate::kafka::{Error, MessageBatch};
 
@@ -50,9 +50,9 @@ pub(super) struct Poller {
 }
 
 impl Poller {
-    pub(super) fn run(mut self, positions: &dyn Positions) {
+    pub(super) fn run(mut self) {
         if self.options.group.is_none()
-            && let Err(error) = self.assign_all(positions)
+            && let Err(error) = self.assign_all()
         {
             let _ = self.sender.blocking_send(Err(error));
             return;
@@ -218,7 +218,7 @@ impl Poller {
         }
     }
 
-    fn assign_all(&mut self, positions: &dyn Positions) -> Result<(), Error> {
+    fn assign_all(&mut self) -> Result<(), Error> {
         let topic = &self.options.topic;
         let metadata =
             self.inner.fetch_metadata(Some(topic), LOOK).map_err(Error::request(format!("look at topic `{topic}`")))?;
@@ -231,7 +231,7 @@ impl Poller {
         for &partition in &partitions {
             list.add_partition(topic, partition);
         }
-        let resumed = resume(&mut list, topic, &partitions, positions)?;
+        let resumed = resume(&mut list, topic, &partitions, self.inner.context().positions.as_ref())?;
         self.inner.assign(&list).map_err(Error::request("assign"))?;
         self.assigned(&resumed);
         Ok(())
