@@ -144,7 +144,13 @@ impl World {
             .env("DRIFTMILL_DATA_DIR", self.folder.path().join(format!("processor-{number}")))
             .env("DRIFTMILL_PIPELINES", self.folder.path().join("pipelines"));
         match kafka {
-            Some(port) => command.env("DRIFTMILL_KAFKA_BROKERS", format!("127.0.0.1:{port}")),
+            Some(port) => {
+                // One of each kind: the first is known again after its death, the others are new members every time.
+                if number == 0 {
+                    command.env("DRIFTMILL_KAFKA_INSTANCE", "processor-0");
+                }
+                command.env("DRIFTMILL_KAFKA_BROKERS", format!("127.0.0.1:{port}"))
+            }
             None => command.env("DRIFTMILL_KAFKA_BROKERS", &self.brokers),
         };
         Process::start(&format!("processor {number}"), command, self.log(number))
@@ -361,7 +367,7 @@ async fn pause(pid: Pid, action: Action) {
 async fn up(folder: &Path, broker_port: u16, engine_port: u16) -> Result<Process, String> {
     let mut command = Command::new(binary());
     command
-        .args(["up", "--json", "--no-sources", "--gateway-listen", "127.0.0.1:0"])
+        .args(["up", "--json", "--no-sources", "--join-groups", "--gateway-listen", "127.0.0.1:0"])
         .args(["--broker-port", &broker_port.to_string(), "--clickhouse-port", &engine_port.to_string()])
         .arg("--data-dir")
         .arg(folder.join("data"))

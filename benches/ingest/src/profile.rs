@@ -18,7 +18,7 @@ impl Profile {
     pub fn start(pid: u32, folder: &Path, name: &str) -> anyhow::Result<Self> {
         let file = folder.join(format!("perf-{name}.data"));
         let mut command = Command::new("perf");
-        command.args(["record", "--freq", "499", "--call-graph", "fp", "--pid", &pid.to_string(), "--output"]);
+        command.args(["record", "--freq", "1999", "--call-graph", "fp", "--pid", &pid.to_string(), "--output"]);
         command.arg(&file);
         let log = folder.join(format!("perf-{name}.log"));
         let recorder = Process::start("perf", &command, &log, None).context("PROFILE=1 needs `perf`")?;

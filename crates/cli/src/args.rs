@@ -103,6 +103,10 @@ pub struct Up {
     /// Use the Kafka cluster of --kafka-brokers instead of starting a broker.
     #[arg(long)]
     pub external_kafka: bool,
+    /// Share the work with `driftmill process` elsewhere. Without it this process reads everything by itself, and goes on
+    /// at once after a crash instead of waiting for the group.
+    #[arg(long)]
+    pub join_groups: bool,
     /// Do not start the sources that the pipelines start by themselves.
     #[arg(long)]
     pub no_sources: bool,

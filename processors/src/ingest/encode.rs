@@ -2,17 +2,21 @@
 
 use std::sync::Arc;
 
+use arrow_array::cast::AsArray;
 use arrow_array::{
-    Array, ArrayRef, Float64Array, Int32Array, Int64Array, RecordBatch, StringArray, TimestampMillisecondArray,
+    ArrayRef, BooleanArray, Float64Array, Int32Array, Int64Array, RecordBatch, StringArray, TimestampMillisecondArray,
     UInt8Array,
 };
 use arrow_buffer::{BooleanBuffer, NullBuffer};
 use arrow_ipc::writer::StreamWriter;
 use arrow_schema::{ArrowError, DataType, Field, Schema, SchemaRef, TimeUnit};
-use arrow_select::concat::concat;
+use arrow_select::filter::filter;
+use bytes::Bytes;
+
+use super::pool::Pool;
 
 /// Rows to be written, in columns of equal length. Number columns hold NaN where a value is missing.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Rows {
     /// Kafka partition.
     pub partitions: Vec<i32>,
@@ -20,10 +24,10 @@ pub struct Rows {
     pub offsets: Vec<i64>,
     /// Milliseconds since 1970 UTC.
     pub event_times: Vec<i64>,
-    /// What each record is about, in pieces.
-    pub entities: Vec<StringArray>,
-    /// Classes, in pieces.
-    pub labels: Vec<StringArray>,
+    /// What each record is about.
+    pub entities: StringArray,
+    /// Classes.
+    pub labels: StringArray,
     /// 1 where an expectation set the row aside.
     pub quarantined: Vec<u8>,
     /// One column a feature.
@@ -31,16 +35,38 @@ pub struct Rows {
 }
 
 impl Rows {
-    /// Number of rows.
-    pub fn len(&self) -> usize {
-        self.offsets.len()
+    /// The rows for which `kept` says so, one word a row.
+    pub fn filtered(self, kept: &[bool]) -> Result<Self, ArrowError> {
+        let keep = BooleanArray::from_iter(kept.iter().map(|kept| Some(*kept)));
+        Ok(Self {
+            partitions: chosen(&self.partitions, kept),
+            offsets: chosen(&self.offsets, kept),
+            event_times: chosen(&self.event_times, kept),
+            entities: filter(&self.entities, &keep)?.as_string::<i32>().clone(),
+            labels: filter(&self.labels, &keep)?.as_string::<i32>().clone(),
+            quarantined: chosen(&self.quarantined, kept),
+            features: self.features.iter().map(|values| chosen(values, kept)).collect(),
+        })
     }
+}
+
+fn chosen<T: Copy>(values: &[T], kept: &[bool]) -> Vec<T> {
+    values.iter().zip(kept).filter(|(_, kept)| **kept).map(|(value, _)| *value).collect()
 }
 
 /// Encodes rows as `ArrowStream` for the feature table with these feature columns.
 #[derive(Debug)]
 pub struct Encoder {
     schema: SchemaRef,
+    pool: Pool,
+}
+
+/// An insert body that grows by record batches. The server makes one block of all of them.
+pub struct Body {
+    schema: SchemaRef,
+    writer: StreamWriter<Vec<u8>>,
+    pool: Pool,
+    rows: u64,
 }
 
 impl Encoder {
@@ -55,33 +81,44 @@ impl Encoder {
             Field::new("_quarantined", DataType::UInt8, false),
         ];
         fields.extend(features.into_iter().map(|name| Field::new(name, DataType::Float64, true)));
-        Self { schema: Arc::new(Schema::new(fields)) }
+        Self { schema: Arc::new(Schema::new(fields)), pool: Pool::default() }
     }
 
-    /// The body: all rows in one record batch.
-    pub fn encode(&self, rows: Rows) -> Result<Vec<u8>, ArrowError> {
+    /// An empty body.
+    pub fn begin(&self) -> Result<Body, ArrowError> {
+        let writer = StreamWriter::try_new(self.pool.take(), &self.schema)?;
+        Ok(Body { schema: Arc::clone(&self.schema), writer, pool: self.pool.clone(), rows: 0 })
+    }
+}
+
+impl Body {
+    /// Adds rows as one record batch.
+    pub fn add(&mut self, rows: Rows) -> Result<(), ArrowError> {
         let mut columns: Vec<ArrayRef> = vec![
             Arc::new(Int32Array::from(rows.partitions)),
             Arc::new(Int64Array::from(rows.offsets)),
             Arc::new(TimestampMillisecondArray::from(rows.event_times).with_timezone("UTC")),
-            joined(&rows.entities)?,
-            joined(&rows.labels)?,
+            Arc::new(rows.entities),
+            Arc::new(rows.labels),
             Arc::new(UInt8Array::from(rows.quarantined)),
         ];
         columns.extend(rows.features.into_iter().map(|values| Arc::new(numbers(values)) as ArrayRef));
         let batch = RecordBatch::try_new(Arc::clone(&self.schema), columns)?;
-        let mut writer =
-            StreamWriter::try_new(Vec::with_capacity(batch.get_array_memory_size() + 4_096), &self.schema)?;
-        writer.write(&batch)?;
-        writer.finish()?;
-        writer.into_inner()
+        if batch.num_rows() > 0 {
+            self.rows += batch.num_rows() as u64;
+            self.writer.write(&batch)?;
+        }
+        Ok(())
     }
-}
 
-fn joined(pieces: &[StringArray]) -> Result<ArrayRef, ArrowError> {
-    match pieces {
-        [piece] => Ok(Arc::new(piece.clone())),
-        pieces => concat(&pieces.iter().map(|piece| piece as &dyn Array).collect::<Vec<_>>()),
+    /// Rows so far.
+    pub fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    /// The whole body.
+    pub fn finish(self) -> Result<Bytes, ArrowError> {
+        Ok(self.pool.lend(self.writer.into_inner()?))
     }
 }
 
@@ -95,27 +132,45 @@ fn numbers(values: Vec<f64>) -> Float64Array {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use arrow_array::cast::AsArray;
     use arrow_array::types::Float64Type;
     use arrow_ipc::reader::StreamReader;
 
+    fn rows(offsets: Vec<i64>, entities: Vec<Option<&str>>, x: Vec<f64>) -> Rows {
+        let count = offsets.len();
+        Rows {
+            partitions: vec![1; count],
+            event_times: offsets.clone(),
+            entities: StringArray::from(entities),
+            labels: StringArray::new_null(count),
+            quarantined: vec![0; count],
+            features: vec![x, vec![4.0; count]],
+            offsets,
+        }
+    }
+
     #[test]
-    fn a_body_holds_every_row_in_one_batch_and_nan_becomes_null() {
-        let rows = Rows {
-            partitions: vec![0, 1, 1],
-            offsets: vec![5, 7, 9],
-            event_times: vec![1, 2, 3],
-            entities: vec![StringArray::from(vec![Some("a")]), StringArray::from(vec![None, Some("b")])],
-            labels: vec![StringArray::new_null(3)],
-            quarantined: vec![0, 1, 0],
-            features: vec![vec![1.0, f64::NAN, 3.0], vec![4.0, 5.0, 6.0]],
-        };
-        let body = Encoder::new(["x", "y"]).encode(rows).unwrap();
+    fn a_body_holds_every_row_in_order_and_nan_becomes_null() {
+        let mut body = Encoder::new(["x", "y"]).begin().unwrap();
+        body.add(rows(vec![5, 7], vec![Some("a"), None], vec![1.0, f64::NAN])).unwrap();
+        body.add(rows(Vec::new(), Vec::new(), Vec::new())).unwrap();
+        body.add(rows(vec![9], vec![Some("b")], vec![3.0])).unwrap();
+        assert_eq!(body.rows(), 3);
+        let body = body.finish().unwrap();
         let batches: Vec<RecordBatch> = StreamReader::try_new(&body[..], None).unwrap().map(Result::unwrap).collect();
-        let [batch] = &batches[..] else { panic!("{} batches", batches.len()) };
-        let x = batch.column_by_name("x").unwrap().as_primitive::<Float64Type>();
-        assert_eq!(x.iter().collect::<Vec<_>>(), [Some(1.0), None, Some(3.0)]);
-        let entities = batch.column_by_name("entity").unwrap().as_string::<i32>();
-        assert_eq!(entities.iter().collect::<Vec<_>>(), [Some("a"), None, Some("b")]);
+        let [first, second] = &batches[..] else { panic!("{} batches", batches.len()) };
+        let x = first.column_by_name("x").unwrap().as_primitive::<Float64Type>();
+        assert_eq!(x.iter().collect::<Vec<_>>(), [Some(1.0), None]);
+        let entities = second.column_by_name("entity").unwrap().as_string::<i32>();
+        assert_eq!(entities.iter().collect::<Vec<_>>(), [Some("b")]);
+    }
+
+    #[test]
+    fn rows_that_are_not_kept_are_gone_from_every_column() {
+        let all = rows(vec![5, 7, 9], vec![Some("a"), None, Some("c")], vec![1.0, 2.0, 3.0]);
+        let kept = all.filtered(&[true, false, true]).unwrap();
+        assert_eq!((kept.offsets, kept.event_times, kept.partitions), (vec![5, 9], vec![5, 9], vec![1, 1]));
+        assert_eq!(kept.entities.iter().collect::<Vec<_>>(), [Some("a"), Some("c")]);
+        assert_eq!((kept.features, kept.quarantined), (vec![vec![1.0, 3.0], vec![4.0, 4.0]], vec![0, 0]));
+        assert_eq!(kept.labels.iter().count(), 2);
     }
 }

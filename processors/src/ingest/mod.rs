@@ -6,6 +6,7 @@ mod decode;
 mod encode;
 mod fields;
 mod judge;
+mod pool;
 mod profiler;
 mod stage;
 

@@ -3,13 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use arrow_array::cast::AsArray;
-use arrow_array::{BooleanArray, RecordBatch, StringArray};
-use arrow_select::filter::filter;
+use arrow_array::{RecordBatch, StringArray};
 use async_trait::async_trait;
 use driftmill_features::{Columns, FeatureMatrix, Program, Scratch};
 use driftmill_platform::clickhouse::{FeatureTable, InsertBody};
-use driftmill_platform::kafka::MessageBatch;
+use driftmill_platform::kafka::{MessageBatch, OffsetRange};
 use driftmill_platform::metrics::{Labels, Metrics};
 use driftmill_platform::schema_registry::SchemaRegistry;
 use driftmill_platform::stage::{Error, Output, Stage, Tally, token};
@@ -21,9 +19,10 @@ use prometheus_client::metrics::family::Family;
 
 use super::champion::Slot;
 use super::decode::{AvroDecoder, Fault};
-use super::encode::{Encoder, Rows};
+use super::encode::{Body, Encoder, Rows};
 use super::judge::{Judge, Judgement};
-use super::{Place, dead_letter, fields, profiler};
+use super::profiler::Panes;
+use super::{Place, dead_letter, fields};
 
 /// What ingestion counts.
 #[derive(Debug, Clone)]
@@ -50,6 +49,17 @@ impl IngestMetrics {
             ),
         }
     }
+}
+
+/// Messages gone through together: what is made of them stays in the processor's caches, and is small beside the batch.
+const PIECE: usize = 4_096;
+
+/// What becomes of a batch.
+struct Made {
+    body: Body,
+    panes: Option<Panes>,
+    tallies: BTreeMap<i32, Tally>,
+    faults: Vec<Fault>,
 }
 
 /// Turns the raw topic of one pipeline into its feature table, dead letters and profiles.
@@ -124,32 +134,40 @@ impl Ingest {
         Ok(())
     }
 
-    /// The rows of a batch, and why its other messages are none.
-    fn featurize(&mut self, batch: &MessageBatch) -> Result<(Rows, Vec<Fault>), Error> {
-        let decoded = self.decoder.decode(batch);
-        let mut faults = decoded.faults;
-        let mut rows = Rows { features: vec![Vec::new(); self.program.width()], ..Rows::default() };
-        for (part, indices) in decoded.parts {
-            self.add_part(batch, &part, &indices, &mut rows, &mut faults).map_err(|e| self.broken(e))?;
+    /// Goes through a batch piece by piece.
+    fn featurize(&mut self, batch: &MessageBatch, ranges: &[OffsetRange]) -> Result<Made, Error> {
+        let champion = self.champion.borrow().clone();
+        let mut made = Made {
+            body: self.encoder.begin().map_err(|e| self.broken(e))?,
+            panes: champion.map(|champion| Panes::new(champion, &self.names)),
+            tallies: ranges.iter().map(|range| (range.partition, Tally::default())).collect(),
+            faults: Vec::new(),
+        };
+        for start in (0..batch.len()).step_by(PIECE) {
+            let decoded = self.decoder.decode(batch, start..batch.len().min(start + PIECE));
+            made.faults.extend(decoded.faults);
+            for (part, indices) in decoded.parts {
+                let rows = self.rows_of(batch, &part, &indices, &mut made.faults).map_err(|e| self.broken(e))?;
+                made.add(rows).map_err(|e| self.broken(e))?;
+            }
         }
-        faults.sort_by_key(|fault| fault.index);
-        Ok((rows, faults))
+        made.faults.sort_by_key(|fault| fault.index);
+        Ok(made)
     }
 
-    /// Adds the rows of `part`, whose row `i` is the message `indices[i]`.
-    fn add_part(
+    /// The rows of `part`, whose row `i` is the message `indices[i]`; those that are refused become faults.
+    fn rows_of(
         &mut self,
         batch: &MessageBatch,
         part: &RecordBatch,
         indices: &[usize],
-        rows: &mut Rows,
         faults: &mut Vec<Fault>,
-    ) -> Result<(), String> {
+    ) -> Result<Rows, String> {
         self.columns.clear();
         self.columns.extend(part).map_err(|e| e.to_string())?;
         let pipeline = &self.loaded.pipeline;
-        let mut labels = fields::texts(part, &pipeline.label.field);
-        let mut entities = match &pipeline.entity {
+        let labels = fields::texts(part, &pipeline.label.field);
+        let entities = match &pipeline.entity {
             Some(entity) => fields::texts(part, entity),
             None => StringArray::new_null(part.num_rows()),
         };
@@ -162,36 +180,25 @@ impl Ingest {
         self.program.evaluate(&self.columns, &mut self.scratch, &mut self.matrix);
         let mut quarantined = vec![0; indices.len()];
         judgement.quarantined.iter().for_each(|&row| quarantined[row] = 1);
-
+        let rows = Rows {
+            partitions: indices.iter().map(|&index| batch.partitions()[index]).collect(),
+            offsets: indices.iter().map(|&index| batch.offsets()[index]).collect(),
+            event_times: times,
+            entities,
+            labels,
+            quarantined,
+            features: self.matrix.columns().map(<[f64]>::to_vec).collect(),
+        };
         if judgement.refused.is_empty() {
-            rows.partitions.extend(indices.iter().map(|&index| batch.partitions()[index]));
-            rows.offsets.extend(indices.iter().map(|&index| batch.offsets()[index]));
-            rows.event_times.extend(times);
-            rows.quarantined.extend(quarantined);
-            for (column, values) in rows.features.iter_mut().zip(self.matrix.columns()) {
-                column.extend_from_slice(values);
-            }
-        } else {
-            let kept: Vec<usize> = (0..indices.len()).filter(|row| !judgement.refused.contains_key(row)).collect();
-            rows.partitions.extend(kept.iter().map(|&row| batch.partitions()[indices[row]]));
-            rows.offsets.extend(kept.iter().map(|&row| batch.offsets()[indices[row]]));
-            rows.event_times.extend(kept.iter().map(|&row| times[row]));
-            rows.quarantined.extend(kept.iter().map(|&row| quarantined[row]));
-            for (column, values) in rows.features.iter_mut().zip(self.matrix.columns()) {
-                column.extend(kept.iter().map(|&row| values[row]));
-            }
-            let keep = BooleanArray::from_iter((0..indices.len()).map(|row| !judgement.refused.contains_key(&row)));
-            labels = filtered(&labels, &keep)?;
-            entities = filtered(&entities, &keep)?;
-            faults.extend(judgement.refused.into_iter().map(|(row, (kind, message))| Fault {
-                index: indices[row],
-                kind,
-                message,
-            }));
+            return Ok(rows);
         }
-        rows.labels.push(labels);
-        rows.entities.push(entities);
-        Ok(())
+        let kept: Vec<bool> = (0..indices.len()).map(|row| !judgement.refused.contains_key(&row)).collect();
+        faults.extend(judgement.refused.into_iter().map(|(row, (kind, message))| Fault {
+            index: indices[row],
+            kind,
+            message,
+        }));
+        rows.filtered(&kept).map_err(|e| e.to_string())
     }
 
     fn count_breaches(&self, judgement: &Judgement) {
@@ -216,9 +223,16 @@ impl Ingest {
     }
 }
 
-fn filtered(texts: &StringArray, keep: &BooleanArray) -> Result<StringArray, String> {
-    let kept = filter(texts, keep).map_err(|e| e.to_string())?;
-    Ok(kept.as_string::<i32>().clone())
+impl Made {
+    fn add(&mut self, rows: Rows) -> Result<(), String> {
+        for partition in &rows.partitions {
+            self.tallies.entry(*partition).or_default().rows += 1;
+        }
+        if let Some(panes) = &mut self.panes {
+            panes.observe(&rows).map_err(|e| e.to_string())?;
+        }
+        self.body.add(rows).map_err(|e| e.to_string())
+    }
 }
 
 #[async_trait]
@@ -236,13 +250,9 @@ impl Stage for Ingest {
 
 impl Ingest {
     fn transform(&mut self, batch: &MessageBatch) -> Result<Output, Error> {
-        let (rows, faults) = self.featurize(batch)?;
         let ranges = batch.ranges();
+        let Made { body, panes, mut tallies, faults } = self.featurize(batch, &ranges)?;
         let mut output = Output::default();
-        let mut tallies: BTreeMap<i32, Tally> = ranges.iter().map(|r| (r.partition, Tally::default())).collect();
-        for partition in &rows.partitions {
-            tallies.entry(*partition).or_default().rows += 1;
-        }
         let pipeline = self.loaded.pipeline.name.clone();
         for fault in &faults {
             let place = Place {
@@ -261,20 +271,19 @@ impl Ingest {
             let labels = vec![("pipeline", pipeline.clone()), ("kind", fault.kind.to_owned())];
             self.metrics.rejected.get_or_create(&labels).inc();
         }
-        if let Some(champion) = self.champion.borrow().clone() {
-            let panes =
-                profiler::panes(&champion, &self.names, &rows, &tallies, &ranges).map_err(|e| self.broken(e))?;
+        if let Some(panes) = panes {
+            let panes = panes.finish(&tallies, &ranges);
             output.records.extend(panes.into_iter().map(|pane| (self.topics.profiles.clone(), pane)));
         }
-        let count = rows.len() as u64;
+        let count = body.rows();
         if count > 0 {
             self.metrics.rows.get_or_create(&vec![("pipeline", pipeline)]).inc_by(count);
-            let body = self.encoder.encode(rows).map_err(|e| self.broken(e))?;
+            let body = body.finish().map_err(|e| self.broken(e))?;
             output.inserts.push(InsertBody {
                 table: self.table.clone(),
                 format: "ArrowStream",
                 token: token(&self.name, &ranges, &body),
-                body: body.into(),
+                body,
                 rows: count,
             });
         }

@@ -89,7 +89,12 @@ impl Backend {
                     BrokerOptions { data_dir: folder.path().to_owned(), port: None, storage: BrokerStorage::default() };
                 let broker = EmbeddedBroker::start(options, CancellationToken::new()).await.unwrap();
                 let wait = ("consumer.fetch.wait.max.ms".to_owned(), config::Secret::new("100"));
-                let kafka = config::Kafka { brokers: broker.bootstrap(), properties: [wait].into(), replication: 1 };
+                let kafka = config::Kafka {
+                    brokers: broker.bootstrap(),
+                    properties: [wait].into(),
+                    replication: 1,
+                    ..config::Kafka::default()
+                };
                 (Broker::Embedded(broker), kafka)
             }
             BrokerKind::Kafka => {

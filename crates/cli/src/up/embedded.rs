@@ -8,7 +8,7 @@ use anyhow::Context as _;
 use driftmill_embedded::engine::{EngineChildArgs, run_engine_child};
 use driftmill_embedded::lock::ensure_free_space;
 use driftmill_embedded::{BrokerOptions, BrokerStorage, DataDir, EmbeddedBroker, EmbeddedEngine, EngineOptions};
-use driftmill_platform::config::{ClickHouse, Kafka, Secret, Settings, folder_url};
+use driftmill_platform::config::{ClickHouse, Kafka, Membership, Secret, Settings, folder_url};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
@@ -75,6 +75,7 @@ impl Embedded {
                 // Records end a fetch's wait at once; partitions that are assigned meanwhile wait for its end.
                 properties: BTreeMap::from([("consumer.fetch.wait.max.ms".to_owned(), Secret::new("100"))]),
                 replication: 1,
+                membership: if up.join_groups { Membership::Dynamic } else { Membership::Alone },
             },
             None => settings.kafka.clone(),
         };

@@ -45,6 +45,7 @@ pub struct Layer {
     pub kafka_brokers: Option<String>,
     pub kafka_properties: Option<BTreeMap<String, Secret>>,
     pub kafka_replication: Option<i32>,
+    pub kafka_instance: Option<String>,
     pub clickhouse_url: Option<Url>,
     pub clickhouse_user: Option<String>,
     pub clickhouse_password: Option<Secret>,
@@ -62,9 +63,10 @@ pub struct Layer {
 
 /// The environment variables that are read, all beginning with `DRIFTMILL_`. Variables of the form
 /// `DRIFTMILL_KAFKA_PROPERTY_SASL_MECHANISM` set the librdkafka property `sasl.mechanism`.
-pub const ENVIRONMENT: [&str; 15] = [
+pub const ENVIRONMENT: [&str; 16] = [
     "KAFKA_BROKERS",
     "KAFKA_REPLICATION",
+    "KAFKA_INSTANCE",
     "CLICKHOUSE_URL",
     "CLICKHOUSE_USER",
     "CLICKHOUSE_PASSWORD",
@@ -99,6 +101,7 @@ impl Layer {
                 (lower, upper) => upper.or(lower),
             },
             kafka_replication: upper.kafka_replication.or(self.kafka_replication),
+            kafka_instance: upper.kafka_instance.or(self.kafka_instance),
             clickhouse_url: upper.clickhouse_url.or(self.clickhouse_url),
             clickhouse_user: upper.clickhouse_user.or(self.clickhouse_user),
             clickhouse_password: upper.clickhouse_password.or(self.clickhouse_password),
@@ -150,6 +153,14 @@ impl Layer {
         match key {
             "KAFKA_BROKERS" => self.kafka_brokers = Some(value),
             "KAFKA_REPLICATION" => self.kafka_replication = parsed(&value)?,
+            "KAFKA_INSTANCE" => {
+                // What brokers take.
+                let good = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+                if value.is_empty() || value.len() > 249 || !value.bytes().all(good) {
+                    return Err(format!("`{value}` is no name: give 1 to 249 letters, digits, `.`, `_` or `-`"));
+                }
+                self.kafka_instance = Some(value);
+            }
             "CLICKHOUSE_URL" => self.clickhouse_url = url()?,
             "CLICKHOUSE_USER" => self.clickhouse_user = Some(value),
             "CLICKHOUSE_PASSWORD" => self.clickhouse_password = Some(Secret::new(value)),
@@ -184,7 +195,7 @@ impl Layer {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Settings;
+    use crate::config::{Membership, Settings};
 
     fn environment(pairs: &[(&str, &str)]) -> Result<Layer, Error> {
         Layer::from_environment(pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())))
@@ -207,6 +218,17 @@ mod tests {
         std::fs::write(&file, "log: info\nkafka_brokes: x\n").unwrap();
         let error = Layer::from_file(&file).unwrap_err().to_string();
         assert!(error.contains("driftmill.yaml:2") && error.contains("did you mean `kafka_brokers`"), "{error}");
+    }
+
+    #[test]
+    fn an_instance_is_a_member_of_that_name_and_nobody_else_by_default() {
+        let membership = |layer| Settings::from_layers([layer]).unwrap().kafka.membership;
+        assert_eq!(membership(Layer::default()), Membership::Dynamic);
+        let named = environment(&[("DRIFTMILL_KAFKA_INSTANCE", "processor-0.eu_1")]).unwrap();
+        assert_eq!(membership(named), Membership::Static("processor-0.eu_1".to_owned()));
+        for bad in ["", "two words", "é"] {
+            assert!(environment(&[("DRIFTMILL_KAFKA_INSTANCE", bad)]).is_err(), "{bad}");
+        }
     }
 
     #[test]

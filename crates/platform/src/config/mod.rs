@@ -50,6 +50,23 @@ pub struct Kafka {
     pub properties: BTreeMap<String, Secret>,
     /// Copies of each topic that this build creates.
     pub replication: i32,
+    /// How partitions are shared with other processes.
+    pub membership: Membership,
+}
+
+/// How the stages of this process share the partitions of a topic with those of other processes.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Membership {
+    /// As a member of the stage's consumer group that is new at every start. After a crash its partitions stay with the
+    /// dead member until the group's session ends.
+    #[default]
+    Dynamic,
+    /// As the group's member of this name, which no other process may have: started again, it has its partitions back
+    /// at once; stopped, it keeps them until the session ends.
+    Static(String),
+    /// There is no other process, so no group is asked: all partitions are read from the start on.
+    Alone,
 }
 
 /// How to reach ClickHouse.
@@ -96,6 +113,7 @@ impl Settings {
                 brokers: layer.kafka_brokers.unwrap_or_else(|| "127.0.0.1:9092".to_owned()),
                 properties: layer.kafka_properties.unwrap_or_default(),
                 replication: layer.kafka_replication.unwrap_or(1),
+                membership: layer.kafka_instance.map_or(Membership::Dynamic, Membership::Static),
             },
             clickhouse: ClickHouse {
                 url: layer.clickhouse_url.map_or_else(|| parse_url("http://127.0.0.1:8123"), Ok)?,

@@ -1,7 +1,5 @@
 //! A poll's worth of messages, in columns: one buffer of payloads instead of an allocation a message.
 
-use rdkafka::Message;
-use rdkafka::message::{BorrowedMessage, Headers as _};
 use sha2::{Digest, Sha256};
 
 /// Half-open range of offsets of one partition.
@@ -62,6 +60,8 @@ pub struct MessageBatch {
     headers: Vec<Headers>,
     with_headers: bool,
     covered: Vec<Covered>,
+    /// Place in `covered` of the partition that was last spoken of: messages come in runs.
+    recent: usize,
 }
 
 /// What is known of one partition while a batch grows.
@@ -82,6 +82,18 @@ impl MessageBatch {
     /// An empty batch of `topic`; headers are copied only on request, as most stages never look at them.
     pub fn new(topic: &str, with_headers: bool) -> Self {
         Self { topic: topic.to_owned(), with_headers, ..Self::default() }
+    }
+
+    /// Empties it and keeps its memory.
+    pub(super) fn clear(&mut self) {
+        self.bytes.clear();
+        self.ends.clear();
+        self.partitions.clear();
+        self.offsets.clear();
+        self.timestamps.clear();
+        self.headers.clear();
+        self.covered.clear();
+        self.recent = 0;
     }
 
     /// Appends one message. A message without a payload (a tombstone) counts as an empty one.
@@ -117,7 +129,11 @@ impl MessageBatch {
     }
 
     fn covered(&mut self, partition: i32, from: i64) -> &mut Covered {
-        let place = match self.covered.iter().position(|covered| covered.partition == partition) {
+        let is_it = |covered: &Covered| covered.partition == partition;
+        if self.covered.get(self.recent).is_some_and(is_it) {
+            return &mut self.covered[self.recent];
+        }
+        let place = match self.covered.iter().position(is_it) {
             Some(place) => place,
             None => {
                 self.covered.push(Covered {
@@ -132,19 +148,8 @@ impl MessageBatch {
                 self.covered.len() - 1
             }
         };
+        self.recent = place;
         &mut self.covered[place]
-    }
-
-    pub(super) fn push_message(&mut self, message: &BorrowedMessage<'_>) {
-        let headers = match (self.with_headers, message.headers()) {
-            (true, Some(headers)) => headers
-                .iter()
-                .map(|header| (header.key.to_owned(), header.value.map(<[u8]>::to_vec).unwrap_or_default()))
-                .collect(),
-            _ => Headers::new(),
-        };
-        let timestamp = message.timestamp().to_millis().unwrap_or_default();
-        self.push(message.partition(), message.offset(), timestamp, message.payload().unwrap_or_default(), headers);
     }
 
     /// The topic.

@@ -65,6 +65,15 @@ pub enum Error {
         /// The offset of the record.
         offset: i64,
     },
+    /// Another process is the group's member of our name.
+    #[error(
+        "topic `{topic}`: another process runs under this one's `kafka_instance` and has its partitions now: give each \
+         process a name of its own"
+    )]
+    Fenced {
+        /// The topic.
+        topic: String,
+    },
     /// Positions could not be read from the ledger.
     #[error("positions: {0}")]
     Positions(String),
@@ -104,6 +113,7 @@ impl Retryable for Error {
             | Self::Partitions { .. }
             | Self::Recreated { .. }
             | Self::Replaced { .. }
+            | Self::Fenced { .. }
             | Self::Positions(_)
             | Self::NoTopic(_)
             | Self::Ended => Retry::Never,

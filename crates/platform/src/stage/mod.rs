@@ -17,9 +17,9 @@ pub use metrics::StageMetrics;
 pub use runner::run;
 
 use std::collections::BTreeMap;
-use std::hash::{DefaultHasher, Hasher as _};
 
 use async_trait::async_trait;
+use crc_fast::CrcAlgorithm;
 
 use crate::clickhouse::{self, ClickHouse, InsertBody};
 use crate::clock::SharedClock;
@@ -100,9 +100,7 @@ pub trait Stage: Send {
 /// count too: another build or pipeline file may make other rows of the same offsets, and the server drops an insert whose
 /// token it knows without looking at it.
 pub fn token(stage: &str, ranges: &[OffsetRange], body: &[u8]) -> String {
-    let mut hash = DefaultHasher::new();
-    hash.write(body);
-    let mut token = format!("{stage} {:016x}", hash.finish());
+    let mut token = format!("{stage} {:016x}", crc_fast::checksum(CrcAlgorithm::Crc64Nvme, body));
     for range in ranges {
         token.push_str(&format!(" {}:{}-{}", range.partition, range.from, range.to));
     }

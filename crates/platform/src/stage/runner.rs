@@ -83,6 +83,7 @@ async fn process_all(
         let Some(output) = process(&mut stage, &batch, cancel).await? else { return Ok(()) };
         let (done, written) = oneshot::channel();
         room.send(Work { coverage: batch.coverage(), output, done });
+        consumer.recycle(batch);
         if !ahead && written.await.is_err() {
             return Ok(());
         }

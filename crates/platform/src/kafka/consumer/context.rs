@@ -1,7 +1,7 @@
 //! librdkafka's callbacks: which partitions come and go.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
 use rdkafka::client::ClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext, RebalanceProtocol};
@@ -9,6 +9,7 @@ use rdkafka::types::RDKafkaRespErr;
 use rdkafka::{Offset, TopicPartitionList};
 use tracing::{debug, info};
 
+use super::bulk::Queue;
 use super::{Position, Positions};
 use crate::kafka::Error;
 
@@ -38,7 +39,7 @@ impl Changes {
 
     /// What happened since the last call; almost always nothing, which costs one load.
     pub(super) fn take(&self) -> Vec<Change> {
-        if !self.some.swap(false, Ordering::Acquire) {
+        if !self.some.load(Ordering::Relaxed) || !self.some.swap(false, Ordering::Acquire) {
             return Vec::new();
         }
         std::mem::take(&mut *self.list.lock().unwrap_or_else(PoisonError::into_inner))
@@ -49,6 +50,17 @@ pub(super) struct Context {
     pub(super) topic: String,
     pub(super) positions: Arc<dyn Positions>,
     pub(super) changes: Arc<Changes>,
+    /// Where messages are led; gone when the poller is, which must be before the client.
+    pub(super) queue: OnceLock<Weak<Queue>>,
+}
+
+impl Context {
+    /// To be called before `partitions` are assigned.
+    pub(super) fn lead(&self, consumer: &BaseConsumer<Self>, partitions: &[i32]) {
+        if let Some(queue) = self.queue.get().and_then(Weak::upgrade) {
+            partitions.iter().for_each(|&partition| queue.lead(consumer, &self.topic, partition));
+        }
+    }
 }
 
 impl ClientContext for Context {}
@@ -59,6 +71,7 @@ impl ConsumerContext for Context {
         let partitions: Vec<i32> = list.elements().iter().map(|element| element.partition()).collect();
         if code == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS {
             info!(topic = self.topic, ?partitions, "partitions assigned");
+            self.lead(consumer, &partitions);
             let assigned = resume(list, &self.topic, &partitions, self.positions.as_ref()).and_then(|resumed| {
                 let assigned = if cooperative { consumer.incremental_assign(list) } else { consumer.assign(list) };
                 assigned.map(|()| resumed).map_err(Error::request("assign"))

@@ -1,8 +1,8 @@
 //! A consumer that resumes where *we* say, not where the group last committed.
 //!
 //! One thread per consumer polls librdkafka, so that the group never thinks it dead, and hands over what it gathered when
-//! [`Consumer::next`] waits for it: while the receiver is busy the batch grows, up to its limits. Then it waits, and pauses
-//! its partitions when that takes long: memory stays bounded under any lag, and a rebalance is answered within a second.
+//! [`Consumer::next`] waits for it: while the receiver is busy the batch grows, up to its limits. Then it takes no more
+//! messages, and librdkafka, whose queue is bounded too, fetches none; rebalances are answered all the while.
 //!
 //! ```text
 //! assigned ─► Positions::resume ─► seek ─► poll … poll ─► batch ─► Consumer::next ─► (work) ─► ledger ─► commit
@@ -10,13 +10,14 @@
 //!             at the same positions, which changes nothing
 //! ```
 
+mod bulk;
 mod context;
 mod demand;
 mod poller;
 mod progress;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -26,12 +27,13 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
+use self::bulk::Bulk;
 use self::context::{Changes, Context};
 use self::demand::Demand;
 use self::poller::Poller;
 use self::progress::Progress;
 use super::{Error, Kind, MessageBatch, OffsetRange, client, customise};
-use crate::config;
+use crate::config::{self, Membership};
 
 /// Where a partition is read from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,7 +84,7 @@ pub struct BatchPolicy {
 
 impl Default for BatchPolicy {
     fn default() -> Self {
-        Self { rows: 50_000, bytes: 8 << 20, age: Duration::from_millis(20) }
+        Self { rows: 50_000, bytes: 6 << 20, age: Duration::from_millis(20) }
     }
 }
 
@@ -91,7 +93,7 @@ impl Default for BatchPolicy {
 pub struct ConsumerOptions {
     /// The topic.
     pub topic: String,
-    /// Consumer group that shares the partitions; absent: this consumer reads all of them.
+    /// Consumer group that shares the partitions, unless this process is alone; absent: this consumer reads all of them.
     pub group: Option<String>,
     /// Whether headers are copied.
     pub headers: bool,
@@ -99,11 +101,15 @@ pub struct ConsumerOptions {
     pub batch: BatchPolicy,
 }
 
+/// An empty batch with the memory of an earlier one.
+type Spare = Arc<Mutex<Option<MessageBatch>>>;
+
 /// Receives batches of one topic. Dropping it leaves the group.
 pub struct Consumer {
     batches: mpsc::Receiver<Result<MessageBatch, Error>>,
     handle: Handle,
     demand: Arc<Demand>,
+    spare: Spare,
     stop: CancellationToken,
     thread: Option<JoinHandle<()>>,
 }
@@ -144,41 +150,50 @@ impl Consumer {
             .set("max.poll.interval.ms", "300000")
             .set("fetch.error.backoff.ms", "100")
             // The default of a second is how long a drained queue stays empty.
-            .set("fetch.queue.backoff.ms", "20")
-            // What librdkafka fetches ahead: this much, and one response more.
-            .set("queued.max.messages.kbytes", (options.batch.bytes >> 10).max(1_024).to_string())
+            .set("fetch.queue.backoff.ms", "5")
+            // What librdkafka fetches ahead: this much, and one response more. A message there takes up twice its size.
+            .set("queued.max.messages.kbytes", (options.batch.bytes >> 12).max(1_024).to_string())
             .set("queued.min.messages", "100000");
         customise(&mut config, settings, Kind::Consumer);
+        let group = options.group.as_deref().filter(|_| settings.membership != Membership::Alone);
+        if let (Some(_), Membership::Static(instance)) = (group, &settings.membership) {
+            config.set("group.instance.id", instance);
+        }
+        let grouped = group.is_some();
         config
-            .set("group.id", options.group.as_deref().unwrap_or("driftmill-readers"))
+            .set("group.id", group.unwrap_or("driftmill-readers"))
             .set("enable.auto.commit", "false")
             .set("enable.auto.offset.store", "false")
             .set("auto.offset.reset", "error");
         let changes = Arc::new(Changes::default());
         let context =
-            Context { topic: options.topic.clone(), positions, changes: Arc::clone(&changes) };
+            Context { topic: options.topic.clone(), positions, changes: Arc::clone(&changes), queue: OnceLock::new() };
         let inner: Arc<BaseConsumer<Context>> = Arc::new(config.create_with_context(context).map_err(Error::client)?);
-        let grouped = options.group.is_some();
+        let bulk = Bulk::new(Arc::clone(&inner));
+        // Set once, here.
+        let _ = inner.context().queue.set(Arc::downgrade(bulk.queue()));
         if grouped {
             inner.subscribe(&[&options.topic]).map_err(Error::request(format!("subscribe to `{}`", options.topic)))?;
         }
         let stop = cancel.child_token();
         let (sender, batches) = mpsc::channel(1);
         let demand = Arc::new(Demand::default());
+        let spare = Spare::default();
         let handle = Handle { inner: Arc::clone(&inner), age: Arc::default(), grouped };
         handle.set_age(options.batch.age);
         let poller = Poller {
+            bulk,
             inner,
             changes,
             demand: Arc::clone(&demand),
+            spare: Arc::clone(&spare),
             age: Arc::clone(&handle.age),
             gathered: MessageBatch::new(&options.topic, options.headers),
             since: None,
-            full_since: None,
             progress: Progress::default(),
             unchecked: Vec::new(),
-            paused: false,
             fault: None,
+            grouped,
             options,
             sender,
             stop: stop.clone(),
@@ -187,13 +202,19 @@ impl Consumer {
             .name("kafka-consumer".to_owned())
             .spawn(move || poller.run())
             .map_err(|e| Error::Positions(format!("the consumer's thread does not start: {e}")))?;
-        Ok(Self { batches, handle, demand, stop, thread: Some(thread) })
+        Ok(Self { batches, handle, demand, spare, stop, thread: Some(thread) })
     }
 
     /// The next batch; `None` after cancellation. An error that is not for good is followed by more batches.
     pub async fn next(&mut self) -> Option<Result<MessageBatch, Error>> {
         self.demand.ask();
         self.batches.recv().await
+    }
+
+    /// Gives a batch back that is not needed any more, so that its memory is used again.
+    pub fn recycle(&self, mut batch: MessageBatch) {
+        batch.clear();
+        *self.spare.lock().unwrap_or_else(PoisonError::into_inner) = Some(batch);
     }
 
     /// A handle for somebody else.

@@ -1,49 +1,49 @@
 //! The thread that polls.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::BorrowedMessage;
 use rdkafka::{Message as _, Offset, TopicPartitionList};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, warn};
 
+use super::bulk::{Bulk, Received};
 use super::context::{Change, Changes, Context, resume};
 use super::demand::Demand;
 use super::progress::{Arrival, Progress, Standing};
-use super::{ConsumerOptions, Position};
+use super::{ConsumerOptions, Position, Spare};
 use crate::error::{Retry, Retryable as _};
-use crate::kafka::{Error, MessageBatch};
+use crate::kafka::{Error, Headers, MessageBatch};
 
 /// How long a poll waits when nothing is gathered.
 const IDLE: Duration = Duration::from_millis(100);
+/// The same while no partition is assigned.
+const SOON: Duration = Duration::from_millis(10);
 /// Messages taken between two looks at the clock.
 const RUN: usize = 512;
-/// How long a full batch may wait before the partitions are paused. Pausing throws away what librdkafka has fetched, so a
-/// receiver that is merely busy does not cause it; polling must not stop for longer, or a rebalance would wait for us.
-const PAUSE_AFTER: Duration = Duration::from_secs(1);
 /// How long a look at a partition's offsets may take.
 const LOOK: Duration = Duration::from_secs(10);
 
 pub(super) struct Poller {
     pub(super) inner: Arc<BaseConsumer<Context>>,
+    pub(super) bulk: Bulk,
     pub(super) changes: Arc<Changes>,
     pub(super) demand: Arc<Demand>,
+    pub(super) spare: Spare,
     /// Microseconds that the oldest gathered message waits at most.
     pub(super) age: Arc<AtomicU64>,
     pub(super) options: ConsumerOptions,
+    pub(super) grouped: bool,
     pub(super) gathered: MessageBatch,
     pub(super) since: Option<Instant>,
-    pub(super) full_since: Option<Instant>,
     pub(super) progress: Progress,
     /// Partitions whose positions are still to be compared with what the broker holds.
     pub(super) unchecked: Vec<i32>,
-    pub(super) paused: bool,
     pub(super) fault: Option<Error>,
     pub(super) sender: mpsc::Sender<Result<MessageBatch, Error>>,
     pub(super) stop: CancellationToken,
@@ -51,7 +51,7 @@ pub(super) struct Poller {
 
 impl Poller {
     pub(super) fn run(mut self) {
-        if self.options.group.is_none()
+        if !self.grouped
             && let Err(error) = self.assign_all()
         {
             let _ = self.sender.blocking_send(Err(error));
@@ -85,24 +85,21 @@ impl Poller {
     }
 
     fn gather(&mut self) {
-        if self.is_broken() || (self.is_full() && !self.paused) {
+        self.serve();
+        if self.is_broken() || self.is_full() {
             // Nothing may be added: wait for the receiver instead of the broker.
             self.demand.wait(Duration::from_millis(5));
-            if !self.paused_for_long() {
-                return;
-            }
+            return;
         }
         // What is due is offered again every few milliseconds while the receiver is busy.
         let wait = match self.since {
             Some(since) => self.age().saturating_sub(since.elapsed()).max(Duration::from_millis(1)),
+            // A rebalance is heard of between two waits, and one is near when there is nothing to read.
+            None if self.progress.partitions().is_empty() => SOON,
             None => IDLE,
         };
-        let inner = Arc::clone(&self.inner);
         for turn in 0..RUN {
-            let polled = inner.poll(if turn == 0 { wait } else { Duration::ZERO });
-            // First of all: the message may belong to a partition that has just come, or come back.
-            self.apply_changes();
-            match polled {
+            match self.bulk.next(if turn == 0 { wait } else { Duration::ZERO }) {
                 None => return,
                 Some(Ok(message)) => self.take(&message),
                 Some(Err(error)) => self.explain(error),
@@ -111,6 +108,23 @@ impl Poller {
                 return;
             }
         }
+    }
+
+    /// Rebalances, and errors of the client as a whole.
+    fn serve(&mut self) {
+        let inner = Arc::clone(&self.inner);
+        while let Some(polled) = inner.poll(Duration::ZERO) {
+            match polled {
+                // Messages are led elsewhere. One that came here may have been overtaken, so nothing of it may be written.
+                Ok(message) => {
+                    let (topic, partition) = (message.topic(), message.partition());
+                    let reason = format!("a message of `{topic}` partition {partition} came out of turn: start again");
+                    self.fault = Some(Error::Positions(reason));
+                }
+                Err(error) => self.explain(error),
+            }
+        }
+        self.apply_changes();
     }
 
     fn age(&self) -> Duration {
@@ -127,17 +141,18 @@ impl Poller {
         self.fault.as_ref().is_some_and(|error| error.retry() == Retry::Never)
     }
 
-    fn take(&mut self, message: &BorrowedMessage<'_>) {
+    fn take(&mut self, message: &Received) {
         let (partition, offset) = (message.partition(), message.offset());
-        let timestamp = message.timestamp().to_millis().unwrap_or_default();
-        match self.progress.arrive(partition, offset, timestamp, message.payload().unwrap_or_default()) {
+        let (timestamp, payload) = (message.timestamp(), message.payload());
+        match self.progress.arrive(partition, offset, timestamp, payload) {
             Arrival::Known => {}
             Arrival::Foreign => {
                 self.fault = Some(Error::Replaced { topic: self.options.topic.clone(), partition, offset });
             }
             Arrival::New { after } => {
                 self.gathered.start(partition, after);
-                self.gathered.push_message(message);
+                let headers = if self.options.headers { message.headers() } else { Headers::new() };
+                self.gathered.push(partition, offset, timestamp, payload, headers);
                 self.since.get_or_insert_with(Instant::now);
             }
         }
@@ -148,6 +163,7 @@ impl Poller {
             match change {
                 Change::Assigned(resumed) => self.assigned(&resumed),
                 Change::Revoked(partitions) => {
+                    self.bulk.forget(&partitions);
                     self.gathered.forget(&partitions);
                     if self.gathered.covers_nothing() {
                         self.since = None;
@@ -167,20 +183,11 @@ impl Poller {
             self.progress.assign(partition, position);
             self.unchecked.push(partition);
         }
-        if self.paused {
-            // What came is not paused yet.
-            self.paused = false;
-            self.set_paused(true);
-        }
     }
 
     fn offer(&mut self) -> bool {
         let Some(since) = self.since else { return !self.sender.is_closed() };
-        let full = self.is_full();
-        if !full {
-            self.full_since = None;
-        }
-        if !full && since.elapsed() < self.age() {
+        if !self.is_full() && since.elapsed() < self.age() {
             return true;
         }
         if self.sender.is_closed() {
@@ -191,31 +198,11 @@ impl Poller {
         }
         let Ok(place) = self.sender.try_reserve() else { return true };
         self.demand.answered();
-        let empty = MessageBatch::new(&self.options.topic, self.options.headers);
+        let spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let empty = spare.unwrap_or_else(|| MessageBatch::new(&self.options.topic, self.options.headers));
         place.send(Ok(std::mem::replace(&mut self.gathered, empty)));
         self.since = None;
-        self.full_since = None;
-        self.set_paused(false);
         true
-    }
-
-    /// Whether the partitions are paused, which they become when a full batch has waited for long.
-    fn paused_for_long(&mut self) -> bool {
-        if !self.paused && self.full_since.get_or_insert_with(Instant::now).elapsed() >= PAUSE_AFTER {
-            self.set_paused(true);
-        }
-        self.paused
-    }
-
-    fn set_paused(&mut self, paused: bool) {
-        if self.paused == paused {
-            return;
-        }
-        let Ok(assignment) = self.inner.assignment() else { return };
-        let outcome = if paused { self.inner.pause(&assignment) } else { self.inner.resume(&assignment) };
-        if outcome.is_ok() {
-            self.paused = paused;
-        }
     }
 
     fn assign_all(&mut self) -> Result<(), Error> {
@@ -232,6 +219,7 @@ impl Poller {
             list.add_partition(topic, partition);
         }
         let resumed = resume(&mut list, topic, &partitions, self.inner.context().positions.as_ref())?;
+        self.inner.context().lead(&self.inner, &partitions);
         self.inner.assign(&list).map_err(Error::request("assign"))?;
         self.assigned(&resumed);
         Ok(())
@@ -253,10 +241,18 @@ impl Poller {
                 | RDKafkaErrorCode::PartitionEOF
                 | RDKafkaErrorCode::UnknownTopicOrPartition,
             ) => debug!(topic, %error, "Kafka is away; librdkafka goes on trying"),
+            Some(RDKafkaErrorCode::Fatal | RDKafkaErrorCode::FencedInstanceId) if self.is_fenced() => {
+                self.fault = Some(Error::Fenced { topic: topic.clone() });
+            }
             _ => {
                 self.fault.get_or_insert(Error::Request { doing: format!("consume `{topic}`"), error });
             }
         }
+    }
+
+    /// Whether another process joined the group under our name.
+    fn is_fenced(&self) -> bool {
+        self.inner.client().fatal_error().is_some_and(|(code, _)| code == RDKafkaErrorCode::FencedInstanceId)
     }
 
     /// Compares positions with the offsets the broker holds, as not every broker refuses to read beyond a partition's
