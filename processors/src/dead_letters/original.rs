@@ -124,3 +124,67 @@ fn from_record(letter: &Letter, batch: &MessageBatch, i: usize) -> Option<Kept> 
     let (payload, timestamp) = (payload.to_vec(), batch.timestamps()[i]);
     same.then_some(Kept { payload, timestamp, whole: true, whence: Whence::Raw })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ingest::{Place, dead_letter};
+
+    fn letter(bytes: usize, preview: &str) -> Letter {
+        Letter {
+            origin: "p.raw/0/7".to_owned(),
+            at: 9,
+            stage: "decode".to_owned(),
+            kind: "NotAvro".to_owned(),
+            message: String::new(),
+            topic: "p.raw".to_owned(),
+            partition: 0,
+            offset: 7,
+            source: String::new(),
+            original: String::new(),
+            bytes: bytes as u64,
+            preview: preview.to_owned(),
+            rejected: (0, 3),
+            begun_at: None,
+            replayed_at: None,
+        }
+    }
+
+    /// The letter about `offset` as it stands in its topic, written at 9, without the headers called `without`.
+    fn sent(offset: i64, original: &[u8], without: &str) -> MessageBatch {
+        let place = Place { topic: "p.raw", partition: 0, offset, timestamp: 5 };
+        let mut record = dead_letter(place, "decode", "NotAvro", "", original);
+        record.headers.retain(|(name, _)| name != without);
+        let mut batch = MessageBatch::new("p.rejected", true);
+        batch.push(0, 3, 9, &record.payload, record.headers);
+        batch
+    }
+
+    #[test]
+    fn a_letter_tells_all_there_is_to_know_unless_it_is_cut_or_of_an_earlier_build() {
+        let of = |batch: &MessageBatch| from_letter(&letter(3, "abc"), batch, 0, "p.raw");
+        let (kept, sure) = of(&sent(7, b"abc", "")).unwrap();
+        assert_eq!((kept.payload.as_slice(), kept.timestamp, kept.whole, sure), (&b"abc"[..], 5, true, true));
+        let (kept, sure) = of(&sent(7, b"abc", header::TIMESTAMP)).unwrap();
+        assert_eq!((kept.timestamp, kept.whole, sure), (9, true, false), "its own time, for want of a better one");
+        let (kept, sure) = of(&sent(7, &vec![b'x'; MAX_RECORD_BYTES + 1], "")).unwrap();
+        assert_eq!((kept.whole, sure), (false, false));
+        assert_eq!(of(&sent(8, b"abc", "")), None, "the letter of another record");
+    }
+
+    #[test]
+    fn a_record_is_taken_only_if_it_is_the_one_that_was_refused() {
+        let there = |payload: &[u8]| {
+            let mut batch = MessageBatch::new("p.raw", true);
+            batch.push(0, 7, 5, payload, Vec::new());
+            batch
+        };
+        let kept = from_record(&letter(3, "abc"), &there(b"abc"), 0).unwrap();
+        assert_eq!((kept.timestamp, kept.whole, kept.whence), (5, true, Whence::Raw));
+        assert_eq!(from_record(&letter(3, "abc"), &there(b"abd"), 0), None);
+        assert_eq!(from_record(&letter(3, "abc"), &there(b"abcd"), 0), None);
+        let long = vec![b'x'; MAX_RECORD_BYTES + 1];
+        assert!(from_record(&letter(MAX_RECORD_BYTES, &preview(&long)), &there(&long), 0).is_some());
+        assert_eq!(from_record(&letter(MAX_RECORD_BYTES, "y"), &there(&long), 0), None);
+    }
+}

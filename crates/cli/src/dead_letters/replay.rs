@@ -15,7 +15,7 @@ use super::{filter, spinner};
 use crate::context::Context;
 
 /// Letters that are looked at together.
-const PAGE: usize = 2_000;
+const PAGE: usize = 5_000;
 
 /// Replays letters until none is left to try, or `cancel` fires. Letters that were asked for and are left are an error.
 pub async fn run(

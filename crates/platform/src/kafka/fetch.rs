@@ -32,7 +32,11 @@ impl Fetcher {
     /// A client for the cluster.
     pub fn new(settings: &config::Kafka) -> Result<Self, Error> {
         let mut config = client(settings);
-        config.set("queued.max.messages.kbytes", "8192").set("fetch.queue.backoff.ms", "20");
+        config
+            // What is fetched ahead is thrown away at the next jump.
+            .set("queued.max.messages.kbytes", "1024")
+            .set("queued.min.messages", "1000")
+            .set("fetch.queue.backoff.ms", "5");
         customise(&mut config, settings, Kind::Consumer);
         config
             .set("group.id", "driftmill-readers")
