@@ -6,6 +6,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 pub mod audit;
+pub mod dead_letters;
 pub mod drift;
 pub mod ingest;
 pub mod sinks;

@@ -173,6 +173,8 @@ pub mod dead_letter {
     pub const EXCEPTION_CLASS: &str = "__connect.errors.exception.class.name";
     /// What was wrong, for people.
     pub const EXCEPTION_MESSAGE: &str = "__connect.errors.exception.message";
+    /// Kafka's time of the record, milliseconds since 1970 UTC: what is not in the bytes, and a replay needs.
+    pub const TIMESTAMP: &str = "driftmill.timestamp";
     /// Where a source found it: `file:line`. A dead letter of a source has no topic, partition and offset.
     pub const SOURCE: &str = "driftmill.source";
     /// Source and number of the item in it: on every record a source sends, and on its dead letters.

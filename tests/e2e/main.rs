@@ -16,4 +16,5 @@ mod first_light;
 mod gate;
 mod guards;
 mod producing;
+mod replay;
 mod start_up;

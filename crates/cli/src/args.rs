@@ -8,6 +8,8 @@ use clap::{Args, Parser, Subcommand};
 use driftmill_platform::config::{Layer, Settings};
 use url::Url;
 
+use crate::dead_letters::DeadLetters;
+
 /// Event-streaming machine learning: records in, features, a model that stays right about them, predictions out.
 #[derive(Debug, Parser)]
 #[command(name = "driftmill", version, max_term_width = 110)]
@@ -84,6 +86,9 @@ pub enum Command {
     Models(Models),
     /// Show topics, lag, rows, models and verdicts.
     Status(Status),
+    /// Browse what was refused, explain it, and run it once more when it was mended.
+    #[command(subcommand)]
+    DeadLetters(DeadLetters),
     /// Prove that every processed record is a row, a dead letter or a known loss, once.
     Audit(Audit),
     /// Print the JSON Schema of the pipeline file, for editors.

@@ -7,6 +7,7 @@ use driftmill_platform::kafka::Admin;
 use driftmill_platform::telemetry;
 use driftmill_processors::audit::{Balance, audit};
 use serde_json::json;
+use tokio_util::sync::CancellationToken;
 
 use crate::args::Audit;
 use crate::context::Context;
@@ -19,6 +20,7 @@ pub async fn run(settings: Settings, asked: &Audit) -> anyhow::Result<()> {
         pipelines::load_one(&settings.pipelines, name)?;
     }
     let context = Context::new(settings)?;
+    context.tables(&CancellationToken::new()).await?;
     let admin = Admin::new(&context.settings.kafka)?;
     let all = context.pipelines.iter().map(|loaded| &loaded.pipeline.name);
     let names: Vec<&String> = all.filter(|name| asked.names.is_empty() || asked.names.contains(name)).collect();

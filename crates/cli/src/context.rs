@@ -76,12 +76,26 @@ impl Context {
     /// Waits for Kafka and ClickHouse, creates the topics and tables that are missing. Every role does so at its start,
     /// several at once if need be.
     pub async fn prepare(&self, cancel: &CancellationToken) -> anyhow::Result<()> {
-        let backoff = || Backoff::new(Duration::from_millis(100), Duration::from_secs(3), 0);
+        self.tables(cancel).await?;
+        let admin = Admin::new(&self.settings.kafka)?;
+        let specs = topic_specs(&self.pipelines);
+        until_done(
+            cancel,
+            patient(),
+            |error, _| warn!(%error, "waiting for Kafka"),
+            || async { admin.ensure(&specs).await },
+        )
+        .await
+        .with_context(|| format!("Kafka at {}", self.settings.kafka.brokers))
+    }
+
+    /// Waits for ClickHouse and creates the tables that are missing.
+    pub async fn tables(&self, cancel: &CancellationToken) -> anyhow::Result<()> {
         let mut migrations = platform_migrations();
         migrations.extend(self.pipelines.iter().flat_map(|loaded| pipeline_migrations(&loaded.pipeline)));
         until_done(
             cancel,
-            backoff(),
+            patient(),
             |error, _| warn!(%error, "waiting for ClickHouse"),
             || async {
                 match migrate(&self.clickhouse, &migrations).await {
@@ -96,19 +110,12 @@ impl Context {
             },
         )
         .await
-        .with_context(|| format!("ClickHouse at {}", self.settings.clickhouse.url))?;
-        let admin = Admin::new(&self.settings.kafka)?;
-        let specs = topic_specs(&self.pipelines);
-        until_done(
-            cancel,
-            backoff(),
-            |error, _| warn!(%error, "waiting for Kafka"),
-            || async { admin.ensure(&specs).await },
-        )
-        .await
-        .with_context(|| format!("Kafka at {}", self.settings.kafka.brokers))?;
-        Ok(())
+        .with_context(|| format!("ClickHouse at {}", self.settings.clickhouse.url))
     }
+}
+
+fn patient() -> Backoff {
+    Backoff::new(Duration::from_millis(100), Duration::from_secs(3), 0)
 }
 
 /// The topics of these pipelines and those that belong to none.

@@ -4,6 +4,7 @@ mod args;
 mod audit;
 mod check;
 mod context;
+mod dead_letters;
 mod health;
 mod models;
 mod new;
@@ -55,6 +56,7 @@ fn start(arguments: Arguments) -> anyhow::Result<()> {
             }
             Command::New(new) => new::run(&settings, &new),
             Command::Models(command) => models::run(settings, command).await,
+            Command::DeadLetters(command) => dead_letters::run(settings, command).await,
             Command::Audit(audit) => audit::run(settings, &audit).await,
             Command::Status(status) => status::run(settings, &status).await,
             Command::Produce(produce) => roles::produce::run(settings, produce).await,

@@ -32,6 +32,8 @@ pub struct Counted {
     pub dead_letters: u64,
     /// Positions that are both.
     pub both: u64,
+    /// Those of them that no replay made a row of.
+    pub contradictions: u64,
 }
 
 #[derive(Row, Deserialize)]
@@ -48,6 +50,8 @@ struct RowsRow {
     partition: i32,
     rows: u64,
     positions: u64,
+    both: u64,
+    contradictions: u64,
 }
 
 #[derive(Row, Deserialize)]
@@ -89,6 +93,10 @@ pub async fn bounds(
 }
 
 /// Counts rows and dead letters of the offsets, by partition.
+///
+/// A replay that is under way adds rows while this counts. Rows are therefore looked at once, and what was refused stays in
+/// the table of dead letters: whatever a replay does meanwhile, a position counts as one or as the other. Its mark is there
+/// before its row.
 pub async fn count(
     clickhouse: &ClickHouse,
     pipeline: &str,
@@ -96,26 +104,21 @@ pub async fn count(
 ) -> Result<BTreeMap<i32, Counted>, Error> {
     let features = quote(&FeatureTable::of(pipeline).view);
     let of_rows = condition(bounds, "_partition", "_offset");
-    let dead = dead_positions(pipeline, bounds);
+    let (dead, begun) = (dead_positions(pipeline, bounds), begun_positions(pipeline, bounds));
     let rows = format!(
-        "SELECT _partition AS partition, count() AS rows, uniqExact(_offset) AS positions \
-         FROM {features} WHERE {of_rows} GROUP BY partition"
+        "SELECT _partition AS partition, count() AS rows, uniqExact(_offset) AS positions, \
+         uniqExactIf(_offset, (_partition, _offset) IN ({dead})) AS both, \
+         uniqExactIf(_offset, (_partition, _offset) IN ({dead}) AND (_partition, _offset) NOT IN ({begun})) \
+         AS contradictions FROM {features} WHERE {of_rows} GROUP BY partition"
     );
     let dead_letters = format!("SELECT partition, count() AS count FROM ({dead}) GROUP BY partition");
-    let both = format!(
-        "SELECT _partition AS partition, uniqExact(_offset) AS count FROM {features} \
-         WHERE (_partition, _offset) IN ({dead}) GROUP BY partition"
-    );
     let mut counted: BTreeMap<i32, Counted> = BTreeMap::new();
     for row in clickhouse.rows::<RowsRow>(&rows).await? {
-        let entry = counted.entry(row.partition).or_default();
-        (entry.rows, entry.positions) = (row.rows, row.positions);
+        let RowsRow { partition, rows, positions, both, contradictions } = row;
+        counted.insert(partition, Counted { rows, positions, both, contradictions, dead_letters: 0 });
     }
     for row in clickhouse.rows::<CountRow>(&dead_letters).await? {
         counted.entry(row.partition).or_default().dead_letters = row.count;
-    }
-    for row in clickhouse.rows::<CountRow>(&both).await? {
-        counted.entry(row.partition).or_default().both = row.count;
     }
     Ok(counted)
 }
@@ -144,8 +147,17 @@ pub async fn missing(clickhouse: &ClickHouse, pipeline: &str, bounds: &Bounds) -
 fn dead_positions(pipeline: &str, bounds: &[Bounds]) -> String {
     format!(
         "SELECT DISTINCT origin_partition AS partition, origin_offset AS offset FROM {} WHERE origin_topic = '{}' AND ({})",
-        quote(&format!("{pipeline}_dead_letters")),
+        quote(&format!("{pipeline}_dead_letters_rows")),
         Topics::of(pipeline).raw,
+        condition(bounds, "origin_partition", "origin_offset"),
+    )
+}
+
+/// A query for the positions at which a replay has made a row, or was about to.
+fn begun_positions(pipeline: &str, bounds: &[Bounds]) -> String {
+    format!(
+        "SELECT DISTINCT origin_partition, origin_offset FROM {} WHERE {}",
+        quote(&format!("{pipeline}_replays_rows")),
         condition(bounds, "origin_partition", "origin_offset"),
     )
 }

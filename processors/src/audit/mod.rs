@@ -3,9 +3,10 @@
 //! ```text
 //! rows + dead letters + offsets that were lost + offsets without a record = offsets processed
 //! ```
-//! Rows and dead letters are counted where they ended up, not where they were sent from; the ledger only says which
-//! offsets are done, and which of them had no record. The latter is not believed: the broker is asked whether it holds
-//! one. Nothing else is read of the raw topic, so an audit costs two counts over the primary key.
+//! A dead letter that was replayed is a row, and counted as one. Rows and dead letters are counted where they ended up, not
+//! where they were sent from; the ledger only says which offsets are done, and which of them had no record. The latter is not
+//! believed: the broker is asked whether it holds one. Nothing else is read of the raw topic, so an audit costs two counts
+//! over the primary key.
 
 mod count;
 mod ranges;
@@ -62,7 +63,7 @@ pub struct Balance {
     pub to: i64,
     /// Feature rows.
     pub rows: u64,
-    /// Dead letters.
+    /// Dead letters that no replay made a row of.
     pub dead_letters: u64,
     /// Offsets that the broker deleted before they were read.
     pub lost: u64,
@@ -94,11 +95,11 @@ impl Balance {
             from: bounds.from,
             to: bounds.to,
             rows: counted.rows,
-            dead_letters: counted.dead_letters,
+            dead_letters: counted.dead_letters.saturating_sub(counted.both - counted.contradictions),
             lost,
             absent,
             missing: offsets.saturating_sub(found),
-            twice: counted.rows - counted.positions + counted.both + found.saturating_sub(offsets),
+            twice: counted.rows - counted.positions + counted.contradictions + found.saturating_sub(offsets),
             examples: Vec::new(),
         }
     }
@@ -177,7 +178,7 @@ mod tests {
     }
 
     fn counted(rows: u64, positions: u64, dead_letters: u64, both: u64) -> Counted {
-        Counted { rows, positions, dead_letters, both }
+        Counted { rows, positions, dead_letters, both, contradictions: both }
     }
 
     #[test]
@@ -191,6 +192,15 @@ mod tests {
     fn an_offset_without_a_trace_is_missing() {
         let found = balance(&[], &[], counted(98, 98, 1, 0));
         assert_eq!((found.missing, found.twice, found.is_balanced()), (1, 0, false));
+    }
+
+    #[test]
+    fn a_dead_letter_that_was_replayed_is_a_row() {
+        let replayed = Counted { contradictions: 0, ..counted(99, 99, 3, 2) };
+        let found = balance(&[], &[], replayed);
+        assert_eq!((found.rows, found.dead_letters, found.missing, found.twice), (99, 1, 0, 0));
+        let found = balance(&[], &[], Counted { contradictions: 1, ..replayed });
+        assert_eq!((found.dead_letters, found.missing, found.twice), (2, 0, 1), "one of them has no mark");
     }
 
     #[test]

@@ -15,12 +15,14 @@ pub struct Place<'a> {
     pub partition: i32,
     /// Its offset.
     pub offset: i64,
+    /// Kafka's time of it, milliseconds since 1970 UTC.
+    pub timestamp: i64,
 }
 
 /// Makes the dead letter of the message at `place`. Its key is that place, so a compacted topic, and every reader that
 /// keeps the last record of a key, holds one per refused message however often it was processed.
 pub fn dead_letter(place: Place<'_>, stage: &str, kind: &str, reason: &str, original: &[u8]) -> Outgoing {
-    let Place { topic, partition, offset } = place;
+    let Place { topic, partition, offset, timestamp } = place;
     let text = |key: &str, value: String| (key.to_owned(), value.into_bytes());
     // Somebody else's record may be larger than what we may send. Its place is named, where all of it still is.
     let kept = &original[..original.len().min(MAX_RECORD_BYTES)];
@@ -29,6 +31,7 @@ pub fn dead_letter(place: Place<'_>, stage: &str, kind: &str, reason: &str, orig
         text(header::TOPIC, topic.to_owned()),
         text(header::PARTITION, partition.to_string()),
         text(header::OFFSET, offset.to_string()),
+        text(header::TIMESTAMP, timestamp.to_string()),
         text(header::STAGE, stage.to_owned()),
         text(header::EXCEPTION_CLASS, kind.to_owned()),
         text(header::EXCEPTION_MESSAGE, reason),

@@ -4,7 +4,7 @@ pub mod champion;
 mod dead_letter;
 mod decode;
 mod encode;
-mod fields;
+pub(crate) mod fields;
 mod judge;
 mod pool;
 mod profiler;

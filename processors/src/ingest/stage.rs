@@ -259,6 +259,7 @@ impl Ingest {
                 topic: batch.topic(),
                 partition: batch.partitions()[fault.index],
                 offset: batch.offsets()[fault.index],
+                timestamp: batch.timestamps()[fault.index],
             };
             tallies.entry(place.partition).or_default().rejected += 1;
             let stage = if fault.kind == "BrokenExpectation" || fault.kind == "UnknownClass" {

@@ -36,35 +36,44 @@ impl Stage for DeadLetters {
     }
 }
 
-fn row(batch: &MessageBatch, i: usize) -> Map<String, Value> {
-    let text = |name: &str| {
-        let value = batch.headers(i).iter().find(|(key, _)| key == name).map(|(_, value)| value.as_slice());
-        String::from_utf8_lossy(value.unwrap_or_default()).into_owned()
-    };
-    let number = |name: &str| text(name).parse::<i64>().unwrap_or(-1);
-    let payload = batch.payload(i);
-    let preview: String =
-        String::from_utf8_lossy(&payload[..payload.len().min(4 * PREVIEW)]).chars().take(PREVIEW).collect();
-    let (topic, sequence) = (text(header::TOPIC), text(header::SEQUENCE));
-    // What was refused, by its own name: however often it is refused, it is one row.
-    let origin = match (topic.as_str(), sequence.as_str()) {
+/// A header of message `i` as text; empty when there is none.
+pub(crate) fn header_text(batch: &MessageBatch, i: usize, name: &str) -> String {
+    let value = batch.headers(i).iter().find(|(key, _)| key == name).map(|(_, value)| value.as_slice());
+    String::from_utf8_lossy(value.unwrap_or_default()).into_owned()
+}
+
+/// What dead letter `i` is about, by its own name: however often that is refused, it is one row.
+pub(crate) fn origin(batch: &MessageBatch, i: usize) -> String {
+    let text = |name: &str| header_text(batch, i, name);
+    match (text(header::TOPIC).as_str(), text(header::SEQUENCE).as_str()) {
         ("", "") => format!("{}/{}/{}", batch.topic(), batch.partitions()[i], batch.offsets()[i]),
         ("", sequence) => sequence.to_owned(),
         (topic, _) => format!("{topic}/{}/{}", text(header::PARTITION), text(header::OFFSET)),
-    };
+    }
+}
+
+/// The beginning of an original as the table shows it: text, with `\u{fffd}` for what is none.
+pub(crate) fn preview(payload: &[u8]) -> String {
+    String::from_utf8_lossy(&payload[..payload.len().min(4 * PREVIEW)]).chars().take(PREVIEW).collect()
+}
+
+fn row(batch: &MessageBatch, i: usize) -> Map<String, Value> {
+    let text = |name: &str| header_text(batch, i, name);
+    let number = |name: &str| text(name).parse::<i64>().unwrap_or(-1);
+    let payload = batch.payload(i);
     let row = json!({
-        "origin": origin,
+        "origin": origin(batch, i),
         "at": time(batch.timestamps()[i]),
         "stage": text(header::STAGE),
         "error": text(header::EXCEPTION_CLASS),
         "message": text(header::EXCEPTION_MESSAGE),
-        "origin_topic": topic,
+        "origin_topic": text(header::TOPIC),
         "origin_partition": number(header::PARTITION),
         "origin_offset": number(header::OFFSET),
         "source": text(header::SOURCE),
         "original": text(header::ORIGINAL),
         "bytes": payload.len(),
-        "preview": preview,
+        "preview": preview(payload),
     });
     match row {
         Value::Object(row) => row,

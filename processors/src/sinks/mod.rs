@@ -1,7 +1,7 @@
 //! Topics that become tables as they are: dead letters, predictions, drift reports. Rows are small JSON objects, so that
 //! a column can be added without a new encoder; none of these topics is hot.
 
-mod dead_letters;
+pub(crate) mod dead_letters;
 mod drift_reports;
 mod predictions;
 

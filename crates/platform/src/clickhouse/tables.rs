@@ -41,6 +41,35 @@ impl FeatureTable {
     }
 }
 
+/// Where the replays of a pipeline's dead letters are marked. A mark is kept apart from its letter, because the letter may
+/// be written again at any time, and would take the mark with it.
+///
+/// A mark is written twice. Before the row is inserted it has no `replayed_at` and says that one may come: from then on a
+/// row and a dead letter of the same position are no contradiction. Afterwards it has one, which no later mark without one
+/// replaces.
+fn replays(pipeline: &str) -> Vec<String> {
+    let letters = quote(&format!("{pipeline}_dead_letters"));
+    let letter_rows = quote(&format!("{pipeline}_dead_letters_rows"));
+    let (rows, view) = (quote(&format!("{pipeline}_replays_rows")), quote(&format!("{pipeline}_replays")));
+    vec![
+        format!(
+            "CREATE TABLE IF NOT EXISTS {rows} (origin String, origin_partition Int32, origin_offset Int64, \
+             begun_at DateTime64(3, 'UTC'), replayed_at DateTime64(3, 'UTC')) \
+             ENGINE = ReplacingMergeTree(replayed_at) ORDER BY origin {DEDUPLICATION}"
+        ),
+        format!(
+            "CREATE OR REPLACE VIEW {view} AS SELECT origin, origin_partition, origin_offset, begun_at, \
+             nullIf(replayed_at, toDateTime64(0, 3, 'UTC')) AS replayed_at FROM {rows} FINAL"
+        ),
+        format!(
+            "CREATE OR REPLACE VIEW {letters} AS SELECT letters.*, marks.marked_at AS replayed_at \
+             FROM (SELECT * FROM {letter_rows} FINAL) AS letters \
+             LEFT ANY JOIN (SELECT origin AS marked, replayed_at AS marked_at FROM {view}) AS marks \
+             ON letters.origin = marks.marked"
+        ),
+    ]
+}
+
 /// Tables that belong to no pipeline: ledger and registry.
 pub fn platform_migrations() -> Vec<Migration> {
     vec![
@@ -134,6 +163,7 @@ pub fn pipeline_migrations(pipeline: &Pipeline) -> Vec<Migration> {
     ));
     vec![
         Migration { id: format!("{name}-001-tables"), statements: [base, dead_letters, predictions, drift].concat() },
+        Migration { id: format!("{name}-002-replays"), statements: replays(name) },
         Migration { id: format!("{name}-features-{}", columns.join("+")), statements: added },
     ]
 }

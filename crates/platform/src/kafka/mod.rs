@@ -4,6 +4,7 @@ mod admin;
 mod batch;
 mod consumer;
 mod error;
+mod fetch;
 mod held;
 mod producer;
 mod range;
@@ -12,6 +13,7 @@ pub use admin::{Admin, TopicSpec};
 pub use batch::{Coverage, Headers, MessageBatch, OffsetRange, mark};
 pub use consumer::{BatchPolicy, Consumer, ConsumerOptions, Handle, Position, Positions};
 pub use error::Error;
+pub use fetch::Fetcher;
 pub use producer::{Acknowledgement, Outgoing, Producer};
 pub use range::read_range;
 
