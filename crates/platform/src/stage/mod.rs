@@ -133,18 +133,21 @@ pub struct Reading {
     pub batch: BatchPolicy,
     /// Whether the next batch may be processed while the output of the last one is being written.
     pub ahead: bool,
+    /// How many times as long as a write takes a batch waits for company.
+    pub writes: u32,
 }
 
 impl Reading {
     /// A topic of some records a second: one batch after the other.
     pub fn of(topic: impl Into<String>) -> Self {
         let batch = BatchPolicy { rows: 5_000, bytes: 2 << 20, ..BatchPolicy::default() };
-        Self { topic: topic.into(), headers: false, batch, ahead: false }
+        // Nobody waits for these as for features, and what little there is in a batch costs the server as much.
+        Self { topic: topic.into(), headers: false, batch, ahead: false, writes: 12 }
     }
 
     /// A topic that everything goes through.
     pub fn hot(topic: impl Into<String>) -> Self {
-        Self { topic: topic.into(), headers: false, batch: BatchPolicy::default(), ahead: true }
+        Self { topic: topic.into(), headers: false, batch: BatchPolicy::default(), ahead: true, writes: 3 }
     }
 
     /// Reads headers, too.

@@ -1,14 +1,12 @@
 //! How long records wait for company before they are written.
 //!
-//! Every insert costs the server a part and some milliseconds, however few its rows. So a batch is as old as three writes
-//! take: writing then keeps the server busy for a quarter of the time at most, unless there is that much to write.
+//! Every insert costs the server a part and some milliseconds, however few its rows. So a batch is as old as some writes
+//! take: with three, writing keeps the server busy for a quarter of the time at most, unless there is that much to write.
 
 use std::time::Duration;
 
 /// The oldest a batch becomes.
 const MOST: Duration = Duration::from_secs(1);
-/// Writes that a batch waits for.
-const WRITES: u32 = 3;
 /// Up to so many active parts the server merges in its stride; ClickHouse itself slows inserts down at 1,000.
 const CALM: u64 = 100;
 /// From so many on it needs all the time there is.
@@ -18,14 +16,16 @@ const CROWDED: u64 = 400;
 #[derive(Debug, Clone)]
 pub(super) struct Pace {
     least: Duration,
+    /// Writes that a batch waits for.
+    writes: u32,
     write: Duration,
     parts: u64,
 }
 
 impl Pace {
-    /// Starts with `least`, and never goes below it.
-    pub(super) fn new(least: Duration) -> Self {
-        Self { least, write: Duration::ZERO, parts: 0 }
+    /// Starts with `least` and never goes below it; then as long as so many `writes` take.
+    pub(super) fn new(least: Duration, writes: u32) -> Self {
+        Self { least, writes, write: Duration::ZERO, parts: 0 }
     }
 
     /// A write took that long: an average in which the last writes count most.
@@ -40,7 +40,7 @@ impl Pace {
 
     /// How old the next batch may become.
     pub(super) fn age(&self) -> Duration {
-        let calm = (self.write * WRITES).clamp(self.least.min(MOST), MOST);
+        let calm = (self.write * self.writes).clamp(self.least.min(MOST), MOST);
         let crowd = self.parts.clamp(CALM, CROWDED) - CALM;
         let share = u32::try_from(crowd).unwrap_or(u32::MAX);
         let whole = u32::try_from(CROWDED - CALM).unwrap_or(u32::MAX);
@@ -55,7 +55,7 @@ mod tests {
     const LEAST: Duration = Duration::from_millis(20);
 
     fn after(writes: usize, took: u64, parts: u64) -> u128 {
-        let mut pace = Pace::new(LEAST);
+        let mut pace = Pace::new(LEAST, 3);
         (0..writes).for_each(|_| pace.wrote(Duration::from_millis(took)));
         pace.parts(parts);
         pace.age().as_millis()

@@ -29,7 +29,7 @@ pub async fn run(
 ) -> Result<(), Error> {
     let name = stage.name().to_owned();
     let ledger = Ledger::new(services.clickhouse.clone(), name.clone());
-    let Reading { topic, headers, batch, ahead } = reading;
+    let Reading { topic, headers, batch, ahead, writes } = reading;
     let options = ConsumerOptions { topic: topic.clone(), group: Some(format!("driftmill.{name}")), headers, batch };
     let positions =
         Arc::new(LedgerPositions { ledger: ledger.clone(), runtime: Handle::current(), cancel: cancel.clone() });
@@ -41,7 +41,7 @@ pub async fn run(
         ledger,
         services,
         consumer: consumer.handle(),
-        pace: Pace::new(batch.age),
+        pace: Pace::new(batch.age, writes),
         cancel: cancel.clone(),
         looked: None,
     };

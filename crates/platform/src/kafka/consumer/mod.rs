@@ -84,7 +84,7 @@ pub struct BatchPolicy {
 
 impl Default for BatchPolicy {
     fn default() -> Self {
-        Self { rows: 50_000, bytes: 8 << 20, age: Duration::from_millis(20) }
+        Self { rows: 50_000, bytes: 7 << 20, age: Duration::from_millis(20) }
     }
 }
 
@@ -152,7 +152,7 @@ impl Consumer {
             // The default of a second is how long a drained queue stays empty.
             .set("fetch.queue.backoff.ms", "5")
             // What librdkafka fetches ahead: this much, and one response more. A message there takes up twice its size.
-            .set("queued.max.messages.kbytes", (options.batch.bytes >> 10).max(1_024).to_string())
+            .set("queued.max.messages.kbytes", (options.batch.bytes >> 12).max(1_024).to_string())
             .set("queued.min.messages", "100000");
         customise(&mut config, settings, Kind::Consumer);
         let group = options.group.as_deref().filter(|_| settings.membership != Membership::Alone);
