@@ -15,5 +15,7 @@ mod evaluation_data;
 mod first_light;
 mod gate;
 mod guards;
+mod piping;
 mod producing;
+mod pushing;
 mod start_up;
