@@ -1,13 +1,17 @@
 //! Records that are pushed.
 
+use std::time::Duration;
+
 use axum::body::Body;
 use axum::http::Method;
-use driftmill_platform::kafka::Outgoing;
+use driftmill_platform::config;
+use driftmill_platform::kafka::{Outgoing, Producer};
 use driftmill_schemas::pipeline::Loaded;
 use driftmill_schemas::record::{Encoder, Record, Value as Cell, framing};
 use serde_json::{Value, json};
 
 use super::fixture::{Delivery, Gateway, Reply, bundled, pipeline, request};
+use crate::push::Broker;
 
 const PATH: &str = "/api/v1/pipelines/iris/records";
 const NDJSON: &str = "application/x-ndjson";
@@ -209,13 +213,28 @@ async fn records_that_wait_for_kafka_are_bounded_also_when_their_clients_have_go
     // A body whose size is not declared counts as the largest; eight of them may wait.
     for sent in 1..=8 {
         let asking = push(&gateway, "application/json", flower(1.0).to_string());
-        let given_up = tokio::time::timeout(std::time::Duration::from_millis(1), asking).await.is_err();
+        let given_up = tokio::time::timeout(Duration::from_millis(1), asking).await.is_err();
         assert!(given_up && gateway.broker.records().len() == sent);
     }
     let reply = push(&gateway, "application/json", flower(1.0).to_string()).await;
     let (status, message) = reply.error();
     assert!(status == 429 && reply.headers.contains_key("retry-after"), "{message}");
     assert_eq!(gateway.broker.records().len(), 8);
+}
+
+#[test]
+fn records_are_given_up_when_kafka_stays_away() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let settings = config::Kafka { brokers: "127.0.0.1:1".to_owned(), ..config::Kafka::default() };
+        let moment = Duration::from_millis(200);
+        let producer = Producer::with_patience(&settings, Duration::from_millis(1), moment).unwrap();
+        let record = Outgoing { payload: vec![1], ..Outgoing::default() };
+        let outcomes = Broker::send(&producer, "iris.raw".into(), vec![record; 3]).await;
+        assert!(outcomes.len() == 3 && outcomes.iter().all(Result::is_err), "{outcomes:?}");
+    });
+    // librdkafka's look-ups go on for seconds; as in the process itself, nobody waits for them.
+    runtime.shutdown_background();
 }
 
 #[tokio::test(start_paused = true)]
