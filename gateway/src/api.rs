@@ -77,7 +77,7 @@ async fn promote(
     Ok(Json(json!({ "pipeline": &*served.name, "alias": CHAMPION, "version": version, "reason": reason })))
 }
 
-fn served<'a>(app: &'a App, name: &str) -> Result<&'a Arc<Served>, Fault> {
+pub(crate) fn served<'a>(app: &'a App, name: &str) -> Result<&'a Arc<Served>, Fault> {
     app.pipelines.get(name).ok_or_else(|| {
         let shown: String = name.chars().take(100).collect();
         let hint = driftmill_schemas::name::did_you_mean(name, app.pipelines.keys().map(|key| &**key));

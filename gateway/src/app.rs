@@ -7,10 +7,11 @@ use bytes::Bytes;
 use driftmill_features::Program;
 use driftmill_platform::clock::SharedClock;
 use driftmill_platform::metrics::Metrics;
+use driftmill_platform::schema_registry::SchemaRegistry;
 use driftmill_schemas::pipeline::{Dialect, Loaded};
-use driftmill_schemas::record::Field;
+use driftmill_schemas::record::{Field, ObjectReader};
 use driftmill_schemas::topic::Topics;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, OnceCell};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -20,6 +21,7 @@ use crate::contracts;
 use crate::log::{PredictionLog, Sink};
 use crate::meters::Meters;
 use crate::openapi;
+use crate::push::{Broker, Inlet};
 use crate::request_id::RequestIds;
 use crate::slot::Slot;
 use crate::trainings::{TrainingBus, Trainings};
@@ -32,6 +34,12 @@ pub(crate) struct Served {
     pub(crate) loaded: Arc<Loaded>,
     /// Where its predictions are logged.
     pub(crate) topic: Arc<str>,
+    /// Where records that are pushed go.
+    pub(crate) raw: Arc<str>,
+    /// Reads them.
+    pub(crate) objects: ObjectReader,
+    /// The id of their schema, once a registry has told it.
+    pub(crate) registered: OnceCell<u32>,
     /// Its model.
     pub(crate) slot: Slot,
     /// Wakes the task that asks the registry for the champion.
@@ -51,9 +59,13 @@ impl Served {
             };
             Error::Feature { pipeline: pipeline.name.clone(), feature, reason }
         })?;
+        let topics = Topics::of(&pipeline.name);
         Ok(Self {
             name: pipeline.name.as_str().into(),
-            topic: Topics::of(&pipeline.name).predictions.into(),
+            topic: topics.predictions.into(),
+            raw: topics.raw.into(),
+            objects: ObjectReader::new(&loaded.schema),
+            registered: OnceCell::new(),
             slot: Slot::default(),
             wake: Notify::new(),
             inputs: program.inputs().to_vec(),
@@ -73,6 +85,10 @@ pub(crate) struct Parts {
     pub(crate) catalog: Arc<dyn Catalog>,
     pub(crate) sink: Arc<dyn Sink>,
     pub(crate) bus: Arc<dyn TrainingBus>,
+    /// Where records that are pushed go.
+    pub(crate) broker: Arc<dyn Broker>,
+    /// What names their schemas; absent: their fingerprints.
+    pub(crate) schemas: Option<SchemaRegistry>,
     pub(crate) metrics: Metrics,
     pub(crate) clock: SharedClock,
     /// Names the process; nothing but the uniqueness of ids depends on it.
@@ -91,6 +107,7 @@ pub(crate) struct App {
     pub(crate) catalog: Arc<dyn Catalog>,
     pub(crate) trainings: Trainings,
     pub(crate) log: PredictionLog,
+    pub(crate) inlet: Inlet,
     pub(crate) meters: Meters,
     pub(crate) metrics: Metrics,
     pub(crate) clock: SharedClock,
@@ -128,6 +145,7 @@ impl App {
             loan,
             catalog: parts.catalog,
             trainings: Trainings::new(parts.bus),
+            inlet: Inlet::new(parts.broker, parts.schemas),
             log: PredictionLog::new(parts.sink, meters.clone(), Arc::clone(&parts.clock)),
             meters,
             metrics: parts.metrics,

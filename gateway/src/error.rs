@@ -1,5 +1,6 @@
 //! Why the gateway does not start or stops.
 
+use driftmill_platform::kafka;
 use driftmill_platform::supervisor::Failure;
 
 /// A failed gateway.
@@ -41,6 +42,9 @@ pub enum Error {
         /// Why.
         reason: String,
     },
+    /// There can be no client of Kafka.
+    #[error(transparent)]
+    Kafka(#[from] kafka::Error),
     /// The socket failed.
     #[error("the gateway's socket: {0}")]
     Socket(#[from] std::io::Error),

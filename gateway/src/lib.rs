@@ -1,5 +1,5 @@
 //! The gateway: answers requests with the champion of each pipeline, logs every answer back into the stream, and
-//! follows the registry, so that a new champion serves within milliseconds of its promotion.
+//! follows the registry, so that a new champion serves within milliseconds of its promotion; takes records that are pushed.
 //!
 //! ```text
 //! request ─► front (id, time limit, metrics) ─► dialect: v2 │ contracts │ api ─► Rows ─► LoadedModel ─► Answer ─► response
@@ -12,6 +12,7 @@
 //! | `server`, `router`, `front` | the process's side: listening, routes, what every request passes through |
 //! | `v2`, `contracts`, `api`, `system` | one API surface each, with the error shape of its own |
 //! | `model`, `slot`, `follower` | a model in memory, the place it is swapped in, and who swaps it |
+//! | `push` | records that are pushed into a pipeline |
 //! | `answer`, `log` | predicting, and the log of what was predicted |
 //! | `trainings`, `catalog` | the ports to the trainer and to the registry |
 //! | `openapi` | the document of all of it |
@@ -37,6 +38,7 @@ mod meters;
 mod model;
 mod openapi;
 mod params;
+mod push;
 mod request_id;
 mod route;
 mod router;

@@ -53,6 +53,18 @@ struct Swap {
     outcome: &'static str,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Pushed {
+    model: Arc<str>,
+    outcome: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Rejected {
+    model: Arc<str>,
+    kind: &'static str,
+}
+
 /// Why a row is not in the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Drop {
@@ -85,6 +97,8 @@ pub(crate) struct Meters {
     dropped: Family<Dropped, Counter>,
     version: Family<Model, Gauge>,
     swaps: Family<Swap, Counter>,
+    pushed: Family<Pushed, Counter>,
+    rejected: Family<Rejected, Counter>,
 }
 
 impl Meters {
@@ -126,6 +140,16 @@ impl Meters {
             swaps: metrics.register(
                 "driftmill_gateway_model_swaps",
                 "Tries to put a new champion into service, by outcome.",
+                Family::default(),
+            ),
+            pushed: metrics.register(
+                "driftmill_gateway_pushed_records",
+                "Good records that were pushed, by what became of them: acknowledged by Kafka or not.",
+                Family::default(),
+            ),
+            rejected: metrics.register(
+                "driftmill_gateway_rejected_records",
+                "Bad records that were pushed, by what is wrong with them.",
                 Family::default(),
             ),
         }
@@ -173,6 +197,20 @@ impl Meters {
         let version = i64::try_from(version).unwrap_or(i64::MAX);
         self.version.get_or_create(&Model { model: Arc::clone(model) }).set(version);
         self.swaps.get_or_create(&Swap { model: Arc::clone(model), outcome: "loaded" }).inc();
+    }
+
+    /// Good records were pushed.
+    pub(crate) fn pushed(&self, model: &Arc<str>, acknowledged: usize, lost: usize) {
+        for (outcome, records) in [("acknowledged", acknowledged), ("unacknowledged", lost)] {
+            self.pushed.get_or_create(&Pushed { model: Arc::clone(model), outcome }).inc_by(records as u64);
+        }
+    }
+
+    /// Bad records were pushed, of these kinds.
+    pub(crate) fn rejected(&self, model: &Arc<str>, kinds: impl Iterator<Item = &'static str>) {
+        for kind in kinds {
+            self.rejected.get_or_create(&Rejected { model: Arc::clone(model), kind }).inc();
+        }
     }
 
     /// A champion could not be loaded.

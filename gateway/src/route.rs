@@ -42,7 +42,8 @@ impl Route {
             dialect,
             model: model.unwrap_or_default(),
             shape: if dialect == "loan" { Shape::Detail } else { Shape::Error },
-            limit: (matched != Some("/train")).then_some(LIMIT),
+            limit: (!matched.is_some_and(|template| template == "/train" || template.ends_with("/records")))
+                .then_some(LIMIT),
         }
     }
 }

@@ -11,7 +11,7 @@ use crate::app::App;
 use crate::fault::Fault;
 use crate::front::front;
 use crate::route::Route;
-use crate::{api, body, contracts, system, v2};
+use crate::{api, body, contracts, push, system, v2};
 
 /// The router over `app`.
 pub(crate) fn router(app: &Arc<App>) -> Router {
@@ -19,6 +19,7 @@ pub(crate) fn router(app: &Arc<App>) -> Router {
         .merge(system::routes())
         .merge(v2::routes())
         .merge(api::routes())
+        .merge(push::routes())
         .merge(contracts::routes(app))
         .fallback(nothing_here)
         .method_not_allowed_fallback(not_this_method)

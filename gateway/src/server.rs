@@ -11,6 +11,7 @@ use driftmill_platform::config::Settings;
 use driftmill_platform::kafka::Producer;
 use driftmill_platform::metrics::Metrics;
 use driftmill_platform::registry::Registry;
+use driftmill_platform::schema_registry::SchemaRegistry;
 use driftmill_platform::supervisor::{OnError, Supervisor};
 use driftmill_schemas::pipeline::Loaded;
 use driftmill_schemas::topic;
@@ -20,10 +21,13 @@ use tracing::{debug, info, warn};
 use uuid::Uuid;
 
 use crate::app::{App, Parts};
+use crate::push::PATIENCE;
 use crate::router::router;
 use crate::topic_reader::{From, TopicReader};
 use crate::{Error, follower};
 
+/// How long pushed records wait for others to travel with.
+const LINGER: Duration = Duration::from_millis(2);
 /// How long requests in flight may go on after the stop.
 const DRAIN: Duration = Duration::from_secs(2);
 /// How long the prediction log may go on after them.
@@ -46,6 +50,8 @@ pub struct GatewayOptions {
     pub registry: Registry,
     /// Where predictions and wishes to train go.
     pub producer: Producer,
+    /// What names the schemas of records that are pushed; absent: their fingerprints.
+    pub schemas: Option<SchemaRegistry>,
 }
 
 /// Serves until `cancel` fires; then stops accepting, ends what is in flight, flushes the prediction log, and returns
@@ -53,11 +59,15 @@ pub struct GatewayOptions {
 /// as they can be had.
 pub async fn serve(options: GatewayOptions, listener: TcpListener, cancel: CancellationToken) -> Result<(), Error> {
     let stop = cancel.child_token();
+    // A producer of its own: what waits here for Kafka must not hold up the prediction log, and is given up sooner.
+    let broker = Producer::with_patience(&options.settings.kafka, LINGER, PATIENCE)?;
     let app = App::new(Parts {
         pipelines: options.pipelines,
         catalog: Arc::new(options.registry),
         sink: Arc::new(options.producer.clone()),
         bus: Arc::new(options.producer),
+        broker: Arc::new(broker),
+        schemas: options.schemas,
         metrics: options.metrics,
         clock: options.clock,
         instance: Uuid::new_v4(),

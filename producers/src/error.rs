@@ -53,6 +53,34 @@ pub enum Error {
         /// The later column.
         second: String,
     },
+    /// An Avro container cannot be read any further.
+    #[error("`{file}`, the Avro container: {reason}")]
+    Container {
+        /// The file.
+        file: String,
+        /// What is wrong with it, and where.
+        reason: String,
+    },
+    /// The pipe ends within a row.
+    #[error("the input ends in the middle of row {row}, which was not sent: {reason}")]
+    CutOff {
+        /// The row, from 1.
+        row: u64,
+        /// Why what there is of it is none.
+        reason: String,
+    },
+    /// The pipe has less than was to be passed over.
+    #[error(
+        "the input has fewer than the {skip} rows that were to be passed over: feed it the same rows as before, from the \
+         first one"
+    )]
+    TooShort {
+        /// Rows that were to be passed over.
+        skip: u64,
+    },
+    /// The pipe was read before.
+    #[error("the input was read already, and cannot be read twice")]
+    PipeTaken,
     /// The source's declaration cannot work.
     #[error("source `{source_name}`: {reason}")]
     Declaration {
@@ -122,6 +150,10 @@ impl Retryable for Error {
             | Self::Header { .. }
             | Self::MissingColumn { .. }
             | Self::HeaderTwice { .. }
+            | Self::Container { .. }
+            | Self::CutOff { .. }
+            | Self::TooShort { .. }
+            | Self::PipeTaken
             | Self::Declaration { .. }
             | Self::Changed { .. }
             | Self::NoTopic(_)

@@ -17,6 +17,7 @@ use crate::checkpoint::SOURCES_TOPIC;
 use crate::progress::{Progress, Summary};
 use crate::pump::{self, CHECKPOINT_EVERY};
 use crate::sink::KafkaSink;
+use crate::source::Pipe;
 
 /// What to send.
 #[derive(Debug, Clone)]
@@ -27,6 +28,8 @@ pub struct Job {
     pub source: Source,
     /// What is wanted otherwise this time.
     pub overrides: Overrides,
+    /// What is read instead of the source's file.
+    pub pipe: Option<Pipe>,
     /// How records name their schema: by [`Job::fingerprint`], or by the id that a schema registry gave.
     pub framing: SchemaRef,
 }
@@ -51,8 +54,10 @@ pub struct Overrides {
     pub signal: Option<f64>,
     /// Another file than the source's.
     pub from: Option<PathBuf>,
-    /// Begin at the first item, whatever was sent before.
+    /// Begin at item [`Overrides::skip`], whatever was sent before.
     pub restart: bool,
+    /// Items of a pipe that a restart passes over.
+    pub skip: u64,
 }
 
 /// What a run needs.
@@ -73,7 +78,7 @@ pub struct Services {
 /// Sends a source to its end, or until `cancel` fires; the summary then tells where the next run goes on.
 ///
 /// The pipeline's own topics must exist; the one for checkpoints is created. After an error that can be retried, the same
-/// call goes on where this one stopped: everything that was sent is acknowledged or has failed before the error is
+/// call goes on where this one stopped (unless it reads a pipe, which cannot be read twice): everything that was sent is acknowledged or has failed before the error is
 /// returned. After a cancellation, acknowledgements are waited for three seconds at most; what is still in flight then
 /// is found by the next run, in another process. Dropping the future is like killing the process: do not start the same
 /// source again with the same producer.

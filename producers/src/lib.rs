@@ -1,4 +1,4 @@
-//! Producers: they read a source (CSV, JSON lines, a seeded generator) and send its records, framed as Avro, to
+//! Producers: they read a source (CSV, JSON lines, a seeded generator, the standard input) and send its records, framed as Avro, to
 //! `<pipeline>.raw`. What cannot be read goes to `<pipeline>.rejected` with its original bytes and the reason, and the
 //! reading goes on.
 //!
@@ -29,4 +29,4 @@ pub use checkpoint::{Checkpoint, SEQUENCE_HEADER, SOURCES_TOPIC};
 pub use error::Error;
 pub use job::{Job, Overrides, Services, run};
 pub use progress::{Progress, Summary, Unread};
-pub use source::{Content, Item, Position, Reason, RecordSource, Total};
+pub use source::{Content, Item, Pipe, PipeFormat, Position, Reason, RecordSource, Total};

@@ -1,16 +1,19 @@
 //! What a job comes down to: one source with every override applied, its identity, and how to open it.
 
 use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io::{self, BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use driftmill_schemas::pipeline::{CsvSource, JsonLinesSource, Loaded, SourceKind, SyntheticSource};
+use driftmill_schemas::record::RecordSchema;
 use sha2::{Digest, Sha256};
 
 use crate::Error;
 use crate::checkpoint::Checkpoint;
 use crate::job::{Job, Overrides};
-use crate::source::{CsvReader, Generator, JsonLinesReader, Position, RecordSource};
+use crate::source::{
+    AvroReader, CsvReader, Generator, JsonLinesReader, PIPE, Pipe, PipeFormat, PipeReader, Position, RecordSource,
+};
 
 /// How much of the beginning and of the end of what was read stands for all of it.
 const EVIDENCE_BYTES: u64 = 1 << 20;
@@ -29,7 +32,11 @@ pub(crate) struct Plan {
     pub limit: Option<u64>,
     /// Records a second.
     pub rate: Option<f64>,
+    /// The item to begin at, whatever was sent before.
+    pub restart: Option<u64>,
     kind: Kind,
+    /// What is read instead of the file.
+    pipe: Option<Pipe>,
 }
 
 #[derive(Debug, Clone)]
@@ -37,6 +44,8 @@ enum Kind {
     Csv(PathBuf, CsvSource),
     JsonLines(PathBuf, JsonLinesSource),
     Synthetic(SyntheticSource),
+    /// A container, out of a pipe.
+    Avro,
 }
 
 impl Plan {
@@ -44,6 +53,7 @@ impl Plan {
         let name = &job.source.name;
         let at_fault = |reason: String| Error::Declaration { source_name: name.clone(), reason };
         let kind = match job.source.kind() {
+            _ if job.pipe.as_ref().is_some_and(|pipe| pipe.format == PipeFormat::Avro) => Kind::Avro,
             Some(SourceKind::Csv(csv)) => Kind::Csv(file(job, &csv.path), csv.clone()),
             Some(SourceKind::JsonLines(lines)) => Kind::JsonLines(file(job, &lines.path), lines.clone()),
             Some(SourceKind::Synthetic(source)) => {
@@ -61,9 +71,16 @@ impl Plan {
                 "it is a generator and reads no file: name a source with `csv` or `json_lines`".to_owned(),
             ));
         }
+        if generated && job.pipe.is_some() {
+            return Err(at_fault("it is a generator and reads no input: name a source of text".to_owned()));
+        }
+        if job.pipe.is_none() && overrides.skip > 0 {
+            return Err(at_fault("rows are passed over in a pipe only: a file goes on where it stopped".to_owned()));
+        }
         let origin = match &kind {
+            _ if job.pipe.is_some() => PIPE.to_owned(),
             Kind::Csv(path, _) | Kind::JsonLines(path, _) => path.display().to_string(),
-            Kind::Synthetic(_) => name.clone(),
+            Kind::Synthetic(_) | Kind::Avro => name.clone(),
         };
         let digest = hex::encode(Sha256::digest(identity(job, &kind).as_bytes()));
         Ok(Self {
@@ -73,6 +90,8 @@ impl Plan {
             origin,
             limit: overrides.rows,
             rate: overrides.rate.or(job.source.rate),
+            restart: overrides.restart.then_some(overrides.skip),
+            pipe: job.pipe.clone(),
             kind,
         })
     }
@@ -80,6 +99,9 @@ impl Plan {
     /// Opens the source at `position`. Blocks on the disk.
     pub(crate) fn open(&self, loaded: &Loaded, position: Position) -> Result<Box<dyn RecordSource>, Error> {
         let schema = &loaded.schema;
+        if let Some(pipe) = &self.pipe {
+            return self.open_pipe(pipe, schema, position.sequence);
+        }
         Ok(match &self.kind {
             Kind::Csv(path, declared) => {
                 let (file, size) = self.open_file(path)?;
@@ -92,7 +114,19 @@ impl Plan {
             Kind::Synthetic(declared) => {
                 Box::new(Generator::open(&self.name, declared, schema, &loaded.pipeline.label, position)?)
             }
+            Kind::Avro => return Err(Error::PipeTaken),
         })
+    }
+
+    fn open_pipe(&self, pipe: &Pipe, schema: &RecordSchema, skip: u64) -> Result<Box<dyn RecordSource>, Error> {
+        let input = pipe.take()?;
+        let inner: Box<dyn RecordSource> = match &self.kind {
+            Kind::Csv(_, declared) => Box::new(CsvReader::begin(input, 0, &self.origin, declared, schema)?),
+            Kind::JsonLines(_, declared) => Box::new(JsonLinesReader::begin(input, 0, &self.origin, declared, schema)?),
+            Kind::Avro => Box::new(AvroReader::open(BufReader::new(input), &self.origin, schema)?),
+            Kind::Synthetic(_) => return Err(Error::PipeTaken),
+        };
+        Ok(Box::new(PipeReader::new(inner, skip)))
     }
 
     fn open_file(&self, path: &Path) -> Result<(File, u64), Error> {
@@ -107,8 +141,9 @@ impl Plan {
 
     fn path(&self) -> Option<PathBuf> {
         match &self.kind {
+            _ if self.pipe.is_some() => None,
             Kind::Csv(path, _) | Kind::JsonLines(path, _) => Some(path.clone()),
-            Kind::Synthetic(_) => None,
+            Kind::Synthetic(_) | Kind::Avro => None,
         }
     }
 
@@ -159,7 +194,11 @@ fn overridden(source: &SyntheticSource, overrides: &Overrides) -> Result<Synthet
 /// What makes a source the same source in the next run: the file as the pipeline names it (so that the pipeline's folder
 /// may move), another file by its absolute path, or a generator's declaration but for how many rows it makes.
 fn identity(job: &Job, kind: &Kind) -> String {
+    if job.pipe.is_some() {
+        return "pipe".to_owned();
+    }
     let (path, declared) = match kind {
+        Kind::Avro => return "pipe".to_owned(),
         Kind::Synthetic(source) => {
             let endless = SyntheticSource { rows: None, ..source.clone() };
             return format!("synthetic {}", serde_json::to_string(&endless).unwrap_or_default());

@@ -9,6 +9,8 @@ use std::time::Duration;
 use driftmill_platform::clock::Clock;
 use driftmill_platform::kafka::{Headers, MAX_RECORD_BYTES, Outgoing};
 use driftmill_platform::store::Store;
+use driftmill_schemas::name::shortened;
+use driftmill_schemas::record::Encoder;
 use driftmill_schemas::topic::Topics;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
@@ -18,7 +20,7 @@ use tracing::warn;
 use crate::Error;
 use crate::checkpoint::SOURCES_TOPIC;
 use crate::dead_letter::dead_letter;
-use crate::encode::{Encoder, outgoing};
+use crate::encode::outgoing;
 use crate::job::Job;
 use crate::keeper::{Keeper, Lane, Spot};
 use crate::plan::Plan;
@@ -26,7 +28,7 @@ use crate::progress::{Progress, Summary, Unread};
 use crate::rate::Limiter;
 use crate::resume::resume;
 use crate::sink::Sink;
-use crate::source::{Content, Item, Position, Reason, RecordSource, shortened};
+use crate::source::{Content, Item, Position, Reason, RecordSource};
 
 /// How often a checkpoint is written: what the next run must read of the topics after a crash.
 pub(crate) const CHECKPOINT_EVERY: Duration = Duration::from_secs(5);
@@ -70,7 +72,7 @@ pub(crate) async fn produce<S: Sink>(
     let topics = Topics::of(&plan.pipeline);
     let flow = Flow { sink, plan: &plan, topics: &topics, tools, encoder: Encoder::new(&job.loaded, job.framing) };
     let prepared = async {
-        let keeper = resume(sink, &plan, &topics, job.overrides.restart).await?;
+        let keeper = resume(sink, &plan, &topics, plan.restart).await?;
         let (opener, loaded, position) = (plan.clone(), job.loaded.clone(), keeper.position());
         let source = blocking(move || opener.open(&loaded, position)).await??;
         // From here on the offsets are known by which the next run finds what this one sends.
@@ -156,7 +158,12 @@ impl<S: Sink> Flow<'_, S> {
         stop: &CancellationToken,
     ) -> Result<bool, Error> {
         loop {
-            let (back, items, fault) = blocking(move || batch(source)).await?;
+            // A pipe may have nothing to read for as long as it likes.
+            let (back, items, fault) = tokio::select! {
+                biased;
+                () = stop.cancelled() => return Ok(false),
+                read = blocking(move || batch(source)) => read?,
+            };
             source = back;
             if items.is_empty() {
                 return fault.map_or(Ok(true), Err);
@@ -324,6 +331,9 @@ fn batch(mut source: Box<dyn RecordSource>) -> Batch {
                 let before = items.last().map_or(item.next.bytes, |last: &Item| last.next.bytes);
                 bytes += (item.next.bytes - before) as usize;
                 items.push(item);
+                if !source.at_hand() {
+                    break;
+                }
             }
             Ok(None) => break,
             Err(error) => return (source, items, Some(error)),

@@ -18,13 +18,20 @@ const SILENCE: Duration = Duration::from_millis(500);
 /// How often that is tried.
 const TRIES: usize = 3;
 
-/// The state to start from: that of the last checkpoint and of the topics' tails, or a new one. With `restart`, a new one.
-pub(crate) async fn resume<S: Sink>(sink: &S, plan: &Plan, topics: &Topics, restart: bool) -> Result<Keeper, Error> {
+/// The state to start from: that of the last checkpoint and of the topics' tails, or a new one. With `restart`, a new one
+/// that begins at that item.
+pub(crate) async fn resume<S: Sink>(
+    sink: &S,
+    plan: &Plan,
+    topics: &Topics,
+    restart: Option<u64>,
+) -> Result<Keeper, Error> {
     let raw = ends(sink, &topics.raw).await?;
     let rejected = ends(sink, &topics.rejected).await?;
-    let last = if restart { None } else { last_checkpoint(sink, plan).await? };
+    let last = if restart.is_some() { None } else { last_checkpoint(sink, plan).await? };
     let Some(last) = last else {
-        return Ok(Keeper::new(Position::default(), raw, rejected, BTreeMap::new()));
+        let start = Position { sequence: restart.unwrap_or_default(), ..Position::default() };
+        return Ok(Keeper::new(start, raw, rejected, BTreeMap::new()));
     };
     plan.check_unchanged(&last).await?;
     still_there(&topics.raw, &last.raw, &raw)?;

@@ -6,6 +6,9 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+/// Header of a record that was pushed over the gateway: the id of the request, as `X-Request-Id` gave it.
+pub const REQUEST_HEADER: &str = "driftmill.request";
+
 /// One row of one served prediction. Topic `<pipeline>.predictions`, keyed by request id.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Prediction {

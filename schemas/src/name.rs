@@ -21,8 +21,18 @@ pub fn check(name: &str) -> Result<(), Error> {
     if starts_well && goes_on_well && name.len() <= MAX_LEN { Ok(()) } else { Err(Error { name: name.to_owned() }) }
 }
 
+/// `text`, cut to what an error message can bear.
+pub fn shortened(text: &str, characters: usize) -> String {
+    match text.char_indices().nth(characters) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
 /// The candidate most like `wanted` (Jaro-Winkler ≥ 0.75), for "did you mean" in an error.
 pub fn nearest<'a>(wanted: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    // The comparison takes the product of both lengths, and what somebody sent may be of any.
+    let wanted = wanted.char_indices().nth(2 * MAX_LEN).map_or(wanted, |(end, _)| &wanted[..end]);
     candidates
         .into_iter()
         .map(|candidate| (strsim::jaro_winkler(wanted, candidate), candidate))

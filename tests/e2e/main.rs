@@ -15,6 +15,8 @@ mod evaluation_data;
 mod first_light;
 mod gate;
 mod guards;
+mod piping;
 mod producing;
+mod pushing;
 mod replay;
 mod start_up;

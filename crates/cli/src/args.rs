@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use anyhow::Context as _;
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use driftmill_platform::config::{Layer, Settings};
 use url::Url;
 
@@ -131,6 +131,19 @@ pub struct Produce {
     /// Read this file instead of the one the source names.
     #[arg(long, value_name = "FILE")]
     pub from: Option<PathBuf>,
+    /// Read the standard input: what --source declares of its file, or rows of --format.
+    #[arg(long, requires = "pipeline", conflicts_with = "from")]
+    pub stdin: bool,
+    /// How the rows of the standard input are written.
+    #[arg(long, requires = "stdin", conflicts_with = "source", default_value = "json-lines")]
+    pub format: Format,
+    /// Pass over that many rows of the standard input: those that a run before said are acknowledged.
+    #[arg(long, requires = "stdin", value_name = "ROWS", default_value_t = 0)]
+    pub skip: u64,
+    /// Find out how far the last run came, even one that was killed, and pass over exactly that: feed the standard input
+    /// the same rows again, from the first one.
+    #[arg(long, requires = "stdin", conflicts_with_all = ["skip", "restart"])]
+    pub resume: bool,
     /// Records a second at most.
     #[arg(long)]
     pub rate: Option<f64>,
@@ -146,6 +159,18 @@ pub struct Produce {
     /// Begin anew instead of resuming: every record is sent once more.
     #[arg(long)]
     pub restart: bool,
+}
+
+/// A form of rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// One JSON object a line.
+    #[value(alias = "json_lines", alias = "ndjson")]
+    JsonLines,
+    /// Comma-separated, with a header row.
+    Csv,
+    /// An Avro object container.
+    Avro,
 }
 
 /// What to audit.

@@ -2,6 +2,7 @@
 
 mod contracts;
 mod own;
+mod push;
 mod records;
 mod v2;
 
@@ -22,6 +23,7 @@ pub(crate) fn document(
     let mut schemas = Map::new();
     schemas.insert("Error".to_owned(), error_schema());
     own::add(&mut paths, &mut schemas);
+    push::add(pipelines, &mut paths, &mut schemas);
     v2::add(pipelines, &mut paths, &mut schemas);
     if let Some(served) = iris {
         contracts::add_iris(served, &mut paths, &mut schemas);
@@ -42,7 +44,7 @@ pub(crate) fn document(
         "tags": [
             { "name": "Open Inference Protocol", "description": "Version 2, over HTTP and JSON." },
             { "name": "Contracts", "description": "APIs of earlier stacks, kept for their clients." },
-            { "name": "Pipelines", "description": "Pipelines, their models, and promotion." },
+            { "name": "Pipelines", "description": "Pipelines, their records, their models, and promotion." },
             { "name": "System", "description": "Health and metrics." },
         ],
         "paths": paths,

@@ -8,6 +8,7 @@ mod loan;
 mod log;
 mod metadata;
 mod own_api;
+mod push;
 mod server;
 mod swap;
 mod system;

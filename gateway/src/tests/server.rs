@@ -55,6 +55,7 @@ async fn start_ask_and_stop() {
         clock,
         registry,
         producer,
+        schemas: None,
     };
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();

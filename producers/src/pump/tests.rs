@@ -13,6 +13,8 @@ use crate::checkpoint::{Checkpoint, SEQUENCE_HEADER};
 use crate::job::Overrides;
 use crate::sink::memory::Memory;
 
+mod pipes;
+
 const PIPELINE: &str = "
 version: 1
 name: t
@@ -76,7 +78,7 @@ impl World {
     fn job(&self, source: &str, overrides: Overrides) -> Job {
         let loaded = self.loaded();
         let source = loaded.pipeline.sources.iter().find(|other| other.name == source).unwrap().clone();
-        Job { framing: Job::fingerprint(&loaded), loaded: Arc::new(loaded), source, overrides }
+        Job { framing: Job::fingerprint(&loaded), loaded: Arc::new(loaded), source, pipe: None, overrides }
     }
 
     async fn produce(&self, job: &Job, every: Duration, cancel: &CancellationToken) -> Result<Summary, Error> {

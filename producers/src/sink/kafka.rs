@@ -130,4 +130,17 @@ mod tests {
             assert_eq!(found.concat(), wanted, "{from:?} to {to:?}");
         }
     }
+
+    #[tokio::test]
+    async fn a_record_without_a_partition_goes_where_its_entity_s_other_records_are() {
+        let cluster = MockCluster::new(1).unwrap();
+        cluster.create_topic("t", 7, 1).unwrap();
+        let settings = config::Kafka { brokers: cluster.bootstrap_servers(), ..config::Kafka::default() };
+        let producer = Producer::new(&settings, Duration::from_millis(1)).unwrap();
+        for entity in ["21", "foobar", "abc", "customer 7", "é"] {
+            let message = Outgoing { key: entity.as_bytes().to_vec(), payload: vec![1], ..Outgoing::default() };
+            let (partition, _) = producer.send("t", message).await.unwrap();
+            assert_eq!(partition, crate::partition::partition(entity.as_bytes(), 0, 7), "{entity}");
+        }
+    }
 }

@@ -1,17 +1,12 @@
 //! One JSON object a line.
 
-use std::collections::BTreeMap;
-use std::fmt;
 use std::io::{Read, Seek};
 
-use driftmill_schemas::name;
 use driftmill_schemas::pipeline::JsonLinesSource;
-use driftmill_schemas::record::{Record, RecordSchema, Value};
-use serde::Deserialize;
-use serde::de::{Deserializer, MapAccess, Visitor};
+use driftmill_schemas::record::{ObjectReader, Record, RecordSchema};
 
 use super::csv::read_failed;
-use super::reason::{Reason, shortened};
+use super::reason::Reason;
 use super::text::Text;
 use super::window::{Extent, Window};
 use super::{Content, Item, MAX_ROW_BYTES, Position, RecordSource, Total};
@@ -21,17 +16,31 @@ use crate::Error;
 pub(crate) struct JsonLinesReader<R> {
     window: Window<R>,
     text: Text,
-    keys: BTreeMap<String, Key>,
-    schema: RecordSchema,
+    objects: ObjectReader,
     file: String,
     size: u64,
     sequence: u64,
+    /// Whether the last line had no end.
+    cut_off: bool,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Key {
-    Field(usize),
-    Ignored,
+impl<R: Read> JsonLinesReader<R> {
+    /// Begins to read `reader`, which holds `size` bytes and is called `file` in errors.
+    pub(crate) fn begin(
+        reader: R,
+        size: u64,
+        file: &str,
+        declared: &JsonLinesSource,
+        schema: &RecordSchema,
+    ) -> Result<Self, Error> {
+        let mut window = Window::new(reader);
+        window.fill_beginning().map_err(read_failed(file))?;
+        let (text, mark) = Text::utf8().sniff(window.bytes());
+        window.units = text.units;
+        window.advance(mark, 0);
+        let objects = ObjectReader::renamed(schema, &declared.columns, &declared.ignore);
+        Ok(Self { window, text, objects, file: file.to_owned(), size, sequence: 0, cut_off: false })
+    }
 }
 
 impl<R: Read + Seek> JsonLinesReader<R> {
@@ -44,26 +53,12 @@ impl<R: Read + Seek> JsonLinesReader<R> {
         schema: &RecordSchema,
         position: Position,
     ) -> Result<Self, Error> {
-        let failed = read_failed(file);
-        let mut window = Window::new(reader);
-        window.fill().map_err(&failed)?;
-        let (text, mark) = Text::utf8().sniff(window.bytes());
-        window.units = text.units;
-        window.advance(mark, 0);
-        if position.bytes > window.offset() {
-            window.seek(position).map_err(&failed)?;
+        let mut opened = Self::begin(reader, size, file, declared, schema)?;
+        if position.bytes > opened.window.offset() {
+            opened.window.seek(position).map_err(read_failed(file))?;
         }
-        // What comes later wins: `columns` over `ignore` over the fields' own names.
-        let mut keys: BTreeMap<String, Key> =
-            schema.names().enumerate().map(|(index, name)| (name.to_owned(), Key::Field(index))).collect();
-        keys.extend(declared.ignore.iter().map(|key| (key.clone(), Key::Ignored)));
-        for (key, field) in &declared.columns {
-            if let Some(index) = schema.index(field) {
-                keys.insert(key.clone(), Key::Field(index));
-            }
-        }
-        let (schema, file) = (schema.clone(), file.to_owned());
-        Ok(Self { window, text, keys, schema, file, size, sequence: position.sequence })
+        opened.sequence = position.sequence;
+        Ok(opened)
     }
 }
 
@@ -83,6 +78,7 @@ impl<R: Read> JsonLinesReader<R> {
             };
             // The last line of a file may have no end yet: it is counted when that is written.
             let ends = u64::from(whole > content);
+            self.cut_off = ends == 0;
             let raw = &self.window.bytes()[..content];
             let read = if content > MAX_ROW_BYTES {
                 Err(Reason::too_long(content as u64, content))
@@ -104,43 +100,11 @@ impl<R: Read> JsonLinesReader<R> {
 
     /// Reads one line; `None` when it is blank.
     fn record(&self, text: &str) -> Result<Option<Record>, Reason> {
-        if text.trim().is_empty() {
-            return Ok(None);
-        }
-        let Entries(entries) = serde_json::from_str(text).map_err(|error| {
-            // The line of the parser is always 1; the file's stands beside the reason. A text in the wrong place is quoted
-            // in full, whatever its length.
-            Reason::Json(shortened(&error.to_string(), 200).replace(" at line 1 column ", " at column "))
-        })?;
-        let mut values: Vec<Option<Value>> = vec![None; self.schema.fields.len()];
-        for (key, value) in &entries {
-            match self.keys.get(key) {
-                Some(Key::Ignored) => {}
-                Some(&Key::Field(index)) => {
-                    let field = &self.schema.fields[index];
-                    if values[index].replace(Value::from_json(value, field)?).is_some() {
-                        return Err(Reason::GivenTwice { field: field.name.clone() });
-                    }
-                }
-                None => {
-                    let hint = name::did_you_mean(key, self.keys.keys().map(String::as_str));
-                    return Err(Reason::UnknownKey { key: shortened(key, 60), hint });
-                }
-            }
-        }
-        let values = values
-            .into_iter()
-            .zip(&self.schema.fields)
-            .map(|(value, field)| match value {
-                Some(value) => Ok(value),
-                None => Value::from_json(&serde_json::Value::Null, field),
-            })
-            .collect::<Result<_, _>>()?;
-        Ok(Some(Record { values }))
+        if text.trim().is_empty() { Ok(None) } else { Ok(self.objects.read(text).map(Some)?) }
     }
 }
 
-impl<R: Read + Seek + Send> RecordSource for JsonLinesReader<R> {
+impl<R: Read + Send> RecordSource for JsonLinesReader<R> {
     fn next(&mut self) -> Result<Option<Item>, Error> {
         let Some((line, content)) = self.line().map_err(read_failed(&self.file))? else { return Ok(None) };
         let sequence = self.sequence;
@@ -152,30 +116,13 @@ impl<R: Read + Seek + Send> RecordSource for JsonLinesReader<R> {
     fn total_hint(&self) -> Option<Total> {
         Some(Total::Bytes(self.size))
     }
-}
 
-/// An object with all of its keys, also one that is given twice: a map would drop the first.
-struct Entries(Vec<(String, serde_json::Value)>);
+    fn at_hand(&self) -> bool {
+        self.window.holds_a_line()
+    }
 
-impl<'de> Deserialize<'de> for Entries {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Object;
-        impl<'de> Visitor<'de> for Object {
-            type Value = Entries;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Entries, A::Error> {
-                let mut entries = Vec::with_capacity(map.size_hint().unwrap_or(8));
-                while let Some(entry) = map.next_entry()? {
-                    entries.push(entry);
-                }
-                Ok(Entries(entries))
-            }
-        }
-        deserializer.deserialize_map(Object)
+    fn cut_off(&self) -> bool {
+        self.cut_off
     }
 }
 

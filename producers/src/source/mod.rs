@@ -1,7 +1,9 @@
 //! The port: where items come from.
 
+mod avro;
 mod csv;
 mod json_lines;
+mod pipe;
 mod reason;
 mod synthetic;
 mod text;
@@ -10,10 +12,12 @@ mod window;
 use driftmill_schemas::record::Record;
 use serde::{Deserialize, Serialize};
 
+pub(crate) use avro::AvroReader;
 pub(crate) use csv::CsvReader;
 pub(crate) use json_lines::JsonLinesReader;
+pub(crate) use pipe::{ORIGIN as PIPE, PipeReader};
+pub use pipe::{Pipe, PipeFormat};
 pub use reason::Reason;
-pub(crate) use reason::shortened;
 pub(crate) use synthetic::Generator;
 
 use crate::Error;
@@ -46,6 +50,17 @@ pub trait RecordSource: Send {
 
     /// How much there is in all, for a progress bar; `None` when there is no end.
     fn total_hint(&self) -> Option<Total>;
+
+    /// Whether the next item, or the end, can be had without waiting for somebody to write more: what is read already is
+    /// not to wait for what is not written yet.
+    fn at_hand(&self) -> bool {
+        true
+    }
+
+    /// Whether the input ended within the last item, where that can be told.
+    fn cut_off(&self) -> bool {
+        false
+    }
 }
 
 /// The size of a source.

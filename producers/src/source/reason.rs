@@ -1,6 +1,6 @@
 //! Why a row of a source is no record.
 
-use driftmill_schemas::record::ValueError;
+use driftmill_schemas::record::{ObjectError, ValueError};
 
 /// What is wrong with a row. Its text goes into the dead letter.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -83,9 +83,8 @@ impl Reason {
     /// The kind of the reason: what equal reasons are counted by, and a dead letter's exception class.
     pub fn kind(&self) -> &'static str {
         match self {
-            Self::Value(ValueError::Missing { .. }) => "MissingValue",
-            Self::Value(ValueError::WrongType { .. }) => "WrongType",
-            Self::Value(ValueError::Unknown { .. }) | Self::UnknownKey { .. } => "UnknownKey",
+            Self::Value(error) => error.kind(),
+            Self::UnknownKey { .. } => "UnknownKey",
             Self::UnknownColumn { .. } => "UnknownColumn",
             Self::GivenTwice { .. } => "GivenTwice",
             Self::Cells { .. } => "CellCount",
@@ -102,10 +101,13 @@ impl Reason {
     }
 }
 
-/// `text`, cut to what an error message can bear.
-pub(crate) fn shortened(text: &str, characters: usize) -> String {
-    match text.char_indices().nth(characters) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text.to_owned(),
+impl From<ObjectError> for Reason {
+    fn from(error: ObjectError) -> Self {
+        match error {
+            ObjectError::Value(error) => Self::Value(error),
+            ObjectError::UnknownKey { key, hint } => Self::UnknownKey { key, hint },
+            ObjectError::GivenTwice { field } => Self::GivenTwice { field },
+            ObjectError::Json(complaint) => Self::Json(complaint),
+        }
     }
 }

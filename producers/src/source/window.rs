@@ -56,6 +56,11 @@ impl<R: Read> Window<R> {
         self.lines
     }
 
+    /// Whether a line end is at hand, or nothing will come any more.
+    pub(super) fn holds_a_line(&self) -> bool {
+        self.ended || self.bytes().contains(&b'\n')
+    }
+
     /// Reads on; false at the end of the file.
     pub(super) fn fill(&mut self) -> io::Result<bool> {
         if self.ended {
@@ -78,6 +83,12 @@ impl<R: Read> Window<R> {
         self.bytes.truncate(held + *read.as_ref().unwrap_or(&0));
         self.ended = read? == 0;
         Ok(!self.ended)
+    }
+
+    /// Reads as much as a byte order mark may have: a pipe gives what there is, and that may be a byte.
+    pub(super) fn fill_beginning(&mut self) -> io::Result<()> {
+        while self.bytes().len() < 3 && self.fill()? {}
+        Ok(())
     }
 
     /// Consumes `bytes` that hold `lines` line ends.

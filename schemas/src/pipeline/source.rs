@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// A named source. Exactly one of `csv`, `json_lines` and `synthetic` is given.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Source {
     /// Name to start it by: `driftmill produce PIPELINE --source NAME`.
@@ -88,6 +88,21 @@ pub struct CsvSource {
     pub replace: BTreeMap<String, BTreeMap<String, String>>,
 }
 
+impl CsvSource {
+    /// A comma-separated file in UTF-8 whose headers are the fields' names.
+    pub fn at(path: &str) -> Self {
+        Self {
+            path: path.to_owned(),
+            delimiter: comma(),
+            encoding: utf8(),
+            columns: BTreeMap::new(),
+            ignore: Vec::new(),
+            null: null_texts(),
+            replace: BTreeMap::new(),
+        }
+    }
+}
+
 fn comma() -> char {
     ','
 }
@@ -112,6 +127,13 @@ pub struct JsonLinesSource {
     /// Keys to pass over.
     #[serde(default)]
     pub ignore: Vec<String>,
+}
+
+impl JsonLinesSource {
+    /// A file whose keys are the fields' names.
+    pub fn at(path: &str) -> Self {
+        Self { path: path.to_owned(), columns: BTreeMap::new(), ignore: Vec::new() }
+    }
 }
 
 /// A seeded generator: the same seed gives the same records.

@@ -1,8 +1,17 @@
-//! A raw record: its schema, its fields and values, and its two framings on the wire.
+//! A raw record: its schema, its fields and values, the forms it is read from, and its two framings on the wire.
 
+pub mod container;
+mod decode;
+mod encoder;
 pub mod framing;
+mod json;
+mod mapping;
 mod schema;
 mod value;
 
+pub use decode::DecodeError;
+pub use encoder::Encoder;
+pub use json::{ObjectError, ObjectReader};
+pub use mapping::{Mapping, MappingError};
 pub use schema::{Error, Field, FieldKind, RecordSchema};
 pub use value::{Record, Value, ValueError};

@@ -46,7 +46,30 @@ pub enum ValueError {
     },
 }
 
+impl ValueError {
+    /// The kind, for counting: `MissingValue`, `WrongType` or `UnknownKey`.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Missing { .. } => "MissingValue",
+            Self::WrongType { .. } => "WrongType",
+            Self::Unknown { .. } => "UnknownKey",
+        }
+    }
+
+    /// The field that is at fault.
+    pub fn field(&self) -> &str {
+        match self {
+            Self::Missing { field } | Self::WrongType { field, .. } | Self::Unknown { field, .. } => field,
+        }
+    }
+}
+
 impl Value {
+    /// No value, where `field` allows that.
+    pub fn null(field: &Field) -> Result<Self, ValueError> {
+        if field.nullable { Ok(Self::Null) } else { Err(ValueError::Missing { field: field.name.clone() }) }
+    }
+
     /// The value as people write it; `None` when it is missing.
     pub fn to_text(&self) -> Option<String> {
         match self {
@@ -90,6 +113,34 @@ impl Value {
                 }
                 timestamp(trimmed).map(Self::Long).ok_or_else(wrong)
             }
+        }
+    }
+
+    /// Takes a value of another schema as a value of `field`, by the rules of [`Value::from_json`]: a whole number is an int
+    /// or a float as wanted, a text may be a timestamp, and nothing else is bent.
+    pub fn for_field(self, field: &Field) -> Result<Self, ValueError> {
+        let wrong = |value: Self| ValueError::WrongType {
+            field: field.name.clone(),
+            found: shorten(&value.to_text().unwrap_or_default()),
+            wanted: field.kind.title(),
+        };
+        match (self, field.kind) {
+            (Self::Null, _) => Self::null(field),
+            (value @ Self::Boolean(_), FieldKind::Boolean) | (value @ Self::String(_), FieldKind::String) => Ok(value),
+            (Self::Long(number), FieldKind::Int | FieldKind::Long | FieldKind::Timestamp) => {
+                fits(number, field.kind).ok_or_else(|| wrong(Self::Long(number)))
+            }
+            (Self::Long(number), FieldKind::Float | FieldKind::Double) => Ok(Self::Double(number as f64)),
+            (Self::Double(number), FieldKind::Float | FieldKind::Double) if number.is_finite() => {
+                Ok(Self::Double(number))
+            }
+            (Self::Double(number), FieldKind::Int | FieldKind::Long | FieldKind::Timestamp) => {
+                whole(number).and_then(|n| fits(n, field.kind)).ok_or_else(|| wrong(Self::Double(number)))
+            }
+            (Self::String(text), FieldKind::Timestamp) => {
+                timestamp(&text).map(Self::Long).ok_or_else(|| wrong(Self::String(text)))
+            }
+            (value, _) => Err(wrong(value)),
         }
     }
 

@@ -139,6 +139,7 @@ pub async fn serve(context: &Context, supervisor: &mut Supervisor) -> anyhow::Re
         clock: Arc::clone(&context.clock),
         registry: context.registry.clone(),
         producer: context.producer.clone(),
+        schemas: context.schemas.clone(),
     };
     supervisor.spawn("gateway", OnError::Stop, move |cancel| driftmill_gateway::serve(options, listener, cancel));
     Ok(bound)

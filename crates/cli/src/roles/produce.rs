@@ -7,21 +7,25 @@ use anyhow::{Context as _, bail};
 use driftmill_platform::backoff::{Backoff, until_done};
 use driftmill_platform::config::Settings;
 use driftmill_platform::telemetry;
-use driftmill_producers::{Job, Progress, Services, Summary};
+use driftmill_producers::{Job, Pipe, PipeFormat, Progress, Services, Summary};
 use driftmill_schemas::name;
-use driftmill_schemas::pipeline::{Loaded, Source, Start};
+use driftmill_schemas::pipeline::{CsvSource, JsonLinesSource, Loaded, Source, Start};
 use driftmill_schemas::record::framing::SchemaRef;
 use driftmill_schemas::topic::Topics;
 use indicatif::{ProgressBar, ProgressStyle};
 use tokio::sync::watch;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 pub use driftmill_producers::Overrides;
 
-use crate::args::Produce;
+use crate::args::{Format, Produce};
 use crate::context::Context;
 use crate::{pipelines, shutdown};
+
+/// How often a run without a terminal tells how far it is.
+const TELL_EVERY: Duration = Duration::from_secs(5);
 
 /// Sends the chosen sources, one after the other.
 pub async fn run(settings: Settings, produce: Produce) -> anyhow::Result<()> {
@@ -34,22 +38,33 @@ pub async fn run(settings: Settings, produce: Produce) -> anyhow::Result<()> {
     let context = Context::new(settings)?;
     let chosen = choose(&context, &produce)?;
     context.prepare(&cancel).await?;
+    let pipe = produce.stdin.then(|| {
+        let format = if produce.format == Format::Avro { PipeFormat::Avro } else { PipeFormat::Declared };
+        Pipe::new(std::io::stdin(), format)
+    });
     let overrides = Overrides {
         rows: produce.rows,
         rate: produce.rate,
         seed: produce.seed,
         signal: produce.signal,
         from: produce.from.clone(),
-        restart: produce.restart,
+        restart: produce.restart || (produce.stdin && !produce.resume),
+        skip: produce.skip,
     };
     for (loaded, source) in chosen {
         let title = format!("{}/{}", loaded.pipeline.name, source.name);
-        let job = job(&context, loaded, source, overrides.clone()).await?;
+        let job = Job { pipe: pipe.clone(), ..job(&context, loaded, source, overrides.clone()).await? };
         let (sender, progress) = watch::channel(Progress::default());
-        let drawing = tokio::spawn(draw(title.clone(), progress));
+        let drawing = tokio::spawn(draw(title.clone(), progress.clone()));
         let sent = send(job, services(&context, sender), cancel.clone()).await;
         // The sender is gone with the run, so the bar ends by itself.
         drawing.await.ok();
+        if pipe.is_some() && !sent.as_ref().is_ok_and(|summary| summary.complete) {
+            let rows = progress.borrow().position.sequence;
+            println!(
+                "{title}: {rows} rows are acknowledged; feed it the same rows again with --resume (or --skip {rows}) to go on"
+            );
+        }
         print(&title, &sent.with_context(|| title.clone())?);
         if cancel.is_cancelled() {
             break;
@@ -62,6 +77,10 @@ pub async fn run(settings: Settings, produce: Produce) -> anyhow::Result<()> {
 fn choose(context: &Context, produce: &Produce) -> anyhow::Result<Vec<(Arc<Loaded>, Source)>> {
     if produce.pipeline.is_none() && (produce.source.is_some() || produce.from.is_some()) {
         bail!("say which pipeline: `driftmill produce PIPELINE --source NAME`");
+    }
+    if produce.stdin && produce.source.is_none() {
+        let loaded = context.pipelines.iter().find(|loaded| Some(&loaded.pipeline.name) == produce.pipeline.as_ref());
+        return Ok(loaded.map(|loaded| (Arc::clone(loaded), standard_input(produce.format))).into_iter().collect());
     }
     let mut chosen = Vec::new();
     for loaded in &context.pipelines {
@@ -90,6 +109,17 @@ fn choose(context: &Context, produce: &Produce) -> anyhow::Result<Vec<(Arc<Loade
     Ok(chosen)
 }
 
+/// The standard input as a source of rows whose columns have the fields' names.
+fn standard_input(format: Format) -> Source {
+    let mut source = Source { name: "stdin".to_owned(), ..Source::default() };
+    match format {
+        Format::Csv => source.csv = Some(CsvSource::at("-")),
+        // A container needs no declaration; something must be declared.
+        Format::JsonLines | Format::Avro => source.json_lines = Some(JsonLinesSource::at("-")),
+    }
+    source
+}
+
 /// A run of one source; with a schema registry, its schema is registered first, and refused there if it is incompatible.
 pub async fn job(context: &Context, loaded: Arc<Loaded>, source: Source, overrides: Overrides) -> anyhow::Result<Job> {
     let framing = match &context.schemas {
@@ -99,7 +129,7 @@ pub async fn job(context: &Context, loaded: Arc<Loaded>, source: Source, overrid
         }
         None => Job::fingerprint(&loaded),
     };
-    Ok(Job { loaded, source, overrides, framing })
+    Ok(Job { loaded, source, pipe: None, overrides, framing })
 }
 
 /// What a run of a source needs; `progress` hears how far it is.
@@ -113,12 +143,16 @@ pub fn services(context: &Context, progress: watch::Sender<Progress>) -> Service
     }
 }
 
-/// Sends a source to its end. When Kafka or the store is away, it goes on where it stopped as soon as they are back.
+/// Sends a source to its end. When Kafka or the store is away, it goes on where it stopped as soon as they are back; a
+/// pipe, which cannot be read twice, ends instead.
 pub async fn send(
     job: Job,
     services: Services,
     cancel: CancellationToken,
 ) -> Result<Summary, driftmill_producers::Error> {
+    if job.pipe.is_some() {
+        return driftmill_producers::run(job, services, cancel).await;
+    }
     let backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(5), 0);
     let told = |error: &driftmill_producers::Error, pause| warn!(%error, ?pause, "the source goes on in a moment");
     until_done(&cancel, backoff, told, || driftmill_producers::run(job.clone(), services.clone(), cancel.clone())).await
@@ -128,6 +162,9 @@ async fn draw(title: String, mut progress: watch::Receiver<Progress>) {
     let bar = ProgressBar::new(1000).with_prefix(title);
     let bounded = ProgressStyle::with_template("{prefix} {wide_bar} {percent:>3} %  {msg}");
     let endless = ProgressStyle::with_template("{prefix} {spinner} {msg}");
+    // Without a terminal there is no bar, and whoever kills the run should know how far it came.
+    let lines = bar.is_hidden();
+    let mut told = Instant::now();
     let mut known = None;
     while progress.changed().await.is_ok() {
         let now = *progress.borrow_and_update();
@@ -140,6 +177,10 @@ async fn draw(title: String, mut progress: watch::Receiver<Progress>) {
         }
         bar.set_position((share.unwrap_or_default() * 1000.0) as u64);
         bar.set_message(format!("{} sent, {} unreadable", now.sent, now.unreadable));
+        if lines && told.elapsed() >= TELL_EVERY {
+            told = Instant::now();
+            eprintln!("{}: {} rows are acknowledged", bar.prefix(), now.position.sequence);
+        }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     bar.finish_and_clear();

@@ -77,6 +77,9 @@ pub enum Error {
     /// Positions could not be read from the ledger.
     #[error("positions: {0}")]
     Positions(String),
+    /// The producer's queue had no place in time.
+    #[error("too many records wait for Kafka")]
+    Full,
     /// The consumer's thread is gone.
     #[error("the consumer has ended")]
     Ended,
@@ -117,6 +120,7 @@ impl Retryable for Error {
             | Self::Positions(_)
             | Self::NoTopic(_)
             | Self::Ended => Retry::Never,
+            Self::Full => Retry::Later,
             Self::Request { .. } => match self.code() {
                 Some(
                     RDKafkaErrorCode::MessageSizeTooLarge

@@ -13,7 +13,7 @@ use crate::config;
 /// A record on its way out.
 #[derive(Debug, Clone, Default)]
 pub struct Outgoing {
-    /// Decides the partition, and what compaction keeps.
+    /// Decides the partition, and what compaction keeps; empty: none, and any partition.
     pub key: Vec<u8>,
     /// The record.
     pub payload: Vec<u8>,
@@ -40,10 +40,21 @@ impl std::fmt::Debug for Producer {
 impl Producer {
     /// A producer that waits up to `linger` to fill a batch.
     pub fn new(settings: &config::Kafka, linger: Duration) -> Result<Self, Error> {
+        Self::make(settings, linger, None)
+    }
+
+    /// One that gives a record up when it is not acknowledged within `patience`, whatever the settings say.
+    pub fn with_patience(settings: &config::Kafka, linger: Duration, patience: Duration) -> Result<Self, Error> {
+        Self::make(settings, linger, Some(patience))
+    }
+
+    fn make(settings: &config::Kafka, linger: Duration, patience: Option<Duration>) -> Result<Self, Error> {
         let mut config = client(settings);
         config
             .set("linger.ms", linger.as_millis().to_string())
             .set("compression.type", "lz4")
+            // As the Java client chooses, and our sources do.
+            .set("partitioner", "murmur2_random")
             .set("message.max.bytes", (super::MAX_RECORD_BYTES + 65_536).to_string())
             .set("queue.buffering.max.kbytes", "65536")
             .set("queue.buffering.max.messages", "200000")
@@ -51,6 +62,9 @@ impl Producer {
             .set("delivery.timeout.ms", "120000");
         customise(&mut config, settings, Kind::Producer);
         config.set("enable.idempotence", "true");
+        if let Some(patience) = patience {
+            config.set("delivery.timeout.ms", patience.as_millis().to_string());
+        }
         Ok(Self { inner: config.create().map_err(Error::client)? })
     }
 
@@ -61,7 +75,10 @@ impl Producer {
         for (key, value) in &record.headers {
             headers = headers.insert(Header { key, value: Some(value) });
         }
-        let mut outgoing = FutureRecord::to(topic).payload(&record.payload).key(&record.key);
+        let mut outgoing = FutureRecord::to(topic).payload(&record.payload);
+        if !record.key.is_empty() {
+            outgoing = outgoing.key(&record.key);
+        }
         if !record.headers.is_empty() {
             outgoing = outgoing.headers(headers);
         }

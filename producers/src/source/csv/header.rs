@@ -1,10 +1,10 @@
 //! What each column of a delimited file fills.
 
-use driftmill_schemas::name;
+use driftmill_schemas::name::{self, shortened};
 use driftmill_schemas::pipeline::CsvSource;
 use driftmill_schemas::record::RecordSchema;
 
-use super::super::reason::{Reason, shortened};
+use super::super::reason::Reason;
 use crate::Error;
 
 /// What a column is for.

@@ -31,6 +31,8 @@ pub(crate) struct CsvReader<R> {
     size: u64,
     sequence: u64,
     raw: Vec<u8>,
+    /// Whether the last row had no end.
+    cut_off: bool,
 }
 
 impl<R: Read + Seek> CsvReader<R> {
@@ -43,10 +45,28 @@ impl<R: Read + Seek> CsvReader<R> {
         schema: &RecordSchema,
         position: Position,
     ) -> Result<Self, Error> {
+        let mut opened = Self::begin(reader, size, file, declared, schema)?;
+        if position.bytes > opened.rows.window.offset() {
+            opened.rows.window.seek(position).map_err(read_failed(file))?;
+        }
+        opened.sequence = position.sequence;
+        Ok(opened)
+    }
+}
+
+impl<R: Read> CsvReader<R> {
+    /// Begins to read `reader`, which holds `size` bytes and is called `file` in errors.
+    pub(crate) fn begin(
+        reader: R,
+        size: u64,
+        file: &str,
+        declared: &CsvSource,
+        schema: &RecordSchema,
+    ) -> Result<Self, Error> {
         let at_fault = |reason: String| Error::Header { file: file.to_owned(), reason };
         let failed = read_failed(file);
         let mut window = Window::new(reader);
-        window.fill().map_err(&failed)?;
+        window.fill_beginning().map_err(&failed)?;
         let (text, mark) = Text::labelled(&declared.encoding).map_err(at_fault)?.sniff(window.bytes());
         if !text.splits_at(declared.delimiter) {
             let delimiter = declared.delimiter;
@@ -69,9 +89,6 @@ impl<R: Read + Seek> CsvReader<R> {
                 Some(Layout::new(file, &header, declared, schema)?)
             }
         };
-        if position.bytes > rows.window.offset() {
-            rows.window.seek(position).map_err(&failed)?;
-        }
         Ok(Self {
             rows,
             text,
@@ -80,8 +97,9 @@ impl<R: Read + Seek> CsvReader<R> {
             schema: schema.clone(),
             file: file.to_owned(),
             size,
-            sequence: position.sequence,
+            sequence: 0,
             raw,
+            cut_off: false,
         })
     }
 }
@@ -91,12 +109,13 @@ pub(super) fn read_failed(file: &str) -> impl Fn(std::io::Error) -> Error {
     move |error| Error::File { file: file.clone(), doing: "read", error }
 }
 
-impl<R: Read + Seek + Send> RecordSource for CsvReader<R> {
+impl<R: Read + Send> RecordSource for CsvReader<R> {
     fn next(&mut self) -> Result<Option<Item>, Error> {
         let Some(layout) = &self.layout else { return Ok(None) };
         let wanted = layout.columns.len();
         let found = self.rows.next(Some(wanted), &mut self.raw).map_err(read_failed(&self.file))?;
         let Some(row) = found else { return Ok(None) };
+        self.cut_off = !row.ended;
         let read = row.cells.and_then(|found| match &layout.unknown {
             Some(reason) => Err(reason.clone()),
             None if found != wanted => Err(Reason::Cells { found, wanted }),
@@ -118,6 +137,14 @@ impl<R: Read + Seek + Send> RecordSource for CsvReader<R> {
 
     fn total_hint(&self) -> Option<Total> {
         Some(Total::Bytes(self.size))
+    }
+
+    fn at_hand(&self) -> bool {
+        self.rows.window.holds_a_line()
+    }
+
+    fn cut_off(&self) -> bool {
+        self.cut_off
     }
 }
 

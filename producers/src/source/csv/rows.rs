@@ -20,6 +20,8 @@ pub(super) struct Row {
     pub line: u64,
     /// Cells in it, or why it is no row.
     pub cells: Result<usize, Reason>,
+    /// Whether its last line has an end.
+    pub ended: bool,
 }
 
 /// The rows of a window.
@@ -54,6 +56,7 @@ impl<R: Read> Rows<R> {
         raw.clear();
         loop {
             let line = self.window.lines() + 1;
+            let mut ended = true;
             let cells = match self.scan()? {
                 None => return Ok(None),
                 Some(Scan::Row { content: 0, whole, .. }) => {
@@ -61,17 +64,19 @@ impl<R: Read> Rows<R> {
                     continue;
                 }
                 Some(Scan::Row { lines, cells, .. }) if lines > 1 && wanted.is_some_and(|wanted| wanted != cells) => {
-                    self.take_line(raw)?;
+                    ended = self.take_line(raw)?.1;
                     Err(Reason::RunawayQuote { lines: lines - 1, found: cells, wanted: wanted.unwrap_or_default() })
                 }
                 Some(Scan::Row { content, whole, lines, cells }) => {
                     raw.extend_from_slice(&self.window.bytes()[..content]);
                     // The last line of a file may have no end yet: it is counted when that is written.
-                    self.window.advance(whole, lines - u64::from(whole == content));
+                    ended = whole > content;
+                    self.window.advance(whole, lines - u64::from(!ended));
                     if content > MAX_ROW_BYTES { Err(Reason::too_long(content as u64, content)) } else { Ok(cells) }
                 }
                 Some(Scan::Broken(reason)) => {
-                    let length = self.take_line(raw)?;
+                    let (length, whole) = self.take_line(raw)?;
+                    ended = whole;
                     Err(if length > MAX_ROW_BYTES as u64 { Reason::too_long(length, raw.len()) } else { reason })
                 }
                 Some(Scan::Endless) => {
@@ -80,23 +85,23 @@ impl<R: Read> Rows<R> {
                     Err(Reason::too_long(length, raw.len()))
                 }
             };
-            return Ok(Some(Row { line, cells }));
+            return Ok(Some(Row { line, cells, ended }));
         }
     }
 
-    /// Consumes one line, whatever its quotes say; its whole length.
-    fn take_line(&mut self, raw: &mut Vec<u8>) -> io::Result<u64> {
+    /// Consumes one line, whatever its quotes say; its whole length, and whether it has an end.
+    fn take_line(&mut self, raw: &mut Vec<u8>) -> io::Result<(u64, bool)> {
         match self.window.line()? {
-            Extent::Nothing => Ok(0),
+            Extent::Nothing => Ok((0, false)),
             Extent::Line { content, whole } => {
                 raw.extend_from_slice(&self.window.bytes()[..content]);
                 self.window.advance(whole, u64::from(whole > content));
-                Ok(content as u64)
+                Ok((content as u64, whole > content))
             }
             Extent::Endless => {
                 let (kept, length) = self.window.skip_endless()?;
                 *raw = kept;
-                Ok(length)
+                Ok((length, true))
             }
         }
     }
