@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::{info, warn};
@@ -20,9 +21,38 @@ use crate::kafka::{self, Consumer, ConsumerOptions, MessageBatch, Position, Posi
 /// How long work in hand may take after a stop was asked for. Then it is given up, which is safe: it is repeatable.
 pub(super) const LATE: Duration = Duration::from_secs(2);
 
+/// A member that was fenced joins anew so many times in a row. It happens to a lone member too, when the answer to its
+/// joining is lost; two processes of one name fence each other every time.
+const FENCINGS: u32 = 3;
+/// A member that was not fenced for so long is not fenced in a row.
+const CALM: Duration = Duration::from_secs(60);
+
 /// Consumes a topic with `stage` until `cancel` fires, then finishes what is in hand.
 pub async fn run(
-    stage: impl Stage,
+    mut stage: impl Stage,
+    reading: Reading,
+    services: Services,
+    cancel: CancellationToken,
+) -> Result<(), Error> {
+    let mut fencings = 0;
+    loop {
+        let since = Instant::now();
+        match run_member(&mut stage, reading.clone(), services.clone(), cancel.clone()).await {
+            Err(Error::Kafka(error @ kafka::Error::Fenced { .. })) => {
+                fencings = if since.elapsed() < CALM { fencings + 1 } else { 1 };
+                if fencings > FENCINGS {
+                    return Err(error.into());
+                }
+                warn!(stage = stage.name(), %error, "joining the group anew");
+            }
+            outcome => return outcome,
+        }
+    }
+}
+
+/// Consumes a topic as one member of its group.
+async fn run_member(
+    stage: &mut impl Stage,
     reading: Reading,
     services: Services,
     cancel: CancellationToken,
@@ -62,7 +92,7 @@ pub async fn run(
 
 /// Hands outputs to the writer until the consumer or the writer ends.
 async fn process_all(
-    mut stage: impl Stage,
+    stage: &mut impl Stage,
     consumer: &mut Consumer,
     writer: mpsc::Sender<Work>,
     ahead: bool,
@@ -80,7 +110,7 @@ async fn process_all(
             }
             Some(Err(error)) => return Err(error.into()),
         };
-        let Some(output) = process(&mut stage, &batch, cancel).await? else { return Ok(()) };
+        let Some(output) = process(stage, &batch, cancel).await? else { return Ok(()) };
         let (done, written) = oneshot::channel();
         room.send(Work { coverage: batch.coverage(), output, done });
         consumer.recycle(batch);
