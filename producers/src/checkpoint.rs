@@ -54,7 +54,8 @@ pub struct Checkpoint {
     /// Whether nothing at all lies beyond the position: the run ended in order.
     pub clean: bool,
     /// Hash of what was read of a file: of its first and last MiB before the position, and so of all of a file of up to
-    /// 2 MiB. A change in the middle of a larger one that keeps its length goes unnoticed.
+    /// 2 MiB. A change in the middle of a larger one that keeps its length goes unnoticed. Of Parquet files: the names,
+    /// sizes and footers of those that were read.
     #[serde(default)]
     pub evidence: Option<String>,
     /// When it was written, milliseconds since 1970 UTC.

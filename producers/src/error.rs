@@ -53,6 +53,14 @@ pub enum Error {
         /// The later column.
         second: String,
     },
+    /// A Parquet file, or a pattern for some, cannot be read.
+    #[error("`{file}`: {reason}")]
+    Parquet {
+        /// The file or the pattern.
+        file: String,
+        /// What is wrong, and where.
+        reason: String,
+    },
     /// An Avro container cannot be read any further.
     #[error("`{file}`, the Avro container: {reason}")]
     Container {
@@ -150,6 +158,7 @@ impl Retryable for Error {
             | Self::Header { .. }
             | Self::MissingColumn { .. }
             | Self::HeaderTwice { .. }
+            | Self::Parquet { .. }
             | Self::Container { .. }
             | Self::CutOff { .. }
             | Self::TooShort { .. }

@@ -1,4 +1,4 @@
-//! Producers: they read a source (CSV, JSON lines, a seeded generator, the standard input) and send its records, framed as Avro, to
+//! Producers: they read a source (CSV, JSON lines, Parquet, a seeded generator, the standard input) and send its records, framed as Avro, to
 //! `<pipeline>.raw`. What cannot be read goes to `<pipeline>.rejected` with its original bytes and the reason, and the
 //! reading goes on.
 //!
@@ -14,6 +14,7 @@ mod checkpoint;
 mod dead_letter;
 mod encode;
 mod error;
+mod evidence;
 mod job;
 mod keeper;
 mod partition;

@@ -1,22 +1,23 @@
 //! What a job comes down to: one source with every override applied, its identity, and how to open it.
 
 use std::fs::File;
-use std::io::{self, BufReader, Read, Seek, SeekFrom};
+use std::io::{self, BufReader};
 use std::path::{Path, PathBuf};
 
-use driftmill_schemas::pipeline::{CsvSource, JsonLinesSource, Loaded, SourceKind, SyntheticSource};
+use driftmill_schemas::pipeline::{
+    CsvSource, JsonLinesSource, Loaded, ParquetSource, SOURCE_KINDS, SourceKind, SyntheticSource,
+};
 use driftmill_schemas::record::RecordSchema;
 use sha2::{Digest, Sha256};
 
 use crate::Error;
 use crate::checkpoint::Checkpoint;
+use crate::evidence;
 use crate::job::{Job, Overrides};
 use crate::source::{
-    AvroReader, CsvReader, Generator, JsonLinesReader, PIPE, Pipe, PipeFormat, PipeReader, Position, RecordSource,
+    AvroReader, CsvReader, Generator, JsonLinesReader, PIPE, ParquetReader, Pipe, PipeFormat, PipeReader, Position,
+    RecordSource,
 };
-
-/// How much of the beginning and of the end of what was read stands for all of it.
-const EVIDENCE_BYTES: u64 = 1 << 20;
 
 /// A source, ready to open.
 #[derive(Debug, Clone)]
@@ -43,6 +44,7 @@ pub(crate) struct Plan {
 enum Kind {
     Csv(PathBuf, CsvSource),
     JsonLines(PathBuf, JsonLinesSource),
+    Parquet(PathBuf, ParquetSource),
     Synthetic(SyntheticSource),
     /// A container, out of a pipe.
     Avro,
@@ -56,10 +58,11 @@ impl Plan {
             _ if job.pipe.as_ref().is_some_and(|pipe| pipe.format == PipeFormat::Avro) => Kind::Avro,
             Some(SourceKind::Csv(csv)) => Kind::Csv(file(job, &csv.path), csv.clone()),
             Some(SourceKind::JsonLines(lines)) => Kind::JsonLines(file(job, &lines.path), lines.clone()),
+            Some(SourceKind::Parquet(parquet)) => Kind::Parquet(file(job, &parquet.path), parquet.clone()),
             Some(SourceKind::Synthetic(source)) => {
                 Kind::Synthetic(overridden(source, &job.overrides).map_err(at_fault)?)
             }
-            None => return Err(at_fault("give exactly one of `csv`, `json_lines` and `synthetic`".to_owned())),
+            None => return Err(at_fault(SOURCE_KINDS.to_owned())),
         };
         let overrides = &job.overrides;
         let generated = matches!(kind, Kind::Synthetic(_));
@@ -67,19 +70,17 @@ impl Plan {
             return Err(at_fault("a seed and a signal are for generators, and this source is a file".to_owned()));
         }
         if generated && overrides.from.is_some() {
-            return Err(at_fault(
-                "it is a generator and reads no file: name a source with `csv` or `json_lines`".to_owned(),
-            ));
+            return Err(at_fault("it is a generator and reads no file: name a source that does".to_owned()));
         }
-        if generated && job.pipe.is_some() {
-            return Err(at_fault("it is a generator and reads no input: name a source of text".to_owned()));
+        if matches!(kind, Kind::Synthetic(_) | Kind::Parquet(..)) && job.pipe.is_some() {
+            return Err(at_fault("it cannot read an input from its beginning: name a source of text".to_owned()));
         }
         if job.pipe.is_none() && overrides.skip > 0 {
             return Err(at_fault("rows are passed over in a pipe only: a file goes on where it stopped".to_owned()));
         }
         let origin = match &kind {
             _ if job.pipe.is_some() => PIPE.to_owned(),
-            Kind::Csv(path, _) | Kind::JsonLines(path, _) => path.display().to_string(),
+            Kind::Csv(path, _) | Kind::JsonLines(path, _) | Kind::Parquet(path, _) => path.display().to_string(),
             Kind::Synthetic(_) | Kind::Avro => name.clone(),
         };
         let digest = hex::encode(Sha256::digest(identity(job, &kind).as_bytes()));
@@ -111,6 +112,7 @@ impl Plan {
                 let (file, size) = self.open_file(path)?;
                 Box::new(JsonLinesReader::open(file, size, &self.origin, declared, schema, position)?)
             }
+            Kind::Parquet(path, declared) => Box::new(ParquetReader::open(path, declared, schema, position)?),
             Kind::Synthetic(declared) => {
                 Box::new(Generator::open(&self.name, declared, schema, &loaded.pipeline.label, position)?)
             }
@@ -124,7 +126,7 @@ impl Plan {
             Kind::Csv(_, declared) => Box::new(CsvReader::begin(input, 0, &self.origin, declared, schema)?),
             Kind::JsonLines(_, declared) => Box::new(JsonLinesReader::begin(input, 0, &self.origin, declared, schema)?),
             Kind::Avro => Box::new(AvroReader::open(BufReader::new(input), &self.origin, schema)?),
-            Kind::Synthetic(_) => return Err(Error::PipeTaken),
+            Kind::Parquet(..) | Kind::Synthetic(_) => return Err(Error::PipeTaken),
         };
         Ok(Box::new(PipeReader::new(inner, skip)))
     }
@@ -139,38 +141,39 @@ impl Plan {
         Ok((file, metadata.len()))
     }
 
-    fn path(&self) -> Option<PathBuf> {
-        match &self.kind {
-            _ if self.pipe.is_some() => None,
-            Kind::Csv(path, _) | Kind::JsonLines(path, _) => Some(path.clone()),
-            Kind::Synthetic(_) | Kind::Avro => None,
-        }
-    }
-
-    /// The hash that stands for the first `bytes` of the file, see [`Checkpoint::evidence`]; `None` for a generator, or
-    /// when the file is shorter or gone.
-    pub(crate) async fn evidence(&self, bytes: u64) -> Option<String> {
-        let path = self.path()?;
-        let read = tokio::task::spawn_blocking(move || evidence(&path, bytes)).await;
-        read.ok().and_then(Result::ok).flatten()
+    /// The hash that stands for what was read up to `position`, see [`Checkpoint::evidence`]; `None` for a generator and a
+    /// pipe, or when there is less than that, or nothing any more.
+    pub(crate) async fn evidence(&self, position: Position) -> Option<String> {
+        self.look(position).await.ok().flatten()
     }
 
     /// Fails when the file is not the one that `last` tells of, in the part that was sent.
     pub(crate) async fn check_unchanged(&self, last: &Checkpoint) -> Result<(), Error> {
-        let (Some(path), Some(wanted)) = (self.path(), &last.evidence) else { return Ok(()) };
-        let bytes = last.position.bytes;
-        let read =
-            tokio::task::spawn_blocking(move || evidence(&path, bytes)).await.map_err(|_| Error::ShuttingDown)?;
-        let changed =
-            |reason: String| Error::Changed { file: self.origin.clone(), reason, sent: last.position.sequence };
-        match read {
-            Err(error) => Err(Error::File { file: self.origin.clone(), doing: "read", error }),
-            Ok(None) => Err(changed(format!("it is shorter than the {bytes} bytes that were read of it"))),
-            Ok(Some(found)) if found != *wanted => {
-                Err(changed(format!("its first {bytes} bytes are not what they were")))
-            }
-            Ok(Some(_)) => Ok(()),
+        let Some(wanted) = &last.evidence else { return Ok(()) };
+        let Position { sequence, bytes, .. } = last.position;
+        let reason = match (self.look(last.position).await?, &self.kind) {
+            (Some(found), _) if found == *wanted => return Ok(()),
+            (_, Kind::Synthetic(_) | Kind::Avro) => return Ok(()),
+            (None, Kind::Parquet(..)) => format!("it has fewer than the {sequence} rows that were read"),
+            (Some(_), Kind::Parquet(..)) => format!("the files of its first {sequence} rows are not what they were"),
+            (None, _) => format!("it is shorter than the {bytes} bytes that were read of it"),
+            (Some(_), _) => format!("its first {bytes} bytes are not what they were"),
+        };
+        Err(Error::Changed { file: self.origin.clone(), reason, sent: sequence })
+    }
+
+    async fn look(&self, position: Position) -> Result<Option<String>, Error> {
+        if self.pipe.is_some() {
+            return Ok(None);
         }
+        let (kind, origin) = (self.kind.clone(), self.origin.clone());
+        let look = move || match kind {
+            Kind::Csv(path, _) | Kind::JsonLines(path, _) => evidence::of_text(&path, position.bytes)
+                .map_err(|error| Error::File { file: origin, doing: "read", error }),
+            Kind::Parquet(path, _) => evidence::of_parquet(&path, position.sequence),
+            Kind::Synthetic(_) | Kind::Avro => Ok(None),
+        };
+        tokio::task::spawn_blocking(look).await.map_err(|_| Error::ShuttingDown)?
     }
 }
 
@@ -205,6 +208,7 @@ fn identity(job: &Job, kind: &Kind) -> String {
         }
         Kind::Csv(path, source) => (path, &source.path),
         Kind::JsonLines(path, source) => (path, &source.path),
+        Kind::Parquet(path, source) => (path, &source.path),
     };
     let absolute = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
     if absolute(path) == absolute(&job.loaded.folder.join(declared)) {
@@ -212,18 +216,4 @@ fn identity(job: &Job, kind: &Kind) -> String {
     } else {
         format!("other file {}", absolute(path).display())
     }
-}
-
-fn evidence(path: &Path, bytes: u64) -> io::Result<Option<String>> {
-    let mut file = File::open(path)?;
-    if file.metadata()?.len() < bytes {
-        return Ok(None);
-    }
-    let mut hash = Sha256::new();
-    let first = bytes.min(EVIDENCE_BYTES);
-    io::copy(&mut Read::by_ref(&mut file).take(first), &mut hash)?;
-    let last = (bytes - first).min(EVIDENCE_BYTES);
-    file.seek(SeekFrom::Start(bytes - last))?;
-    io::copy(&mut file.take(last), &mut hash)?;
-    Ok(Some(hex::encode(hash.finalize())))
 }

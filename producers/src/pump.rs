@@ -277,7 +277,7 @@ impl<S: Sink> Flow<'_, S> {
     }
 
     async fn save(&self, keeper: &Keeper, quiet: bool) -> Result<(), Error> {
-        let evidence = self.plan.evidence(keeper.position().bytes).await;
+        let evidence = self.plan.evidence(keeper.position()).await;
         let at = self.tools.clock.now();
         let checkpoint = keeper.checkpoint(&self.plan.pipeline, &self.plan.key, quiet, evidence, at);
         let message = Outgoing {

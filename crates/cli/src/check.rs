@@ -85,6 +85,7 @@ fn sources(pipeline: &Pipeline) -> String {
             let kind = match source.kind() {
                 Some(SourceKind::Csv(csv)) => format!("csv {}", csv.path),
                 Some(SourceKind::JsonLines(lines)) => format!("json lines {}", lines.path),
+                Some(SourceKind::Parquet(parquet)) => format!("parquet {}", parquet.path),
                 Some(SourceKind::Synthetic(_)) => "generated".to_owned(),
                 None => "nothing".to_owned(),
             };

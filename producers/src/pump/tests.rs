@@ -1,12 +1,15 @@
 //! The whole way from a source to a log that loses what a real one may lose.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
+use arrow_array::{ArrayRef, Int64Array, RecordBatch};
 use driftmill_platform::clock::ManualClock;
 use driftmill_schemas::message::dead_letter as header;
 use driftmill_schemas::pipeline::{Loaded, load};
 use driftmill_schemas::record::framing;
+use parquet::arrow::ArrowWriter;
+use parquet::file::properties::WriterProperties;
 
 use super::*;
 use crate::checkpoint::{Checkpoint, SEQUENCE_HEADER};
@@ -24,6 +27,8 @@ sources:
     csv: { path: rows.csv }
   - name: lines
     json_lines: { path: rows.jsonl }
+  - name: columns
+    parquet: { path: 'parts/*.parquet' }
   - name: made
     synthetic:
       seed: 5
@@ -62,6 +67,12 @@ impl World {
         }
         std::fs::write(folder.path().join("rows.csv"), rows).unwrap();
         std::fs::write(folder.path().join("rows.jsonl"), lines).unwrap();
+        std::fs::create_dir(folder.path().join("parts")).unwrap();
+        // Written once: making them takes longer than most runs here.
+        static PARTS: LazyLock<[Vec<u8>; 2]> = LazyLock::new(|| [parquet(0..23), parquet(23..60)]);
+        for (name, part) in ["a.parquet", "b.parquet"].iter().zip(&*PARTS) {
+            std::fs::write(folder.path().join("parts").join(name), part).unwrap();
+        }
         let store = Store::open(&url::Url::from_file_path(folder.path().join("objects")).unwrap()).unwrap();
         let sink = Memory::new(&[("t.raw", 3), ("t.rejected", 2), (SOURCES_TOPIC, 1)], seed);
         Self { folder, store, clock: ManualClock::at(1_000), progress: watch::Sender::default(), sink }
@@ -124,6 +135,17 @@ impl World {
     }
 }
 
+/// Rows in groups of ten; every seventh does not fit.
+fn parquet(ids: std::ops::Range<i64>) -> Vec<u8> {
+    let id: ArrayRef = Arc::new(Int64Array::from_iter_values(ids.clone()));
+    let y: ArrayRef = Arc::new(Int64Array::from_iter_values(ids.map(|id| if id % 7 == 3 { 1 << 40 } else { 1 })));
+    let rows = RecordBatch::try_from_iter([("id", id), ("y", y)]).unwrap();
+    let groups = WriterProperties::builder().set_max_row_group_row_count(Some(10)).build();
+    let mut writer = ArrowWriter::try_new(Vec::new(), rows.schema(), Some(groups)).unwrap();
+    writer.write(&rows).unwrap();
+    writer.into_inner().unwrap()
+}
+
 fn text_of(message: &Outgoing, name: &str) -> String {
     let (_, value) = message.headers.iter().find(|(other, _)| other == name).unwrap();
     String::from_utf8(value.clone()).unwrap()
@@ -169,7 +191,7 @@ async fn records_and_dead_letters_arrive_with_what_readers_need() {
 
 #[tokio::test(start_paused = true)]
 async fn a_second_run_sends_nothing_and_a_restart_sends_all_again() {
-    for source in ["rows", "lines", "made"] {
+    for source in ["rows", "lines", "columns", "made"] {
         let world = World::new(false, 2);
         assert_eq!(world.run(source, rows(20)).await.unwrap().skipped_already_there, 0);
         let more = world.run(source, Overrides::default()).await.unwrap();
@@ -215,6 +237,7 @@ async fn killed_after_any_step_with_a_stale_checkpoint_nothing_is_lost_or_twice(
     killed_anywhere("rows", false, Duration::from_secs(86_400), None, 1).await;
     killed_anywhere("rows", true, Duration::from_secs(86_400), None, 2).await;
     killed_anywhere("lines", false, Duration::from_secs(86_400), None, 3).await;
+    killed_anywhere("columns", true, Duration::from_secs(86_400), None, 7).await;
     killed_anywhere("made", true, Duration::from_secs(86_400), None, 4).await;
 }
 
@@ -303,6 +326,22 @@ async fn a_file_that_grew_goes_on_and_one_that_changed_is_refused() {
         assert!(matches!(error, Error::Changed { sent: 62, .. }) && error.to_string().contains("--restart"), "{error}");
     }
     assert!(world.run("rows", Overrides { restart: true, ..Overrides::default() }).await.unwrap().complete);
+}
+
+#[tokio::test(start_paused = true)]
+async fn more_parquet_files_go_on_and_one_that_changed_or_came_before_is_refused() {
+    let world = World::new(false, 12);
+    world.run("columns", Overrides::default()).await.unwrap();
+    std::fs::write(world.path("parts/c.parquet"), parquet(60..65)).unwrap();
+    assert_eq!(world.run("columns", Overrides::default()).await.unwrap().sent, 5);
+    std::fs::write(world.path("parts/aa.parquet"), parquet(100..101)).unwrap();
+    let error = world.run("columns", Overrides::default()).await.unwrap_err();
+    assert!(matches!(error, Error::Changed { sent: 65, .. }), "{error}");
+    std::fs::remove_file(world.path("parts/aa.parquet")).unwrap();
+    assert_eq!(world.run("columns", Overrides::default()).await.unwrap().skipped_already_there, 65);
+    std::fs::remove_file(world.path("parts/c.parquet")).unwrap();
+    let error = world.run("columns", Overrides::default()).await.unwrap_err().to_string();
+    assert!(error.contains("fewer than the 65 rows"), "{error}");
 }
 
 #[tokio::test(start_paused = true)]

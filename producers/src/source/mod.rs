@@ -3,6 +3,7 @@
 mod avro;
 mod csv;
 mod json_lines;
+pub(crate) mod parquet;
 mod pipe;
 mod reason;
 mod synthetic;
@@ -15,6 +16,7 @@ use serde::{Deserialize, Serialize};
 pub(crate) use avro::AvroReader;
 pub(crate) use csv::CsvReader;
 pub(crate) use json_lines::JsonLinesReader;
+pub(crate) use parquet::ParquetReader;
 pub(crate) use pipe::{ORIGIN as PIPE, PipeReader};
 pub use pipe::{Pipe, PipeFormat};
 pub use reason::Reason;

@@ -8,6 +8,16 @@ pub enum Reason {
     /// A value is missing, or of another type.
     #[error(transparent)]
     Value(#[from] ValueError),
+    /// A value of a file of columns.
+    #[error("{place}, column `{column}`: {error}")]
+    Cell {
+        /// File, row group and row.
+        place: String,
+        /// The column.
+        column: String,
+        /// What is wrong with the value.
+        error: ValueError,
+    },
     /// A column that no field is named for.
     #[error("unknown column `{column}`{hint}; map it under `columns`, or list it under `ignore`")]
     UnknownColumn {
@@ -83,7 +93,7 @@ impl Reason {
     /// The kind of the reason: what equal reasons are counted by, and a dead letter's exception class.
     pub fn kind(&self) -> &'static str {
         match self {
-            Self::Value(error) => error.kind(),
+            Self::Value(error) | Self::Cell { error, .. } => error.kind(),
             Self::UnknownKey { .. } => "UnknownKey",
             Self::UnknownColumn { .. } => "UnknownColumn",
             Self::GivenTwice { .. } => "GivenTwice",

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_saphyr::Spanned;
 
-use super::{Error, FORMAT_VERSION, Pipeline, Problem, SourceKind};
+use super::{Error, FORMAT_VERSION, Pipeline, Problem, SOURCE_KINDS, SourceKind};
 use crate::name;
 use crate::record::RecordSchema;
 
@@ -255,7 +255,7 @@ impl Faults<'_> {
                 self.add(&part, "`rate` is records a second: give a number above 0, or leave it out");
             }
             match source.kind() {
-                None => self.add(&part, "give exactly one of `csv`, `json_lines` and `synthetic`"),
+                None => self.add(&part, SOURCE_KINDS),
                 Some(SourceKind::Csv(csv)) => {
                     for field in csv.columns.values().chain(csv.replace.keys()) {
                         self.check_field(&part, field, schema);
@@ -263,6 +263,11 @@ impl Faults<'_> {
                 }
                 Some(SourceKind::JsonLines(lines)) => {
                     for field in lines.columns.values() {
+                        self.check_field(&part, field, schema);
+                    }
+                }
+                Some(SourceKind::Parquet(parquet)) => {
+                    for field in parquet.columns.values() {
                         self.check_field(&part, field, schema);
                     }
                 }
@@ -393,6 +398,17 @@ training:
             (GOOD.replace("version: 1", "version: 9"), 1, "reads 1"),
             (format!("{GOOD}drift:\n  windows: 4\n"), 12, "windows"),
             (format!("{GOOD}sources:\n  - name: s\n"), 12, "exactly one of"),
+            (
+                format!("{GOOD}sources:\n  - name: s\n    csv: {{ path: a }}\n    parquet: {{ path: a }}\n"),
+                12,
+                "exactly one of",
+            ),
+            (
+                format!("{GOOD}sources:\n  - name: s\n    parquet:\n      path: a\n      columns: {{ len: lenght }}\n"),
+                12,
+                "did you mean `length`",
+            ),
+            (format!("{GOOD}sources:\n  - name: s\n    parquet:\n      paht: a\n"), 14, "did you mean `path`"),
         ];
         for (text, line, expected) in cases {
             let error = read(&text).unwrap_err();

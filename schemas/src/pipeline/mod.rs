@@ -12,8 +12,8 @@ pub use load::{Loaded, json_schema, load, parse};
 pub use problem::{Error, Problem};
 pub use serving::{Dialect, Serving};
 pub use source::{
-    CsvSource, Distribution, Drift, JsonLinesSource, Outcome, Source, SourceKind, Start, SyntheticField,
-    SyntheticSource,
+    CsvSource, Distribution, Drift, JsonLinesSource, Outcome, ParquetSource, SOURCE_KINDS, Source, SourceKind, Start,
+    SyntheticField, SyntheticSource,
 };
 pub use training::{DriftPolicy, Metric, Promotion, Split, Training};
 

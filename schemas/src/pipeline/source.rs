@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// A named source. Exactly one of `csv`, `json_lines` and `synthetic` is given.
+/// A named source. Exactly one of `csv`, `json_lines`, `parquet` and `synthetic` is given.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Source {
@@ -23,6 +23,9 @@ pub struct Source {
     /// A file with one JSON object a line.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub json_lines: Option<JsonLinesSource>,
+    /// Parquet files.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parquet: Option<ParquetSource>,
     /// A seeded generator.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub synthetic: Option<SyntheticSource>,
@@ -35,6 +38,8 @@ pub enum SourceKind<'a> {
     Csv(&'a CsvSource),
     /// JSON lines.
     JsonLines(&'a JsonLinesSource),
+    /// Parquet.
+    Parquet(&'a ParquetSource),
     /// Generated.
     Synthetic(&'a SyntheticSource),
 }
@@ -42,14 +47,20 @@ pub enum SourceKind<'a> {
 impl Source {
     /// The kind; `None` when not exactly one is declared (which `driftmill check` reports).
     pub fn kind(&self) -> Option<SourceKind<'_>> {
-        match (&self.csv, &self.json_lines, &self.synthetic) {
-            (Some(csv), None, None) => Some(SourceKind::Csv(csv)),
-            (None, Some(lines), None) => Some(SourceKind::JsonLines(lines)),
-            (None, None, Some(synthetic)) => Some(SourceKind::Synthetic(synthetic)),
-            _ => None,
-        }
+        let mut declared = [
+            self.csv.as_ref().map(SourceKind::Csv),
+            self.json_lines.as_ref().map(SourceKind::JsonLines),
+            self.parquet.as_ref().map(SourceKind::Parquet),
+            self.synthetic.as_ref().map(SourceKind::Synthetic),
+        ]
+        .into_iter()
+        .flatten();
+        declared.next().filter(|_| declared.next().is_none())
     }
 }
+
+/// The kinds, for whoever declares none or several.
+pub const SOURCE_KINDS: &str = "give exactly one of `csv`, `json_lines`, `parquet` and `synthetic`";
 
 /// Who starts a source.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -134,6 +145,21 @@ impl JsonLinesSource {
     pub fn at(path: &str) -> Self {
         Self { path: path.to_owned(), columns: BTreeMap::new(), ignore: Vec::new() }
     }
+}
+
+/// One Parquet file or several, read one after the other in the order of their names. Columns of numbers, booleans, texts,
+/// decimals, dates and timestamps fill fields of a type that holds them.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ParquetSource {
+    /// Path, relative to the pipeline file; `*`, `?`, `[…]` and `**` stand for parts of names, as in `data/*.parquet`.
+    pub path: String,
+    /// Column of the file → field of the record. A column that has a field's name needs no entry.
+    #[serde(default)]
+    pub columns: BTreeMap<String, String>,
+    /// Columns to pass over. Any other column that no field is named for is an error.
+    #[serde(default)]
+    pub ignore: Vec<String>,
 }
 
 /// A seeded generator: the same seed gives the same records.

@@ -130,9 +130,10 @@ async fn a_pipe_is_read_once_and_files_have_no_rows_to_pass_over() {
     let job = world.piped("rows", world.bytes("rows.csv"), anew(0));
     world.send(&job).await.unwrap();
     assert!(matches!(world.send(&job).await, Err(Error::PipeTaken)));
-    for (job, part) in
-        [(world.job("rows", anew(1)), "pipe only"), (world.piped("made", io::empty(), anew(0)), "generator")]
-    {
+    for (job, part) in [
+        (world.job("rows", anew(1)), "pipe only"),
+        (world.piped("made", io::empty(), anew(0)), "name a source of text"),
+    ] {
         let error = world.send(&job).await.unwrap_err().to_string();
         assert!(error.contains(part), "{error}");
     }
