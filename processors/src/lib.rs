@@ -8,5 +8,8 @@
 pub mod audit;
 pub mod dead_letters;
 pub mod drift;
+pub mod expectations;
 pub mod ingest;
+pub mod rebuild;
 pub mod sinks;
+pub mod trial;

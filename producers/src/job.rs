@@ -14,10 +14,11 @@ use tokio_util::sync::CancellationToken;
 
 use crate::Error;
 use crate::checkpoint::SOURCES_TOPIC;
+use crate::plan::Plan;
 use crate::progress::{Progress, Summary};
 use crate::pump::{self, CHECKPOINT_EVERY};
 use crate::sink::KafkaSink;
-use crate::source::Pipe;
+use crate::source::{Item, Pipe, Position};
 
 /// What to send.
 #[derive(Debug, Clone)]
@@ -93,6 +94,18 @@ pub async fn run(job: Job, services: Services, cancel: CancellationToken) -> Res
         checkpoint_every: CHECKPOINT_EVERY,
     };
     pump::produce(&sink, &job, tools, &cancel).await
+}
+
+/// The first items of a source, at most `rows` of them; nothing is sent. It blocks on the disk.
+pub fn preview(job: &Job, rows: usize) -> Result<Vec<Item>, Error> {
+    let mut source = Plan::new(job)?.open(&job.loaded, Position::default())?;
+    let mut items = Vec::new();
+    while items.len() < rows
+        && let Some(item) = source.next()?
+    {
+        items.push(item);
+    }
+    Ok(items)
 }
 
 #[cfg(test)]

@@ -28,6 +28,6 @@ mod source;
 
 pub use checkpoint::{Checkpoint, SEQUENCE_HEADER, SOURCES_TOPIC};
 pub use error::Error;
-pub use job::{Job, Overrides, Services, run};
+pub use job::{Job, Overrides, Services, preview, run};
 pub use progress::{Progress, Summary, Unread};
 pub use source::{Content, Item, Pipe, PipeFormat, Position, Reason, RecordSource, Total};

@@ -176,6 +176,8 @@ pub mod dead_letter {
     pub const EXCEPTION_CLASS: &str = "__connect.errors.exception.class.name";
     /// What was wrong, for people.
     pub const EXCEPTION_MESSAGE: &str = "__connect.errors.exception.message";
+    /// The expectation that the record breaks, if that is the reason.
+    pub const EXPECTATION: &str = "driftmill.expectation";
     /// Kafka's time of the record, milliseconds since 1970 UTC: what is not in the bytes, and a replay needs.
     pub const TIMESTAMP: &str = "driftmill.timestamp";
     /// Where a source found it: `file:line`. A dead letter of a source has no topic, partition and offset.

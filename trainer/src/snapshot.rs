@@ -4,9 +4,9 @@
 use std::io::Cursor;
 
 use bytes::Bytes;
-use driftmill_platform::clickhouse::{ClickHouse, FeatureTable, quote};
+use driftmill_platform::clickhouse::{ClickHouse, FeatureTable, quote, quote_text};
 use driftmill_platform::store::Store;
-use driftmill_schemas::pipeline::Pipeline;
+use driftmill_schemas::pipeline::{Pipeline, Severity};
 use ndarray::{Array1, Array2};
 use polars::prelude::{
     DataFrame, DataType, IpcStreamReader, ParquetCompression, ParquetWriter, PolarsResult, SerReader as _,
@@ -51,7 +51,7 @@ struct Count {
 /// Labelled rows there are since `since`; quarantined ones do not count.
 pub async fn count(clickhouse: &ClickHouse, pipeline: &Pipeline, since: &Since) -> Result<u64, Error> {
     let table = quote(&FeatureTable::of(&pipeline.name).view);
-    let sql = format!("SELECT count() AS rows FROM {table} WHERE {}", condition(since));
+    let sql = format!("SELECT count() AS rows FROM {table} WHERE {}", condition(pipeline, since));
     Ok(clickhouse.row::<Count>(&sql).await?.rows)
 }
 
@@ -71,10 +71,10 @@ pub async fn take(
     Ok(Snapshot { rows, hash })
 }
 
-fn condition(since: &Since) -> String {
-    let learnable = "label IS NOT NULL AND _quarantined = 0";
+fn condition(pipeline: &Pipeline, since: &Since) -> String {
+    let learnable = format!("label IS NOT NULL AND _quarantined = 0{}", outside_of_bad_windows(pipeline));
     match since {
-        Since::Newest => learnable.to_owned(),
+        Since::Newest => learnable,
         Since::Offsets(offsets) => {
             let parts: Vec<String> = offsets
                 .iter()
@@ -84,6 +84,23 @@ fn condition(since: &Since) -> String {
             format!("{learnable} AND ({parts})")
         }
     }
+}
+
+/// Leaves out the rows of windows that an expectation set aside, if the pipeline has one that does.
+fn outside_of_bad_windows(pipeline: &Pipeline) -> String {
+    let quarantining = pipeline.expectations.iter().filter(|expectation| {
+        expectation.severity() == Severity::Quarantine && expectation.rule().is_ok_and(|rule| rule.window().is_some())
+    });
+    let titles: Vec<String> = quarantining.map(|expectation| quote_text(&expectation.title())).collect();
+    if titles.is_empty() {
+        return String::new();
+    }
+    format!(
+        " AND NOT arrayExists(bad -> event_time >= bad.1 AND event_time < bad.2, \
+         (SELECT groupArray((window_start, window_end)) FROM {} WHERE met = 0 AND expectation IN ({})))",
+        quote(&format!("{}_expectations", pipeline.name)),
+        titles.join(", "),
+    )
 }
 
 /// The query that defines the snapshot: every order in it is total, so the same table gives the same bytes.
@@ -99,7 +116,7 @@ fn query(pipeline: &Pipeline, since: &Since) -> String {
          SETTINGS output_format_arrow_compression_method = 'none', output_format_arrow_string_as_string = 1",
         features = features.join(", "),
         table = quote(&FeatureTable::of(&pipeline.name).view),
-        condition = condition(since),
+        condition = condition(pipeline, since),
     )
 }
 

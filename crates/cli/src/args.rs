@@ -79,6 +79,8 @@ pub enum Command {
     Serve,
     /// Say whether pipeline files are right, and what each would do.
     Check(Check),
+    /// Run pipelines over given records, without a broker or ClickHouse, and compare with the expected rows.
+    Test(Test),
     /// Make a first pipeline file from a CSV.
     New(New),
     /// Look at models and move the champion.
@@ -89,6 +91,8 @@ pub enum Command {
     /// Browse what was refused, explain it, and run it once more when it was mended.
     #[command(subcommand)]
     DeadLetters(DeadLetters),
+    /// Make features anew from the raw topic, beside the live ones; compare them; put them in force.
+    Replay(Replay),
     /// Prove that every processed record is a row, a dead letter or a known loss, once.
     Audit(Audit),
     /// Print the JSON Schema of the pipeline file, for editors.
@@ -193,6 +197,40 @@ pub struct Check {
     /// Pipeline names or files; absent: all.
     #[arg(value_name = "PIPELINE")]
     pub names: Vec<String>,
+}
+
+/// What to make anew.
+#[derive(Debug, Args)]
+pub struct Replay {
+    /// The pipeline; its file is taken as it is now.
+    pub pipeline: String,
+    /// Where to begin: a time (2026-01-31T12:00:00Z, 2h, 7d), an offset of every partition, or PARTITION:OFFSET,…; absent:
+    /// where the version beside the live rows begins, or the first record the topic holds.
+    #[arg(long, value_name = "PLACE")]
+    pub from: Option<String>,
+    /// Where to end, written alike; absent: after the last record that was processed.
+    #[arg(long, value_name = "PLACE")]
+    pub to: Option<String>,
+    /// Put the new rows in force: one change of the view, for every reader at once.
+    #[arg(long, conflicts_with_all = ["verify", "discard"])]
+    pub swap: bool,
+    /// Only say whether the topic gives the rows that are there; a difference is an error.
+    #[arg(long, conflicts_with = "discard")]
+    pub verify: bool,
+    /// Throw away the rows that stand beside the live ones.
+    #[arg(long)]
+    pub discard: bool,
+}
+
+/// What to test.
+#[derive(Debug, Args)]
+pub struct Test {
+    /// Pipelines, or single cases as PIPELINE/CASE; absent: all cases of all pipelines.
+    #[arg(value_name = "PIPELINE[/CASE]")]
+    pub names: Vec<String>,
+    /// Write what came out as what is expected, into the files of the cases.
+    #[arg(long)]
+    pub update: bool,
 }
 
 /// What to make a pipeline of.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use driftmill_platform::backoff::{Backoff, until_done};
-use driftmill_platform::clickhouse::{ClickHouse, migrate, pipeline_migrations, platform_migrations};
+use driftmill_platform::clickhouse::{self, ClickHouse, migrate, pipeline_migrations, platform_migrations};
 use driftmill_platform::clock::{SharedClock, SystemClock};
 use driftmill_platform::config::Settings;
 use driftmill_platform::kafka::{Admin, Producer, TopicSpec};
@@ -106,7 +106,11 @@ impl Context {
                         Err(e)
                     }
                     other => other,
+                }?;
+                for loaded in &self.pipelines {
+                    self.clickhouse.make_feature_view(&loaded.pipeline.name).await?;
                 }
+                Ok::<(), clickhouse::Error>(())
             },
         )
         .await

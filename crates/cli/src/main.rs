@@ -9,9 +9,12 @@ mod health;
 mod models;
 mod new;
 mod pipelines;
+mod replay;
 mod roles;
 mod shutdown;
 mod status;
+mod test;
+mod time;
 #[cfg(feature = "embedded")]
 mod up;
 
@@ -50,6 +53,7 @@ fn start(arguments: Arguments) -> anyhow::Result<()> {
     let outcome = runtime.block_on(async {
         match command {
             Command::Check(check) => check::run(&settings, &check),
+            Command::Test(test) => test::run(&settings, &test).await,
             Command::Schema => {
                 println!("{}", serde_json::to_string_pretty(&driftmill_schemas::pipeline::json_schema())?);
                 Ok(())
@@ -57,6 +61,7 @@ fn start(arguments: Arguments) -> anyhow::Result<()> {
             Command::New(new) => new::run(&settings, &new),
             Command::Models(command) => models::run(settings, command).await,
             Command::DeadLetters(command) => dead_letters::run(settings, command).await,
+            Command::Replay(asked) => replay::run(settings, &asked).await,
             Command::Audit(audit) => audit::run(settings, &audit).await,
             Command::Status(status) => status::run(settings, &status).await,
             Command::Produce(produce) => roles::produce::run(settings, produce).await,

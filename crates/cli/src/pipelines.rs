@@ -50,7 +50,7 @@ pub fn load_all(folder: &Path) -> anyhow::Result<Vec<Arc<Loaded>>> {
 /// Reads a pipeline file and checks all of it: what it declares, its expressions, its algorithm.
 pub fn load(file: &Path) -> Result<Arc<Loaded>, pipeline::Error> {
     let loaded = pipeline::load(file)?;
-    let mut problems = driftmill_features::check(&loaded).err().unwrap_or_default();
+    let mut problems = driftmill_processors::ingest::check(&loaded).err().unwrap_or_default();
     let training = &loaded.pipeline.training;
     if let Err(error) = Algorithm::from_spec(&training.algorithm, &training.params) {
         problems.push(loaded.places.problem("training", error.to_string()));

@@ -1,4 +1,4 @@
-//! Expectations: a compiled set of boolean expressions.
+//! Expectations: a compiled set of boolean expressions. Those that say nothing of a record by itself have no breach here.
 
 use driftmill_schemas::pipeline::Expectation;
 use driftmill_schemas::record::RecordSchema;
@@ -13,8 +13,8 @@ use crate::{Error, Scratch, evaluate};
 #[derive(Debug, Clone)]
 pub struct Conditions {
     code: Code,
-    /// The boolean register of each condition.
-    outputs: Vec<Index>,
+    /// The boolean register of each expectation that is a condition.
+    outputs: Vec<Option<Index>>,
 }
 
 impl Conditions {
@@ -24,12 +24,13 @@ impl Conditions {
         let mut outputs = Vec::with_capacity(expectations.len());
         let mut errors = Vec::new();
         for (index, expectation) in expectations.iter().enumerate() {
-            let compiled = expectation.condition().map_err(Error::Rule).and_then(|sql| {
+            let compiled = expectation.rule().map_err(Error::Rule).and_then(|rule| {
+                let Some(sql) = rule.condition() else { return Ok(None) };
                 // Said of the field, and not of the SQL made from it.
                 if let Some(field) = &expectation.field {
                     compiler.known_field(field)?;
                 }
-                compiler.condition(&sql)
+                compiler.condition(&sql).map(Some)
             });
             match compiled {
                 Ok(register) => outputs.push(register),
@@ -39,7 +40,7 @@ impl Conditions {
         if errors.is_empty() { Ok(Self { code: compiler.finish(), outputs }) } else { Err(errors) }
     }
 
-    /// Number of conditions.
+    /// Number of expectations.
     pub fn len(&self) -> usize {
         self.outputs.len()
     }
@@ -54,7 +55,7 @@ impl Conditions {
         &self.code.inputs
     }
 
-    /// For each condition, in order, the rows where it is false, ascending. As in SQL's `CHECK`, null passes.
+    /// For each expectation, in order, the rows where it is false, ascending. As in SQL's `CHECK`, null passes.
     ///
     /// # Panics
     /// If `columns` was made for another schema than the conditions.
@@ -66,6 +67,7 @@ impl Conditions {
         }
         evaluate::chunks(&self.code, columns, scratch, |rows, scratch| {
             for (rows_at_fault, &register) in breaches.iter_mut().zip(&self.outputs) {
+                let Some(register) = register else { continue };
                 let truths = scratch.booleans.get(register).iter();
                 let at_fault = rows.clone().zip(truths).filter(|(_, truth)| **truth == Truth::FALSE);
                 rows_at_fault.extend(at_fault.map(|(row, _)| row));

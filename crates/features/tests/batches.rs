@@ -141,8 +141,7 @@ fn a_condition_is_broken_where_it_is_false_and_met_where_it_is_null() {
         between,
         one_of,
         sql,
-        name: None,
-        severity: Default::default(),
+        ..Expectation::default()
     })
     .collect();
     let conditions = Conditions::compile(&schema, &rules).unwrap();

@@ -162,7 +162,8 @@ fn begun_positions(pipeline: &str, bounds: &[Bounds]) -> String {
     )
 }
 
-fn condition(bounds: &[Bounds], partition: &str, offset: &str) -> String {
+/// An SQL condition for positions.
+pub fn condition(bounds: &[Bounds], partition: &str, offset: &str) -> String {
     let one =
         |b: &Bounds| format!("({partition} = {} AND {offset} >= {} AND {offset} < {})", b.partition, b.from, b.to);
     bounds.iter().map(one).collect::<Vec<_>>().join(" OR ")

@@ -8,7 +8,7 @@
 //! believed: the broker is asked whether it holds one. Nothing else is read of the raw topic, so an audit costs two counts
 //! over the primary key.
 
-mod count;
+pub(crate) mod count;
 mod ranges;
 mod watch;
 

@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 use super::{Error, Kept, Letter, Originals, Table, advice};
-use crate::ingest::{Ingest, IngestMetrics};
+use crate::ingest::{History, Ingest, IngestMetrics, Needs};
 
 /// Bytes of originals that are held at once, one letter more at most.
 const MOST_BYTES: u64 = 8 << 20;
@@ -52,6 +52,8 @@ pub struct Replayer {
     table: Table,
     originals: Originals,
     ingest: Ingest,
+    /// Whether records are compared with those before them, so that letters are processed one by one.
+    apart: bool,
     clickhouse: ClickHouse,
     producer: Producer,
     clock: SharedClock,
@@ -59,7 +61,6 @@ pub struct Replayer {
 }
 
 /// Adapters a replay needs.
-#[derive(Debug)]
 pub struct Parts {
     /// Where the letters are.
     pub table: Table,
@@ -71,18 +72,35 @@ pub struct Parts {
     pub producer: Producer,
     /// Where schemas are that messages name.
     pub schemas: Option<SchemaRegistry>,
+    /// What stands before the records that letters are about.
+    pub history: Box<dyn History>,
     /// Dates the marks.
     pub clock: SharedClock,
+}
+
+impl std::fmt::Debug for Parts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Parts").field("table", &self.table).finish_non_exhaustive()
+    }
 }
 
 impl Replayer {
     /// A replay for `loaded`; with `dry`, nothing is written.
     pub fn new(loaded: Arc<Loaded>, parts: Parts, dry: bool) -> Result<Self, Error> {
-        let Parts { table, originals, clickhouse, producer, schemas, clock } = parts;
+        let Parts { table, originals, clickhouse, producer, schemas, history, clock } = parts;
         let pipeline = loaded.pipeline.name.clone();
         let metrics = IngestMetrics::new(&Metrics::default());
-        let ingest = Ingest::new(loaded, schemas, watch::channel(None).1, metrics)?;
-        Ok(Self { pipeline, table, originals, ingest, clickhouse, producer, clock, dry })
+        let needs = Needs {
+            schemas,
+            champion: watch::channel(None).1,
+            metrics,
+            history,
+            clickhouse: Some(clickhouse.clone()),
+            clock: Arc::clone(&clock),
+        };
+        let apart = loaded.pipeline.expectations.iter().any(|expectation| expectation.unique.is_some());
+        let ingest = Ingest::new(loaded, needs)?;
+        Ok(Self { pipeline, table, originals, ingest, apart, clickhouse, producer, clock, dry })
     }
 
     /// What became of each of `letters`. While Kafka, ClickHouse or the schema registry is away, the letters are tried again
@@ -111,7 +129,8 @@ impl Replayer {
         // As a batch has them: offsets of a partition ascend.
         open.sort_by_key(|i| (letters[*i].partition, letters[*i].offset));
         let sizes: Vec<u64> = open.iter().map(|i| letters[*i].bytes).collect();
-        for chunk in chunks(&sizes) {
+        let chunks = if self.apart { (0..sizes.len()).map(|i| i..i + 1).collect() } else { chunks(&sizes) };
+        for chunk in chunks {
             let chunk = &open[chunk];
             let found = self.run(&chunk.iter().map(|i| &letters[*i]).collect::<Vec<_>>()).await?;
             chunk.iter().zip(found).for_each(|(i, outcome)| outcomes[*i] = Some(outcome));
@@ -196,6 +215,11 @@ impl Replayer {
                 // A token of this attempt: the table may have lost these very rows since they were inserted last.
                 insert.token = token(&format!("replay.{} {begun_at}", self.pipeline), &batch.ranges(), &insert.body);
                 self.clickhouse.insert(&insert).await?;
+                // Where a version stands in for live rows, that is where the row is looked for.
+                if let Some(version) = self.clickhouse.feature_version_in_force(&self.pipeline).await? {
+                    insert.table = version.table().rows;
+                    self.clickhouse.insert(&insert).await?;
+                }
             }
             self.table.mark(&good, begun_at, Some(self.clock.now())).await?;
             self.producer.send_all(&self.table.topics().rejected, anew).await?;

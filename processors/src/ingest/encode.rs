@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
 use arrow_array::{
-    ArrayRef, BooleanArray, Float64Array, Int32Array, Int64Array, RecordBatch, StringArray, TimestampMillisecondArray,
-    UInt8Array,
+    ArrayRef, BooleanArray, Float64Array, Int32Array, Int64Array, ListArray, RecordBatch, StringArray,
+    TimestampMillisecondArray, UInt8Array,
 };
-use arrow_buffer::{BooleanBuffer, NullBuffer};
+use arrow_buffer::{BooleanBuffer, NullBuffer, OffsetBuffer};
 use arrow_ipc::writer::StreamWriter;
 use arrow_schema::{ArrowError, DataType, Field, Schema, SchemaRef, TimeUnit};
 use arrow_select::filter::filter;
@@ -30,6 +30,8 @@ pub struct Rows {
     pub labels: StringArray,
     /// 1 where an expectation set the row aside.
     pub quarantined: Vec<u8>,
+    /// The expectations that rows break, by their places in the pipeline file, and the rows that do, ascending.
+    pub broken: Vec<(usize, Vec<usize>)>,
     /// One column a feature.
     pub features: Vec<Vec<f64>>,
 }
@@ -45,6 +47,7 @@ impl Rows {
             entities: filter(&self.entities, &keep)?.as_string::<i32>().clone(),
             labels: filter(&self.labels, &keep)?.as_string::<i32>().clone(),
             quarantined: chosen(&self.quarantined, kept),
+            broken: renumbered(self.broken, kept),
             features: self.features.iter().map(|values| chosen(values, kept)).collect(),
         })
     }
@@ -54,10 +57,27 @@ fn chosen<T: Copy>(values: &[T], kept: &[bool]) -> Vec<T> {
     values.iter().zip(kept).filter(|(_, kept)| **kept).map(|(value, _)| *value).collect()
 }
 
+/// The rows that are kept, by their new numbers.
+fn renumbered(broken: Vec<(usize, Vec<usize>)>, kept: &[bool]) -> Vec<(usize, Vec<usize>)> {
+    if broken.is_empty() {
+        return broken;
+    }
+    let mut count = 0;
+    let numbers: Vec<Option<usize>> = kept
+        .iter()
+        .map(|kept| {
+            count += usize::from(*kept);
+            kept.then(|| count - 1)
+        })
+        .collect();
+    broken.into_iter().map(|(place, rows)| (place, rows.into_iter().filter_map(|row| numbers[row]).collect())).collect()
+}
+
 /// Encodes rows as `ArrowStream` for the feature table with these feature columns.
 #[derive(Debug)]
 pub struct Encoder {
     schema: SchemaRef,
+    marks: Arc<[String]>,
     pool: Pool,
 }
 
@@ -65,13 +85,15 @@ pub struct Encoder {
 pub struct Body {
     schema: SchemaRef,
     writer: StreamWriter<Vec<u8>>,
+    marks: Arc<[String]>,
     pool: Pool,
     rows: u64,
 }
 
 impl Encoder {
-    /// An encoder for a table with these feature columns.
-    pub fn new<'a>(features: impl IntoIterator<Item = &'a str>) -> Self {
+    /// An encoder for a table with these feature columns. `marks` are the titles of the pipeline's expectations; with none, no
+    /// row is written that breaks one, and the table's default says so.
+    pub fn new<'a>(features: impl IntoIterator<Item = &'a str>, marks: Vec<String>) -> Self {
         let mut fields = vec![
             Field::new("_partition", DataType::Int32, false),
             Field::new("_offset", DataType::Int64, false),
@@ -80,20 +102,26 @@ impl Encoder {
             Field::new("label", DataType::Utf8, true),
             Field::new("_quarantined", DataType::UInt8, false),
         ];
+        if !marks.is_empty() {
+            let titles = Arc::new(Field::new_list_field(DataType::Utf8, false));
+            fields.push(Field::new("_breaches", DataType::List(titles), false));
+        }
         fields.extend(features.into_iter().map(|name| Field::new(name, DataType::Float64, true)));
-        Self { schema: Arc::new(Schema::new(fields)), pool: Pool::default() }
+        Self { schema: Arc::new(Schema::new(fields)), marks: marks.into(), pool: Pool::default() }
     }
 
     /// An empty body.
     pub fn begin(&self) -> Result<Body, ArrowError> {
         let writer = StreamWriter::try_new(self.pool.take(), &self.schema)?;
-        Ok(Body { schema: Arc::clone(&self.schema), writer, pool: self.pool.clone(), rows: 0 })
+        let (schema, marks) = (Arc::clone(&self.schema), Arc::clone(&self.marks));
+        Ok(Body { schema, writer, marks, pool: self.pool.clone(), rows: 0 })
     }
 }
 
 impl Body {
     /// Adds rows as one record batch.
     pub fn add(&mut self, rows: Rows) -> Result<(), ArrowError> {
+        let marks = (!self.marks.is_empty()).then(|| marks(&self.marks, &rows.broken, rows.offsets.len()));
         let mut columns: Vec<ArrayRef> = vec![
             Arc::new(Int32Array::from(rows.partitions)),
             Arc::new(Int64Array::from(rows.offsets)),
@@ -102,6 +130,7 @@ impl Body {
             Arc::new(rows.labels),
             Arc::new(UInt8Array::from(rows.quarantined)),
         ];
+        columns.extend(marks.map(|marks| Arc::new(marks) as ArrayRef));
         columns.extend(rows.features.into_iter().map(|values| Arc::new(numbers(values)) as ArrayRef));
         let batch = RecordBatch::try_new(Arc::clone(&self.schema), columns)?;
         if batch.num_rows() > 0 {
@@ -120,6 +149,18 @@ impl Body {
     pub fn finish(self) -> Result<Bytes, ArrowError> {
         Ok(self.pool.lend(self.writer.into_inner()?))
     }
+}
+
+/// For each of `rows` rows the titles of what it breaks, in the order of the pipeline file.
+fn marks(titles: &[String], broken: &[(usize, Vec<usize>)], rows: usize) -> ListArray {
+    let mut pairs: Vec<(usize, usize)> =
+        broken.iter().flat_map(|(place, rows)| rows.iter().map(|row| (*row, *place))).collect();
+    pairs.sort_unstable();
+    let mut lengths = vec![0; rows];
+    pairs.iter().for_each(|(row, _)| lengths[*row] += 1);
+    let texts = StringArray::from_iter_values(pairs.iter().map(|(_, place)| titles[*place].as_str()));
+    let field = Arc::new(Field::new_list_field(DataType::Utf8, false));
+    ListArray::new(field, OffsetBuffer::from_lengths(lengths), Arc::new(texts), None)
 }
 
 fn numbers(values: Vec<f64>) -> Float64Array {
@@ -143,6 +184,7 @@ mod tests {
             entities: StringArray::from(entities),
             labels: StringArray::new_null(count),
             quarantined: vec![0; count],
+            broken: Vec::new(),
             features: vec![x, vec![4.0; count]],
             offsets,
         }
@@ -150,7 +192,7 @@ mod tests {
 
     #[test]
     fn a_body_holds_every_row_in_order_and_nan_becomes_null() {
-        let mut body = Encoder::new(["x", "y"]).begin().unwrap();
+        let mut body = Encoder::new(["x", "y"], Vec::new()).begin().unwrap();
         body.add(rows(vec![5, 7], vec![Some("a"), None], vec![1.0, f64::NAN])).unwrap();
         body.add(rows(Vec::new(), Vec::new(), Vec::new())).unwrap();
         body.add(rows(vec![9], vec![Some("b")], vec![3.0])).unwrap();
@@ -162,6 +204,25 @@ mod tests {
         assert_eq!(x.iter().collect::<Vec<_>>(), [Some(1.0), None]);
         let entities = second.column_by_name("entity").unwrap().as_string::<i32>();
         assert_eq!(entities.iter().collect::<Vec<_>>(), [Some("b")]);
+    }
+
+    #[test]
+    fn a_row_names_what_it_breaks() {
+        let titles = ["a", "b", "c"].map(str::to_owned).to_vec();
+        let mut body = Encoder::new(["x", "y"], titles).begin().unwrap();
+        let mut all = rows(vec![5, 7, 9], vec![None; 3], vec![1.0; 3]);
+        all.broken = vec![(2, vec![0, 2]), (0, vec![1, 2])];
+        body.add(all.filtered(&[false, true, true]).unwrap()).unwrap();
+        body.add(rows(vec![11], vec![None], vec![1.0])).unwrap();
+        let body = body.finish().unwrap();
+        let batches: Vec<RecordBatch> = StreamReader::try_new(&body[..], None).unwrap().map(Result::unwrap).collect();
+        let of = |batch: &RecordBatch| -> Vec<Vec<String>> {
+            let marks = batch.column_by_name("_breaches").unwrap().as_list::<i32>().clone();
+            let texts = |list: ArrayRef| list.as_string::<i32>().iter().flatten().map(str::to_owned).collect();
+            marks.iter().flatten().map(texts).collect()
+        };
+        assert_eq!(of(&batches[0]), [vec!["a"], vec!["a", "c"]]);
+        assert_eq!(of(&batches[1]), [Vec::<String>::new()]);
     }
 
     #[test]

@@ -1,58 +1,51 @@
 //! The ingest stage of one pipeline.
 
+mod look_back;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow_array::{RecordBatch, StringArray};
 use async_trait::async_trait;
 use driftmill_features::{Columns, FeatureMatrix, Program, Scratch};
-use driftmill_platform::clickhouse::{FeatureTable, InsertBody};
+use driftmill_platform::clickhouse::{ClickHouse, FeatureTable, InsertBody};
+use driftmill_platform::clock::SharedClock;
 use driftmill_platform::kafka::{MessageBatch, OffsetRange};
-use driftmill_platform::metrics::{Labels, Metrics};
 use driftmill_platform::schema_registry::SchemaRegistry;
 use driftmill_platform::stage::{Error, Output, Stage, Tally, token};
-use driftmill_schemas::pipeline::{Loaded, Severity};
+use driftmill_schemas::message::dead_letter as header;
+use driftmill_schemas::pipeline::Loaded;
 use driftmill_schemas::record::framing::SchemaRef;
 use driftmill_schemas::topic::Topics;
-use prometheus_client::metrics::counter::Counter;
-use prometheus_client::metrics::family::Family;
 
 use super::champion::Slot;
 use super::decode::{AvroDecoder, Fault};
 use super::encode::{Body, Encoder, Rows};
+use super::history::History;
 use super::judge::{Judge, Judgement};
+use super::metrics::IngestMetrics;
 use super::profiler::Panes;
 use super::{Place, dead_letter, fields};
-
-/// What ingestion counts.
-#[derive(Debug, Clone)]
-pub struct IngestMetrics {
-    rows: Family<Labels, Counter>,
-    rejected: Family<Labels, Counter>,
-    breaches: Family<Labels, Counter>,
-}
-
-impl IngestMetrics {
-    /// Registers the counters.
-    pub fn new(metrics: &Metrics) -> Self {
-        Self {
-            rows: metrics.register("driftmill_ingest_rows", "Feature rows written", Family::default()),
-            rejected: metrics.register(
-                "driftmill_ingest_rejected",
-                "Records that became dead letters",
-                Family::default(),
-            ),
-            breaches: metrics.register(
-                "driftmill_expectation_breaches",
-                "Records that broke an expectation, by its severity",
-                Family::default(),
-            ),
-        }
-    }
-}
+use look_back::{Judged, settle};
 
 /// Messages gone through together: what is made of them stays in the processor's caches, and is small beside the batch.
 const PIECE: usize = 4_096;
+
+/// What the stage needs of its surroundings.
+pub struct Needs {
+    /// Where schemas are that messages name.
+    pub schemas: Option<SchemaRegistry>,
+    /// The model whose reference rows are counted against.
+    pub champion: Slot,
+    /// What is counted.
+    pub metrics: IngestMetrics,
+    /// What was processed before.
+    pub history: Box<dyn History>,
+    /// Where expectations look values up; `None`: one that does cannot be judged.
+    pub clickhouse: Option<ClickHouse>,
+    /// How old looked-up values are.
+    pub clock: SharedClock,
+}
 
 /// What becomes of a batch.
 struct Made {
@@ -60,6 +53,8 @@ struct Made {
     panes: Option<Panes>,
     tallies: BTreeMap<i32, Tally>,
     faults: Vec<Fault>,
+    /// The expectations, by their places, that refused messages.
+    expectations: BTreeMap<usize, usize>,
 }
 
 /// Turns the raw topic of one pipeline into its feature table, dead letters and profiles.
@@ -79,6 +74,9 @@ pub struct Ingest {
     encoder: Encoder,
     champion: Slot,
     metrics: IngestMetrics,
+    history: Box<dyn History>,
+    clickhouse: Option<ClickHouse>,
+    clock: SharedClock,
 }
 
 impl std::fmt::Debug for Ingest {
@@ -89,23 +87,18 @@ impl std::fmt::Debug for Ingest {
 
 impl Ingest {
     /// The stage of `loaded`, whose expressions must compile.
-    pub fn new(
-        loaded: Arc<Loaded>,
-        schemas: Option<SchemaRegistry>,
-        champion: Slot,
-        metrics: IngestMetrics,
-    ) -> Result<Self, Error> {
+    pub fn new(loaded: Arc<Loaded>, needs: Needs) -> Result<Self, Error> {
         let name = format!("ingest.{}", loaded.pipeline.name);
-        let (program, conditions) = driftmill_features::check(&loaded).map_err(|problems| Error::Stage {
-            stage: name.clone(),
-            reason: problems.iter().map(|p| p.message.clone()).collect::<Vec<_>>().join("; "),
-        })?;
-        let judge = Judge::new(&loaded.pipeline, conditions);
+        let broken = |reason: String| Error::Stage { stage: name.clone(), reason };
+        let (program, conditions) = driftmill_features::check(&loaded)
+            .map_err(|problems| broken(problems.iter().map(|p| p.message.clone()).collect::<Vec<_>>().join("; ")))?;
+        let judge = Judge::new(&loaded, conditions).map_err(|e| broken(e.to_string()))?;
+        let Needs { schemas, champion, metrics, history, clickhouse, clock } = needs;
         Ok(Self {
             topics: Topics::of(&loaded.pipeline.name),
             table: FeatureTable::of(&loaded.pipeline.name).rows,
             decoder: AvroDecoder::new(loaded.schema.clone()),
-            encoder: Encoder::new(program.names()),
+            encoder: Encoder::new(program.names(), judge.marks()),
             columns: Columns::new(&loaded.schema),
             scratch: Scratch::default(),
             matrix: FeatureMatrix::default(),
@@ -117,6 +110,9 @@ impl Ingest {
             judge,
             champion,
             metrics,
+            history,
+            clickhouse,
+            clock,
         })
     }
 
@@ -128,7 +124,7 @@ impl Ingest {
             match registry.schema(id).await {
                 Ok(avro) => self.decoder.learn(named, avro),
                 Err(driftmill_platform::schema_registry::Error::Refused { status: 404, .. }) => {}
-                Err(e) => return Err(Error::Waiting { stage: self.name.clone(), reason: e.to_string() }),
+                Err(e) => return Err(self.waiting(e.to_string())),
             }
         }
         Ok(())
@@ -142,80 +138,77 @@ impl Ingest {
             panes: champion.map(|champion| Panes::new(champion, &self.names)),
             tallies: ranges.iter().map(|range| (range.partition, Tally::default())).collect(),
             faults: Vec::new(),
+            expectations: BTreeMap::new(),
         };
         for start in (0..batch.len()).step_by(PIECE) {
             let decoded = self.decoder.decode(batch, start..batch.len().min(start + PIECE));
             made.faults.extend(decoded.faults);
+            let mut parts = Vec::with_capacity(decoded.parts.len());
+            let mut judged = Vec::with_capacity(decoded.parts.len());
             for (part, indices) in decoded.parts {
-                let rows = self.rows_of(batch, &part, &indices, &mut made.faults).map_err(|e| self.broken(e))?;
-                made.add(rows).map_err(|e| self.broken(e))?;
+                let (one, rows) = self.rows_of(batch, &part, indices).map_err(|e| self.broken(e))?;
+                judged.push(one);
+                parts.push(rows);
+            }
+            settle(&mut self.judge, &mut judged, batch);
+            for (judged, rows) in judged.into_iter().zip(parts) {
+                self.count_breaches(&judged.judgement);
+                made.add(judged, rows).map_err(|e| self.broken(e))?;
             }
         }
         made.faults.sort_by_key(|fault| fault.index);
+        for range in ranges {
+            self.judge.reached(range.partition, range.to);
+        }
         Ok(made)
     }
 
-    /// The rows of `part`, whose row `i` is the message `indices[i]`; those that are refused become faults.
+    /// The rows of `decoded`, whose row `i` is the message `indices[i]`, and what is thought of them.
     fn rows_of(
         &mut self,
         batch: &MessageBatch,
-        part: &RecordBatch,
-        indices: &[usize],
-        faults: &mut Vec<Fault>,
-    ) -> Result<Rows, String> {
-        self.columns.clear();
-        self.columns.extend(part).map_err(|e| e.to_string())?;
-        let pipeline = &self.loaded.pipeline;
-        let labels = fields::texts(part, &pipeline.label.field);
-        let entities = match &pipeline.entity {
-            Some(entity) => fields::texts(part, entity),
-            None => StringArray::new_null(part.num_rows()),
-        };
+        decoded: &RecordBatch,
+        indices: Vec<usize>,
+    ) -> Result<(Judged, Rows), String> {
+        let labels = fields::texts(decoded, &self.loaded.pipeline.label.field);
         let mut times: Vec<i64> = indices.iter().map(|&index| batch.timestamps()[index]).collect();
+        let judged = self.judged(decoded, indices, &labels, &times)?;
+        let pipeline = &self.loaded.pipeline;
+        let entities = match &pipeline.entity {
+            Some(entity) => fields::texts(decoded, entity),
+            None => StringArray::new_null(decoded.num_rows()),
+        };
         if let Some(field) = &pipeline.event_time {
-            fields::times(part, field, &mut times);
+            fields::times(decoded, field, &mut times);
         }
-        let judgement = self.judge.judge(&self.columns, &labels, &mut self.scratch);
-        self.count_breaches(&judgement);
         self.program.evaluate(&self.columns, &mut self.scratch, &mut self.matrix);
-        let mut quarantined = vec![0; indices.len()];
-        judgement.quarantined.iter().for_each(|&row| quarantined[row] = 1);
         let rows = Rows {
-            partitions: indices.iter().map(|&index| batch.partitions()[index]).collect(),
-            offsets: indices.iter().map(|&index| batch.offsets()[index]).collect(),
+            partitions: judged.indices.iter().map(|&index| batch.partitions()[index]).collect(),
+            offsets: judged.indices.iter().map(|&index| batch.offsets()[index]).collect(),
             event_times: times,
             entities,
             labels,
-            quarantined,
+            quarantined: vec![0; decoded.num_rows()],
+            broken: Vec::new(),
             features: self.matrix.columns().map(<[f64]>::to_vec).collect(),
         };
-        if judgement.refused.is_empty() {
-            return Ok(rows);
-        }
-        let kept: Vec<bool> = (0..indices.len()).map(|row| !judgement.refused.contains_key(&row)).collect();
-        faults.extend(judgement.refused.into_iter().map(|(row, (kind, message))| Fault {
-            index: indices[row],
-            kind,
-            message,
-        }));
-        rows.filtered(&kept).map_err(|e| e.to_string())
+        Ok((judged, rows))
     }
 
     fn count_breaches(&self, judgement: &Judgement) {
-        for &(place, count) in &judgement.breaches {
-            let (severity, title) = self.judge.expectation(place);
-            let severity = match severity {
-                Severity::Reject => "reject",
-                Severity::Quarantine => "quarantine",
-                Severity::Warn => "warn",
-            };
+        for (place, rows) in &judgement.broken {
+            let (severity, title) = self.judge.expectation(*place);
             let labels = vec![
                 ("pipeline", self.loaded.pipeline.name.clone()),
                 ("expectation", title.to_owned()),
-                ("severity", severity.to_owned()),
+                ("severity", severity.title().to_owned()),
             ];
-            self.metrics.breaches.get_or_create(&labels).inc_by(count);
+            self.metrics.breaches.get_or_create(&labels).inc_by(rows.len() as u64);
         }
+    }
+
+    fn waiting(&self, reason: String) -> Error {
+        Error::Waiting { stage: self.name.clone(), reason }
     }
 
     fn broken(&self, reason: impl ToString) -> Error {
@@ -224,7 +217,20 @@ impl Ingest {
 }
 
 impl Made {
-    fn add(&mut self, rows: Rows) -> Result<(), String> {
+    /// Adds the rows that are kept; the others become faults.
+    fn add(&mut self, judged: Judged, mut rows: Rows) -> Result<(), String> {
+        let Judged { indices, judgement: Judgement { refused, quarantined, broken }, .. } = judged;
+        quarantined.iter().for_each(|&row| rows.quarantined[row] = 1);
+        rows.broken = broken;
+        if !refused.is_empty() {
+            let kept: Vec<bool> = (0..indices.len()).map(|row| !refused.contains_key(&row)).collect();
+            rows = rows.filtered(&kept).map_err(|e| e.to_string())?;
+        }
+        for (row, refusal) in refused {
+            let index = indices[row];
+            self.expectations.extend(refusal.expectation.map(|place| (index, place)));
+            self.faults.push(Fault { index, kind: refusal.kind, message: refusal.reason });
+        }
         for partition in &rows.partitions {
             self.tallies.entry(*partition).or_default().rows += 1;
         }
@@ -243,6 +249,11 @@ impl Stage for Ingest {
 
     async fn process(&mut self, batch: &MessageBatch) -> Result<Output, Error> {
         self.learn(batch).await?;
+        self.judge
+            .refresh(self.clickhouse.as_ref(), self.clock.now())
+            .await
+            .map_err(|e| self.waiting(e.to_string()))?;
+        self.look_back(batch).await?;
         // Tens of milliseconds of arithmetic for a full batch: the other tasks of this thread move elsewhere meanwhile.
         tokio::task::block_in_place(|| self.transform(batch))
     }
@@ -251,7 +262,7 @@ impl Stage for Ingest {
 impl Ingest {
     fn transform(&mut self, batch: &MessageBatch) -> Result<Output, Error> {
         let ranges = batch.ranges();
-        let Made { body, panes, mut tallies, faults } = self.featurize(batch, &ranges)?;
+        let Made { body, panes, mut tallies, faults, expectations } = self.featurize(batch, &ranges)?;
         let mut output = Output::default();
         let pipeline = self.loaded.pipeline.name.clone();
         for fault in &faults {
@@ -267,7 +278,11 @@ impl Ingest {
             } else {
                 "decode"
             };
-            let letter = dead_letter(place, stage, fault.kind, &fault.message, batch.payload(fault.index));
+            let mut letter = dead_letter(place, stage, fault.kind, &fault.message, batch.payload(fault.index));
+            if let Some(&rule) = expectations.get(&fault.index) {
+                let title = self.judge.expectation(rule).1.as_bytes().to_vec();
+                letter.headers.push((header::EXPECTATION.to_owned(), title));
+            }
             output.records.push((self.topics.rejected.clone(), letter));
             let labels = vec![("pipeline", pipeline.clone()), ("kind", fault.kind.to_owned())];
             self.metrics.rejected.get_or_create(&labels).inc();

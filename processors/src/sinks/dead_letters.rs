@@ -67,6 +67,7 @@ fn row(batch: &MessageBatch, i: usize) -> Map<String, Value> {
         "stage": text(header::STAGE),
         "error": text(header::EXCEPTION_CLASS),
         "message": text(header::EXCEPTION_MESSAGE),
+        "expectation": text(header::EXPECTATION),
         "origin_topic": text(header::TOPIC),
         "origin_partition": number(header::PARTITION),
         "origin_offset": number(header::OFFSET),

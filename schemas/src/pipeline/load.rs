@@ -7,9 +7,9 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_saphyr::Spanned;
 
-use super::{Error, FORMAT_VERSION, Pipeline, Problem, SOURCE_KINDS, SourceKind};
+use super::{Error, FORMAT_VERSION, Pipeline, Problem, Rule, SOURCE_KINDS, SourceKind};
 use crate::name;
-use crate::record::RecordSchema;
+use crate::record::{FieldKind, RecordSchema};
 
 /// A pipeline that passed every check that needs no running service, with what its file refers to.
 #[derive(Debug, Clone)]
@@ -176,15 +176,7 @@ fn faults(pipeline: &Pipeline, schema: Option<&RecordSchema>, places: &Places) -
     }
     found.check_features(pipeline);
     found.check_sources(pipeline, schema);
-    for (index, expectation) in pipeline.expectations.iter().enumerate() {
-        let part = format!("expectations[{index}]");
-        if let Err(message) = expectation.condition() {
-            found.add(&part, message);
-        }
-        if let Some(field) = &expectation.field {
-            found.check_field(&part, field, schema);
-        }
-    }
+    found.check_expectations(pipeline, schema);
     found.check_label(pipeline, schema);
     found.check_training(pipeline);
     found.check_drift(pipeline);
@@ -193,7 +185,7 @@ fn faults(pipeline: &Pipeline, schema: Option<&RecordSchema>, places: &Places) -
     }
     if let (Some(field), Some(schema)) = (&pipeline.event_time, schema) {
         found.check_field("event_time", field, Some(schema));
-        if schema.field(field).is_some_and(|f| f.kind != crate::record::FieldKind::Timestamp) {
+        if schema.field(field).is_some_and(|f| f.kind != FieldKind::Timestamp) {
             found.add(
                 "event_time",
                 format!("field `{field}` is no timestamp: give it the logical type timestamp-millis"),
@@ -237,6 +229,33 @@ impl Faults<'_> {
             }
             if feature.name == "label" || feature.name == "entity" || feature.name == "event_time" {
                 self.add(&part, format!("`{}` is a column of every feature table: choose another name", feature.name));
+            }
+        }
+    }
+
+    fn check_expectations(&mut self, pipeline: &Pipeline, schema: Option<&RecordSchema>) {
+        let mut seen = HashSet::new();
+        for (index, expectation) in pipeline.expectations.iter().enumerate() {
+            let part = format!("expectations[{index}]");
+            if !seen.insert(expectation.title()) {
+                self.add(&part, format!("`{}` is declared twice: give one a `name`", expectation.title()));
+            }
+            if let Some(field) = &expectation.field {
+                self.check_field(&part, field, schema);
+            }
+            match expectation.rule() {
+                Err(message) => self.add(&part, message),
+                Ok(Rule::Unique(rule)) => rule.fields.iter().for_each(|field| self.check_field(&part, field, schema)),
+                Ok(Rule::Fresh(field, _)) => match field.or(pipeline.event_time.as_deref()) {
+                    None => self.add(&part, "`fresh`: say which `field` tells when the record happened"),
+                    Some(field) => {
+                        let kind = schema.and_then(|schema| schema.field(field)).map(|field| field.kind);
+                        if kind.is_some_and(|kind| kind != FieldKind::Timestamp) {
+                            self.add(&part, format!("`fresh`: `{field}` is no timestamp-millis"));
+                        }
+                    }
+                },
+                Ok(_) => {}
             }
         }
     }
@@ -409,6 +428,10 @@ training:
                 "did you mean `length`",
             ),
             (format!("{GOOD}sources:\n  - name: s\n    parquet:\n      paht: a\n"), 14, "did you mean `path`"),
+            (format!("{GOOD}expectations:\n  - {{ unique: {{ fields: [lenght] }} }}\n"), 12, "did you mean `length`"),
+            (format!("{GOOD}expectations:\n  - {{ fresh: {{ within: 5 }} }}\n"), 12, "which `field`"),
+            (format!("{GOOD}expectations:\n  - {{ field: length, fresh: {{ within: 5 }} }}\n"), 12, "no timestamp"),
+            (format!("{GOOD}expectations:\n  - {{ sql: length > 1 }}\n  - {{ sql: length > 1 }}\n"), 13, "twice"),
         ];
         for (text, line, expected) in cases {
             let error = read(&text).unwrap_err();

@@ -7,7 +7,7 @@ mod serving;
 mod source;
 mod training;
 
-pub use expectation::{Expectation, Severity};
+pub use expectation::{Expectation, Fresh, KnownIn, MOST_REMEMBERED, NullRate, Rule, Severity, Unique, Volume};
 pub use load::{Loaded, json_schema, load, parse};
 pub use problem::{Error, Problem};
 pub use serving::{Dialect, Serving};

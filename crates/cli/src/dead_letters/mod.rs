@@ -6,7 +6,6 @@ mod replay;
 mod report;
 mod show;
 mod text;
-mod time;
 
 pub use args::DeadLetters;
 
@@ -20,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::args::Chosen;
 use crate::context::Context;
-use crate::{pipelines, shutdown};
+use crate::{pipelines, shutdown, time};
 
 /// Runs one of the subcommands.
 pub async fn run(settings: Settings, command: DeadLetters) -> anyhow::Result<()> {

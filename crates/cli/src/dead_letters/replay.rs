@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use driftmill_platform::clickhouse;
 use driftmill_processors::dead_letters::{Filter, Letter, Originals, Outcome, Parts, Replayer, Table};
+use driftmill_processors::ingest::TopicHistory;
 use driftmill_schemas::pipeline::Loaded;
 use indicatif::{ProgressBar, ProgressStyle};
 use tokio_util::sync::CancellationToken;
@@ -33,6 +34,7 @@ pub async fn run(
         clickhouse: context.clickhouse.clone(),
         producer: context.producer.clone(),
         schemas: context.schemas.clone(),
+        history: Box::new(TopicHistory::new(context.settings.kafka.clone())),
         clock: Arc::clone(&context.clock),
     };
     let mut replayer = Replayer::new(loaded, parts, asked.dry_run)?;

@@ -16,7 +16,8 @@ use driftmill_platform::supervisor::{OnError, Supervisor};
 use driftmill_platform::telemetry;
 use driftmill_processors::audit::{self, AuditMetrics};
 use driftmill_processors::drift::DriftWindows;
-use driftmill_processors::ingest::{Ingest, IngestMetrics, champion};
+use driftmill_processors::expectations::{self, ExpectationMetrics};
+use driftmill_processors::ingest::{Ingest, IngestMetrics, Needs, TopicHistory, champion};
 use driftmill_processors::sinks::{DeadLetters, DriftReports, Predictions};
 use driftmill_schemas::topic::{self, Topics};
 use driftmill_trainer::{Reports, Requests, Trainer};
@@ -76,6 +77,7 @@ pub async fn spawn(role: Role, context: &Context, supervisor: &mut Supervisor) -
 fn process(context: &Context, supervisor: &mut Supervisor) -> anyhow::Result<()> {
     let metrics = IngestMetrics::new(&context.metrics);
     let audits = AuditMetrics::new(&context.metrics);
+    let fares = ExpectationMetrics::new(&context.metrics);
     for loaded in &context.pipelines {
         let name = loaded.pipeline.name.clone();
         let topics = Topics::of(&name);
@@ -84,13 +86,26 @@ fn process(context: &Context, supervisor: &mut Supervisor) -> anyhow::Result<()>
         supervisor.spawn(format!("champion of {name}"), OnError::Stop, move |cancel| {
             champion::follow(pipeline, registry, kafka, sender, cancel)
         });
-        let ingest = Ingest::new(Arc::clone(loaded), context.schemas.clone(), slot, metrics.clone())?;
+        let needs = Needs {
+            schemas: context.schemas.clone(),
+            champion: slot,
+            metrics: metrics.clone(),
+            history: Box::new(TopicHistory::new(context.settings.kafka.clone())),
+            clickhouse: Some(context.clickhouse.clone()),
+            clock: Arc::clone(&context.clock),
+        };
+        let ingest = Ingest::new(Arc::clone(loaded), needs)?;
         run_stage(context, supervisor, ingest, Reading::hot(topics.raw));
         run_stage(context, supervisor, DeadLetters::new(&name), Reading::of(topics.rejected).with_headers());
         run_stage(context, supervisor, Predictions::new(&name), Reading::of(topics.predictions));
         run_stage(context, supervisor, DriftReports::new(&name), Reading::of(topics.drift));
         let (admin, clickhouse) = (Admin::new(&context.settings.kafka)?, context.clickhouse.clone());
         let (audits, clock) = (audits.clone(), Arc::clone(&context.clock));
+        let (watched, metrics, own_clock) = (Arc::clone(loaded), fares.clone(), Arc::clone(&context.clock));
+        let tables = context.clickhouse.clone();
+        supervisor.spawn(format!("expectations of {name}"), OnError::Stop, move |cancel| {
+            expectations::watch(watched, tables, metrics, own_clock, cancel)
+        });
         supervisor.spawn(format!("audit of {name}"), OnError::Stop, move |cancel| {
             audit::watch(name, clickhouse, admin, audits, clock, cancel)
         });

@@ -94,18 +94,8 @@ fn conditions_are_broken_by_the_same_rows() {
     let mut scratch = Scratch::default();
     for _ in 0..4 {
         let trees: Vec<Tree> = (0..40).map(|_| random::condition(&mut rng)).collect();
-        let expectations: Vec<Expectation> = trees
-            .iter()
-            .map(|tree| Expectation {
-                field: None,
-                required: None,
-                between: None,
-                one_of: None,
-                sql: Some(tree.sql(&schema)),
-                name: None,
-                severity: Default::default(),
-            })
-            .collect();
+        let expectations: Vec<Expectation> =
+            trees.iter().map(|tree| Expectation { sql: Some(tree.sql(&schema)), ..Expectation::default() }).collect();
         let conditions = Conditions::compile(&schema, &expectations).unwrap();
         let records = records(&schema, &mut rng);
         let breaches = conditions.evaluate(&Columns::from_records(&schema, &records).unwrap(), &mut scratch);

@@ -4,8 +4,10 @@ mod client;
 mod ledger;
 mod migrate;
 mod tables;
+mod versions;
 
-pub use client::{ClickHouse, Error, InsertBody, quote};
+pub use client::{ClickHouse, Error, InsertBody, quote, quote_text};
 pub use ledger::{Ledger, LedgerEntry};
 pub use migrate::{Migration, migrate};
 pub use tables::{FeatureTable, pipeline_migrations, platform_migrations};
+pub use versions::{Column, FeatureVersion, Offsets, covers, told};

@@ -70,6 +70,35 @@ fn replays(pipeline: &str) -> Vec<String> {
     ]
 }
 
+/// What expectations leave behind: which rows break one, which one refused a record, and how each fares by windows of time.
+fn expectations(pipeline: &str) -> Vec<String> {
+    let features = FeatureTable::of(pipeline);
+    let (rows, view) = (quote(&features.rows), quote(&features.view));
+    let letters = quote(&format!("{pipeline}_dead_letters_rows"));
+    let (results, results_view) =
+        (quote(&format!("{pipeline}_expectations_rows")), quote(&format!("{pipeline}_expectations")));
+    let mut statements = vec![
+        format!(
+            "ALTER TABLE {rows} ADD COLUMN IF NOT EXISTS _breaches Array(LowCardinality(String)) AFTER _quarantined"
+        ),
+        // Rows come roughly in the order of their time, so that most parts and granules can be passed over.
+        format!("ALTER TABLE {rows} ADD INDEX IF NOT EXISTS event_time_range event_time TYPE minmax GRANULARITY 1"),
+        format!("CREATE OR REPLACE VIEW {view} AS SELECT * FROM {rows} FINAL"),
+        format!("ALTER TABLE {letters} ADD COLUMN IF NOT EXISTS expectation LowCardinality(String)"),
+        format!(
+            "CREATE TABLE IF NOT EXISTS {results} (expectation String, about LowCardinality(String), \
+             severity LowCardinality(String), window_start DateTime64(3, 'UTC'), window_end DateTime64(3, 'UTC'), \
+             checked UInt64, broken UInt64, met UInt8, detail String, at DateTime64(3, 'UTC')) \
+             ENGINE = ReplacingMergeTree(at) ORDER BY (expectation, window_start) \
+             TTL toDateTime(at) + INTERVAL 90 DAY {DEDUPLICATION}"
+        ),
+        format!("CREATE OR REPLACE VIEW {results_view} AS SELECT * FROM {results} FINAL"),
+    ];
+    // The view of dead letters shows every column of theirs, as many as there were when it was made.
+    statements.extend(replays(pipeline).pop());
+    statements
+}
+
 /// Tables that belong to no pipeline: ledger and registry.
 pub fn platform_migrations() -> Vec<Migration> {
     vec![
@@ -118,6 +147,10 @@ pub fn platform_migrations() -> Vec<Migration> {
                  ORDER BY (pipeline, partition, from_offset) TTL toDateTime(at) + INTERVAL 90 DAY {DEDUPLICATION}"
             )],
         },
+        Migration {
+            id: "platform-005-feature-versions".to_owned(),
+            statements: vec![super::versions::table(DEDUPLICATION)],
+        },
     ]
 }
 
@@ -164,6 +197,7 @@ pub fn pipeline_migrations(pipeline: &Pipeline) -> Vec<Migration> {
     vec![
         Migration { id: format!("{name}-001-tables"), statements: [base, dead_letters, predictions, drift].concat() },
         Migration { id: format!("{name}-002-replays"), statements: replays(name) },
+        Migration { id: format!("{name}-003-expectations"), statements: expectations(name) },
         Migration { id: format!("{name}-features-{}", columns.join("+")), statements: added },
     ]
 }

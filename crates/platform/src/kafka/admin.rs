@@ -8,6 +8,7 @@ use rdkafka::client::DefaultClientContext;
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::RDKafkaErrorCode;
+use rdkafka::{Offset, TopicPartitionList};
 use tokio::time::Instant;
 
 use super::{Error, Kind, client, customise, held};
@@ -137,6 +138,28 @@ impl Admin {
                         .map_err(Error::request(format!("look at topic `{topic}` partition {partition}")))
                 })
                 .collect()
+        })
+        .await
+    }
+
+    /// The first offset of every partition of `topic` whose record has this time, milliseconds since 1970 UTC, or a later
+    /// one; the next offset to come where none has.
+    pub async fn offsets_at(&self, topic: &str, at: i64) -> Result<Vec<i64>, Error> {
+        let ends = self.watermarks(topic).await?;
+        let topic = topic.to_owned();
+        self.blocking(move |reader| {
+            let looking = || Error::request(format!("look for a time in topic `{topic}`"));
+            let mut wanted = TopicPartitionList::new();
+            for partition in (0..).take(ends.len()) {
+                wanted.add_partition_offset(&topic, partition, Offset::Offset(at)).map_err(looking())?;
+            }
+            let found = reader.offsets_for_times(wanted, PATIENCE).map_err(looking())?;
+            let offset = |(partition, end): (i32, i64)| match found.find_partition(&topic, partition)?.offset() {
+                Offset::Offset(offset) => Some(offset),
+                _ => Some(end),
+            };
+            let places = (0..).zip(ends.iter().map(|(_, end)| *end));
+            Ok(places.map(|(partition, end)| offset((partition, end)).unwrap_or(end)).collect())
         })
         .await
     }

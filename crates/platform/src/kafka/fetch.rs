@@ -21,6 +21,8 @@ const READ_OVER: i64 = 500;
 /// Fetches records by position, without a group.
 pub struct Fetcher {
     inner: Arc<BaseConsumer>,
+    /// Where the last scan ended: topic, partition, offset.
+    reached: Option<(String, i32, i64)>,
 }
 
 impl std::fmt::Debug for Fetcher {
@@ -45,16 +47,93 @@ impl Fetcher {
             .set("enable.auto.offset.store", "false")
             .set("enable.partition.eof", "true")
             .set("auto.offset.reset", "error");
-        Ok(Self { inner: Arc::new(config.create().map_err(Error::client)?) })
+        Ok(Self { inner: Arc::new(config.create().map_err(Error::client)?), reached: None })
     }
 
     /// The messages of `topic` at these positions (partition, offset), with headers, in their order. A position that holds
     /// no record, or none any more, is left out. All of them are held in memory.
     pub async fn fetch(&mut self, topic: &str, positions: BTreeSet<(i32, i64)>) -> Result<MessageBatch, Error> {
+        self.reached = None;
         let (inner, topic) = (Arc::clone(&self.inner), topic.to_owned());
         // librdkafka's look-ups and polls block their thread.
         tokio::task::spawn_blocking(move || fetch(&inner, &topic, &positions)).await.map_err(|_| Error::Ended)?
     }
+
+    /// The next messages of one partition at offsets `from..to`, without headers, some megabytes of them, and the offset to
+    /// go on from: `to` when that was all. Offsets that hold no record, or none any more, are passed over.
+    pub async fn scan(
+        &mut self,
+        topic: &str,
+        partition: i32,
+        from: i64,
+        to: i64,
+    ) -> Result<(MessageBatch, i64), Error> {
+        let place = (topic.to_owned(), partition, from);
+        // Where the last scan ended, what is fetched ahead is still there.
+        let goes_on = self.reached.take().as_ref() == Some(&place);
+        let (inner, topic) = (Arc::clone(&self.inner), topic.to_owned());
+        let scanned = tokio::task::spawn_blocking(move || scan(&inner, &topic, partition, from, to, goes_on)).await;
+        let (batch, next) = scanned.map_err(|_| Error::Ended)??;
+        self.reached = Some((place.0, partition, next));
+        Ok((batch, next))
+    }
+}
+
+/// Messages, and bytes of them, that one scan reads.
+const SCANNED: (usize, usize) = (20_000, 4 << 20);
+
+fn scan(
+    inner: &BaseConsumer,
+    topic: &str,
+    partition: i32,
+    from: i64,
+    to: i64,
+    goes_on: bool,
+) -> Result<(MessageBatch, i64), Error> {
+    let mut batch = MessageBatch::new(topic, false);
+    let looking = || Error::request(format!("look at topic `{topic}`"));
+    let (low, end) = inner.fetch_watermarks(topic, partition, PATIENCE).map_err(looking())?;
+    let (mut next, last) = (from.max(low), to.min(end));
+    if next >= last {
+        return Ok((batch, to));
+    }
+    if !goes_on {
+        let mut list = TopicPartitionList::new();
+        list.add_partition_offset(topic, partition, Offset::Offset(next)).map_err(Error::request("assign"))?;
+        inner.assign(&list).map_err(Error::request("assign"))?;
+    }
+    let mut bytes = 0;
+    let mut deadline = Instant::now() + PATIENCE;
+    while next < last && batch.len() < SCANNED.0 && bytes < SCANNED.1 {
+        match inner.poll(Duration::from_millis(100)) {
+            Some(Ok(message)) if message.partition() == partition && message.offset() >= next => {
+                let offset = message.offset();
+                if offset < last {
+                    let payload = message.payload().unwrap_or_default();
+                    let timestamp = message.timestamp().to_millis().unwrap_or(-1);
+                    batch.push(partition, offset, timestamp, payload, Headers::new());
+                    bytes += payload.len();
+                }
+                next = offset + 1;
+                deadline = Instant::now() + PATIENCE;
+            }
+            // The last offsets hold no record, or retention was faster: nothing follows.
+            Some(Err(KafkaError::PartitionEOF(_))) => return Ok((batch, to)),
+            Some(Err(error)) => match error.rdkafka_error_code() {
+                Some(RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange) => return Ok((batch, to)),
+                _ if Instant::now() < deadline => {}
+                _ => return Err(Error::Request { doing: format!("read `{topic}`"), error }),
+            },
+            _ if Instant::now() < deadline => {}
+            _ => return Err(silent(topic, partition, next)),
+        }
+    }
+    Ok((batch, if next < last { next } else { to }))
+}
+
+fn silent(topic: &str, partition: i32, at: i64) -> Error {
+    let error = KafkaError::MessageConsumption(RDKafkaErrorCode::OperationTimedOut);
+    Error::Request { doing: format!("read `{topic}` partition {partition} at {at}"), error }
 }
 
 fn fetch(inner: &BaseConsumer, topic: &str, positions: &BTreeSet<(i32, i64)>) -> Result<MessageBatch, Error> {
@@ -115,13 +194,7 @@ fn read(inner: &BaseConsumer, found: &mut MessageBatch, partition: i32, wanted: 
                 _ => return Err(Error::Request { doing: format!("read `{topic}`"), error }),
             },
             _ if Instant::now() < deadline => {}
-            _ => {
-                let error = KafkaError::MessageConsumption(RDKafkaErrorCode::OperationTimedOut);
-                return Err(Error::Request {
-                    doing: format!("read `{topic}` partition {partition} at {first}"),
-                    error,
-                });
-            }
+            _ => return Err(silent(&topic, partition, first)),
         }
     }
     Ok(())
@@ -167,5 +240,27 @@ mod tests {
         }
         assert!(fetcher.fetch("t", BTreeSet::from([(0, 7)])).await.unwrap().len() == 1, "a second time");
         assert!(fetcher.fetch("none", BTreeSet::from([(0, 7)])).await.unwrap().is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_stretch_of_a_partition_is_read_in_order_and_no_further() {
+        let cluster = MockCluster::new(1).unwrap();
+        cluster.create_topic("t", 2, 1).unwrap();
+        let settings = config::Kafka { brokers: cluster.bootstrap_servers(), ..config::Kafka::default() };
+        let producer = Producer::new(&settings, Duration::from_millis(1)).unwrap();
+        let record =
+            |i: i32| Outgoing { payload: i.to_string().into_bytes(), partition: Some(1), ..Outgoing::default() };
+        producer.send_all("t", (0..50_000).map(record).collect()).await.unwrap();
+        let mut fetcher = Fetcher::new(&settings).unwrap();
+        for (from, to, wanted) in [(10, 45_000, 10..45_000), (49_990, 70_000, 49_990..50_000), (5, 5, 0..0)] {
+            let mut read = Vec::new();
+            let mut next = from;
+            while next < to {
+                let batch;
+                (batch, next) = fetcher.scan("t", 1, next, to).await.unwrap();
+                read.extend_from_slice(batch.offsets());
+            }
+            assert_eq!(read, wanted.collect::<Vec<i64>>());
+        }
     }
 }

@@ -1,0 +1,162 @@
+//! Versions of a pipeline's features: rows that were made anew of a part of the raw topic, and stand in for those of the
+//! live table.
+//!
+//! ```text
+//! view <p>_features  =  rows of <p>_features_rows outside of the ranges   (written by the processors, always)
+//!                    +  rows of <p>_features_v<n>_rows within the ranges  (the newest version that is in force)
+//! ```
+//! The view is the switch: replacing it is one statement, so a reader sees all of one version or all of the other.
+
+use clickhouse::Row;
+use serde::{Deserialize, Serialize};
+
+use super::tables::FeatureTable;
+use super::{ClickHouse, Error, quote, quote_text};
+
+/// Half-open offsets of one partition: partition, first, one past the last.
+pub type Offsets = (i32, i64, i64);
+
+/// Rows that were made anew.
+#[derive(Debug, Clone, PartialEq, Eq, Row, Serialize, Deserialize)]
+pub struct FeatureVersion {
+    /// The pipeline.
+    pub pipeline: String,
+    /// Number, from 1.
+    pub version: u64,
+    /// What it holds the rows of.
+    pub ranges: Vec<Offsets>,
+    /// Names what the rows are made by: schema, expectations and features.
+    pub definition: String,
+    /// 0 while it stands beside the live rows, 1 when it is in force, 2 when it is no more.
+    pub state: u8,
+    /// Milliseconds since 1970 UTC.
+    pub at: i64,
+}
+
+impl FeatureVersion {
+    /// It is being made, or compared.
+    pub const BESIDE: u8 = 0;
+    /// The view shows it.
+    pub const IN_FORCE: u8 = 1;
+    /// It was replaced or thrown away.
+    pub const GONE: u8 = 2;
+
+    /// Its tables.
+    pub fn table(&self) -> FeatureTable {
+        let name = format!("{}_features_v{}", self.pipeline, self.version);
+        FeatureTable { rows: format!("{name}_rows"), view: name }
+    }
+
+    /// An SQL condition for the positions it stands in for.
+    pub fn covers(&self) -> String {
+        covers(&self.ranges)
+    }
+}
+
+/// An SQL condition for positions within `ranges`.
+pub fn covers(ranges: &[Offsets]) -> String {
+    let one = |(partition, from, to): &Offsets| {
+        format!("(_partition = {partition} AND _offset >= {from} AND _offset < {to})")
+    };
+    if ranges.is_empty() { "0".to_owned() } else { ranges.iter().map(one).collect::<Vec<_>>().join(" OR ") }
+}
+
+/// A column of a table.
+#[derive(Debug, Clone, PartialEq, Eq, Row, Deserialize)]
+pub struct Column {
+    /// Its name.
+    pub name: String,
+    /// Its type, as ClickHouse writes it.
+    pub r#type: String,
+}
+
+impl ClickHouse {
+    /// All versions of a pipeline's features, the oldest first.
+    pub async fn feature_versions(&self, pipeline: &str) -> Result<Vec<FeatureVersion>, Error> {
+        let query = self
+            .client()
+            .query("SELECT ?fields FROM feature_versions FINAL WHERE pipeline = ? ORDER BY version")
+            .bind(pipeline);
+        self.in_time("read the feature versions", query.fetch_all::<FeatureVersion>()).await
+    }
+
+    /// The version that the view shows, if it shows one.
+    pub async fn feature_version_in_force(&self, pipeline: &str) -> Result<Option<FeatureVersion>, Error> {
+        let versions = self.feature_versions(pipeline).await?;
+        Ok(versions.into_iter().rev().find(|version| version.state == FeatureVersion::IN_FORCE))
+    }
+
+    /// Notes what became of a version.
+    pub async fn note_feature_version(&self, version: &FeatureVersion) -> Result<(), Error> {
+        self.insert_rows("feature_versions", std::slice::from_ref(version)).await
+    }
+
+    /// A table's columns in order; none of a table that is not there.
+    pub async fn columns(&self, table: &str) -> Result<Vec<Column>, Error> {
+        let query = self
+            .client()
+            .query("SELECT name, type FROM system.columns WHERE database = currentDatabase() AND table = ? ORDER BY position")
+            .bind(table);
+        self.in_time("read the columns", query.fetch_all::<Column>()).await
+    }
+
+    /// Gives the table `to` every column of `from` that it lacks: null, or empty, in its rows.
+    pub async fn add_columns(&self, from: &str, to: &str) -> Result<Vec<Column>, Error> {
+        let (columns, known) = (self.columns(from).await?, self.columns(to).await?);
+        for column in columns.iter().filter(|column| known.iter().all(|known| known.name != column.name)) {
+            let (table, name) = (quote(to), quote(&column.name));
+            self.execute(&format!("ALTER TABLE {table} ADD COLUMN IF NOT EXISTS {name} {}", column.r#type)).await?;
+        }
+        Ok(columns)
+    }
+
+    /// Makes the view of a pipeline's features what the table's columns and the version in force ask for. Several processes
+    /// may do so at once.
+    pub async fn make_feature_view(&self, pipeline: &str) -> Result<(), Error> {
+        let mut version = self.feature_version_in_force(pipeline).await?;
+        loop {
+            self.make_view_of(pipeline, version.as_ref()).await?;
+            // Another process may have put one in force, and made the view, before ours was made.
+            let now = self.feature_version_in_force(pipeline).await?;
+            if now == version {
+                return Ok(());
+            }
+            version = now;
+        }
+    }
+
+    async fn make_view_of(&self, pipeline: &str, version: Option<&FeatureVersion>) -> Result<(), Error> {
+        let live = FeatureTable::of(pipeline);
+        let (view, rows) = (quote(&live.view), quote(&live.rows));
+        let Some(version) = version else {
+            return self.execute(&format!("CREATE OR REPLACE VIEW {view} AS SELECT * FROM {rows} FINAL")).await;
+        };
+        let columns = self.add_columns(&live.rows, &version.table().rows).await?;
+        let columns = columns.iter().map(|column| quote(&column.name)).collect::<Vec<_>>().join(", ");
+        let covers = version.covers();
+        self.execute(&format!(
+            "CREATE OR REPLACE VIEW {view} AS SELECT {columns} FROM {rows} FINAL WHERE NOT ({covers}) \
+             UNION ALL SELECT {columns} FROM {} FINAL WHERE {covers}",
+            quote(&version.table().rows)
+        ))
+        .await
+    }
+}
+
+/// A text that tells where ranges lie, for people.
+pub fn told(ranges: &[Offsets]) -> String {
+    let one = |(partition, from, to): &Offsets| format!("{partition}:{from}–{to}");
+    ranges.iter().map(one).collect::<Vec<_>>().join(", ")
+}
+
+/// The statement that makes the table of versions.
+pub(super) fn table(settings: &str) -> String {
+    let states =
+        [("beside", 0), ("in force", 1), ("gone", 2)].map(|(name, value)| format!("{} = {value}", quote_text(name)));
+    format!(
+        "CREATE TABLE IF NOT EXISTS feature_versions (pipeline LowCardinality(String), version UInt64, \
+         ranges Array(Tuple(Int32, Int64, Int64)), definition String, state UInt8 COMMENT {}, at DateTime64(3, 'UTC')) \
+         ENGINE = ReplacingMergeTree(at) ORDER BY (pipeline, version) {settings}",
+        quote_text(&states.join(", "))
+    )
+}

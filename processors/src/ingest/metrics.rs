@@ -1,0 +1,32 @@
+//! What ingestion counts.
+
+use driftmill_platform::metrics::{Labels, Metrics};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+
+/// What ingestion counts.
+#[derive(Debug, Clone)]
+pub struct IngestMetrics {
+    pub(super) rows: Family<Labels, Counter>,
+    pub(super) rejected: Family<Labels, Counter>,
+    pub(super) breaches: Family<Labels, Counter>,
+}
+
+impl IngestMetrics {
+    /// Registers the counters.
+    pub fn new(metrics: &Metrics) -> Self {
+        Self {
+            rows: metrics.register("driftmill_ingest_rows", "Feature rows written", Family::default()),
+            rejected: metrics.register(
+                "driftmill_ingest_rejected",
+                "Records that became dead letters",
+                Family::default(),
+            ),
+            breaches: metrics.register(
+                "driftmill_expectation_breaches",
+                "Records that broke an expectation, by its severity",
+                Family::default(),
+            ),
+        }
+    }
+}

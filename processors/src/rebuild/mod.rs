@@ -1,0 +1,279 @@
+//! Makes features anew from the raw topic, beside the live ones, and puts them in force.
+//!
+//! ```text
+//! raw topic, part of it ─► the ingest stage ─► <p>_features_v<n>_rows ─► compared ─► in force: one change of a view
+//!            every chunk is entered into the ledger, so a run that was killed goes on
+//! ```
+//! The processors go on all the while: they write the live table, which the view shows outside of the rebuilt offsets.
+
+mod compare;
+mod place;
+mod swap;
+
+pub use compare::Comparison;
+pub use place::{Place, ranges};
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use driftmill_platform::backoff::Backoff;
+use driftmill_platform::clickhouse::{self, ClickHouse, FeatureVersion, Ledger, LedgerEntry, Offsets, quote};
+use driftmill_platform::clock::SharedClock;
+use driftmill_platform::config;
+use driftmill_platform::error::{Retry, Retryable};
+use driftmill_platform::kafka::{self, Coverage, Fetcher, MessageBatch, OffsetRange, Position, Producer};
+use driftmill_platform::metrics::Metrics;
+use driftmill_platform::schema_registry::SchemaRegistry;
+use driftmill_platform::stage::{self, Output, Stage as _, token};
+use driftmill_schemas::pipeline::Loaded;
+use driftmill_schemas::topic::Topics;
+use sha2::{Digest as _, Sha256};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tracing::warn;
+
+use crate::ingest::{Ingest, IngestMetrics, Needs, TopicHistory};
+
+/// Why features cannot be made anew now.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// ClickHouse.
+    #[error(transparent)]
+    ClickHouse(#[from] clickhouse::Error),
+    /// Kafka.
+    #[error(transparent)]
+    Kafka(#[from] kafka::Error),
+    /// The ingest stage.
+    #[error(transparent)]
+    Stage(#[from] stage::Error),
+    /// It was stopped.
+    #[error("stopped; the same command goes on from here")]
+    Stopped,
+    /// There is nothing to be done, or it cannot be done; why, and what to do.
+    #[error("{0}")]
+    Impossible(String),
+}
+
+impl Retryable for Error {
+    fn retry(&self) -> Retry {
+        match self {
+            Self::ClickHouse(e) => e.retry(),
+            Self::Kafka(e) => e.retry(),
+            Self::Stage(e) => e.retry(),
+            Self::Stopped | Self::Impossible(_) => Retry::Never,
+        }
+    }
+}
+
+/// Adapters that are needed.
+#[derive(Clone)]
+pub struct Services {
+    /// Where the raw topic is.
+    pub kafka: config::Kafka,
+    /// Where the tables are.
+    pub clickhouse: ClickHouse,
+    /// Sends letters of what is refused now.
+    pub producer: Producer,
+    /// Where schemas are that messages name.
+    pub schemas: Option<SchemaRegistry>,
+    /// Dates versions.
+    pub clock: SharedClock,
+}
+
+/// A version that is being made.
+pub struct Rebuild {
+    loaded: Arc<Loaded>,
+    services: Services,
+    topic: String,
+    version: FeatureVersion,
+    ledger: Ledger,
+    ingest: Ingest,
+    fetcher: Fetcher,
+}
+
+impl std::fmt::Debug for Rebuild {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Rebuild").field("version", &self.version).finish_non_exhaustive()
+    }
+}
+
+/// Names what rows are made by: whatever of a pipeline decides which record becomes which row.
+pub fn definition(loaded: &Loaded) -> String {
+    let pipeline = &loaded.pipeline;
+    let parts = (
+        &loaded.schema.text,
+        &pipeline.expectations,
+        &pipeline.features,
+        &pipeline.label,
+        &pipeline.entity,
+        &pipeline.event_time,
+    );
+    // These always serialise.
+    hex::encode(&Sha256::digest(serde_json::to_vec(&parts).unwrap_or_default())[..8])
+}
+
+/// The version that stands beside the live rows, if one does.
+pub async fn beside(clickhouse: &ClickHouse, pipeline: &str) -> Result<Option<FeatureVersion>, Error> {
+    let versions = clickhouse.feature_versions(pipeline).await?;
+    Ok(versions.into_iter().rev().find(|version| version.state == FeatureVersion::BESIDE))
+}
+
+/// Throws a version away that stands beside the live rows.
+pub async fn discard(clickhouse: &ClickHouse, version: FeatureVersion, now: i64) -> Result<(), Error> {
+    let table = version.table();
+    clickhouse.note_feature_version(&FeatureVersion { state: FeatureVersion::GONE, at: now, ..version }).await?;
+    clickhouse.execute(&format!("DROP VIEW IF EXISTS {}", quote(&table.view))).await?;
+    clickhouse.execute(&format!("DROP TABLE IF EXISTS {}", quote(&table.rows))).await?;
+    Ok(())
+}
+
+impl Rebuild {
+    /// Begins a version of the rows at `ranges`, or goes on with the one that stands beside the live rows: if it is made by
+    /// the same definition, and of no fewer offsets. Another one is thrown away.
+    pub async fn begin(loaded: Arc<Loaded>, ranges: Vec<Offsets>, services: Services) -> Result<Self, Error> {
+        let (pipeline, now) = (loaded.pipeline.name.clone(), services.clock.now());
+        let definition = definition(&loaded);
+        let clickhouse = &services.clickhouse;
+        let version = match beside(clickhouse, &pipeline).await? {
+            Some(found) if found.definition == definition && begins_alike(&found.ranges, &ranges) => {
+                FeatureVersion { ranges, at: now, ..found }
+            }
+            other => {
+                if let Some(other) = other {
+                    discard(clickhouse, other, now).await?;
+                }
+                let last = clickhouse.feature_versions(&pipeline).await?.last().map_or(0, |last| last.version);
+                let state = FeatureVersion::BESIDE;
+                FeatureVersion { pipeline: pipeline.clone(), version: last + 1, ranges, definition, state, at: now }
+            }
+        };
+        clickhouse.note_feature_version(&version).await?;
+        let live = clickhouse::FeatureTable::of(&pipeline).rows;
+        let table = version.table();
+        let (rows, view) = (quote(&table.rows), quote(&table.view));
+        clickhouse.execute(&format!("CREATE TABLE IF NOT EXISTS {rows} AS {}", quote(&live))).await?;
+        for feature in &loaded.pipeline.features {
+            let column = quote(&feature.name);
+            let add = format!("ALTER TABLE {rows} ADD COLUMN IF NOT EXISTS {column} Nullable(Float64)");
+            clickhouse.execute(&add).await?;
+        }
+        clickhouse.execute(&format!("CREATE OR REPLACE VIEW {view} AS SELECT * FROM {rows} FINAL")).await?;
+        let stage = format!("rebuild.{pipeline}.{}", version.version);
+        Ok(Self {
+            topic: Topics::of(&pipeline).raw,
+            ledger: Ledger::new(services.clickhouse.clone(), stage),
+            ingest: ingest(&loaded, &services)?,
+            fetcher: Fetcher::new(&services.kafka)?,
+            loaded,
+            services,
+            version,
+        })
+    }
+
+    /// The version.
+    pub fn version(&self) -> &FeatureVersion {
+        &self.version
+    }
+
+    /// Makes the rows; `progress` hears how many offsets are done. What Kafka or ClickHouse cannot do now is tried again
+    /// until `cancel` fires.
+    pub async fn run(&mut self, mut progress: impl FnMut(u64), cancel: &CancellationToken) -> Result<(), Error> {
+        for (partition, from, to) in self.version.ranges.clone() {
+            let reached = self.ledger.resume(&self.topic, &[partition]).await?;
+            let mut next = match reached.first() {
+                Some(Position::At(next) | Position::After { next, .. }) => (*next).clamp(from, to),
+                _ => from,
+            };
+            progress((next - from).unsigned_abs());
+            let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(5), next.unsigned_abs());
+            while next < to {
+                if cancel.is_cancelled() {
+                    return Err(Error::Stopped);
+                }
+                match self.step(partition, next, to).await {
+                    Ok(reached) => {
+                        progress((reached - next).unsigned_abs());
+                        next = reached;
+                    }
+                    Err(error) if error.retry() == Retry::Later => {
+                        let pause = backoff.pause();
+                        warn!(%error, ?pause, "the replay goes on in a moment");
+                        tokio::select! {
+                            () = tokio::time::sleep(pause) => {}
+                            () = cancel.cancelled() => return Err(Error::Stopped),
+                        }
+                    }
+                    Err(error) => return Err(error),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes rows of the next messages of a partition, and returns where the ones after them begin.
+    async fn step(&mut self, partition: i32, from: i64, to: i64) -> Result<i64, Error> {
+        let (batch, reached) = self.fetcher.scan(&self.topic, partition, from, to).await?;
+        let range = OffsetRange { topic: self.topic.clone(), partition, from, to: reached };
+        let output = match batch.is_empty() {
+            true => Output::default(),
+            false => self.ingest.process(&batch).await?,
+        };
+        for mut insert in output.inserts {
+            insert.table = self.version.table().rows;
+            let stage = format!("rebuild.{}.{}", self.version.pipeline, self.version.version);
+            insert.token = token(&stage, std::slice::from_ref(&range), &insert.body);
+            self.services.clickhouse.insert(&insert).await?;
+        }
+        let tally = output.tallies.get(&partition).copied().unwrap_or_default();
+        let entry = LedgerEntry { coverage: Coverage::from(range), rows: tally.rows, rejected: tally.rejected };
+        self.ledger.enter(&[entry], self.services.clock.now()).await?;
+        Ok(reached)
+    }
+}
+
+/// Whether rows of `ranges` can go on where those of `found` ended.
+fn begins_alike(found: &[Offsets], ranges: &[Offsets]) -> bool {
+    let first = |ranges: &[Offsets]| ranges.iter().map(|(partition, from, _)| (*partition, *from)).collect::<Vec<_>>();
+    first(found) == first(ranges) && found.iter().zip(ranges).all(|(found, range)| found.2 <= range.2)
+}
+
+fn ingest(loaded: &Arc<Loaded>, services: &Services) -> Result<Ingest, stage::Error> {
+    let needs = Needs {
+        schemas: services.schemas.clone(),
+        // No pane of drift counts is made: the offsets have theirs.
+        champion: watch::channel(None).1,
+        metrics: IngestMetrics::new(&Metrics::default()),
+        history: Box::new(TopicHistory::new(services.kafka.clone())),
+        clickhouse: Some(services.clickhouse.clone()),
+        clock: Arc::clone(&services.clock),
+    };
+    Ingest::new(Arc::clone(loaded), needs)
+}
+
+/// Messages that can be judged together: where records are compared with those before them, only neighbours are.
+fn apart(loaded: &Loaded, batch: MessageBatch) -> Vec<MessageBatch> {
+    if loaded.pipeline.expectations.iter().all(|expectation| expectation.unique.is_none()) {
+        return vec![batch];
+    }
+    let one = |i: usize| {
+        let mut one = MessageBatch::new(batch.topic(), false);
+        let (partition, offset, at) = (batch.partitions()[i], batch.offsets()[i], batch.timestamps()[i]);
+        one.push(partition, offset, at, batch.payload(i), kafka::Headers::new());
+        one
+    };
+    (0..batch.len()).map(one).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_version_is_gone_on_with_when_it_begins_alike_and_ends_no_later() {
+        let found = [(0, 5, 10), (1, 0, 7)];
+        assert!(begins_alike(&found, &[(0, 5, 10), (1, 0, 9)]));
+        assert!(!begins_alike(&found, &[(0, 5, 9), (1, 0, 9)]), "it holds more than is wanted");
+        assert!(!begins_alike(&found, &[(0, 4, 10), (1, 0, 9)]), "it lacks what is wanted");
+        assert!(!begins_alike(&found, &[(0, 5, 10)]));
+    }
+}

@@ -1,0 +1,163 @@
+//! Puts a version in force.
+//!
+//! Whatever moment this is killed at, every record is a row, a dead letter, or a dead letter that is marked so that a row
+//! beside it is no contradiction; and the same command, given again, finishes it.
+
+use std::collections::BTreeSet;
+
+use clickhouse::Row;
+use driftmill_platform::clickhouse::{FeatureTable, FeatureVersion, covers, quote, quote_text};
+use driftmill_platform::kafka::Outgoing;
+use driftmill_platform::stage::Stage as _;
+use driftmill_schemas::topic::Topics;
+use serde::{Deserialize, Serialize};
+
+use super::compare::cut;
+use super::{Error, Rebuild, apart, ingest};
+
+/// Records that are refused now and are held in memory at once.
+const AT_ONCE: usize = 2_000;
+
+#[derive(Debug, Clone, Copy, Row, Deserialize, PartialEq, Eq, PartialOrd, Ord)]
+struct PositionRow {
+    partition: i32,
+    offset: i64,
+}
+
+#[derive(Row, Serialize)]
+struct MarkRow {
+    origin: String,
+    origin_partition: i32,
+    origin_offset: i64,
+    begun_at: i64,
+    replayed_at: i64,
+}
+
+impl Rebuild {
+    /// Puts the version in force in one step, and then clears up behind it. Records that are rows now have their dead letters
+    /// marked as replayed; those that are none any more become dead letters.
+    pub async fn put_in_force(&mut self) -> Result<(), Error> {
+        let pipeline = self.version.pipeline.clone();
+        let now = self.services.clock.now();
+        let before = self.services.clickhouse.feature_version_in_force(&pipeline).await?;
+        let before = before.filter(|before| before.version != self.version.version);
+        self.take_over(before.as_ref()).await?;
+        self.mark_accepted(now, false).await?;
+        self.refuse(now).await?;
+        // From here on the version is the truth; the view follows, also when somebody else has to make it.
+        let clickhouse = &self.services.clickhouse;
+        self.version = FeatureVersion { state: FeatureVersion::IN_FORCE, at: now, ..self.version.clone() };
+        clickhouse.note_feature_version(&self.version).await?;
+        clickhouse.make_feature_view(&pipeline).await?;
+        self.mark_accepted(now, true).await?;
+        let clickhouse = &self.services.clickhouse;
+        clickhouse.execute(&format!("DROP VIEW IF EXISTS {}", quote(&self.version.table().view))).await?;
+        if let Some(before) = before {
+            super::discard(clickhouse, before, now).await?;
+        }
+        // Nobody sees them any more.
+        let (live, hidden) = (quote(&FeatureTable::of(&pipeline).rows), self.version.covers());
+        clickhouse.execute(&format!("ALTER TABLE {live} DELETE WHERE {hidden}")).await?;
+        Ok(())
+    }
+
+    /// Takes over what an earlier version stands in for and this one does not.
+    async fn take_over(&mut self, before: Option<&FeatureVersion>) -> Result<(), Error> {
+        let Some(before) = before else { return Ok(()) };
+        let clickhouse = &self.services.clickhouse;
+        let (table, live) = (self.version.table().rows, FeatureTable::of(&self.version.pipeline));
+        let columns = clickhouse.add_columns(&live.rows, &table).await?;
+        let columns = columns.iter().map(|column| quote(&column.name)).collect::<Vec<_>>().join(", ");
+        let (table, view, ours) = (quote(&table), quote(&live.view), self.version.covers());
+        for range in cut(&before.ranges) {
+            let theirs = covers(&[range]);
+            let copy = format!(
+                "INSERT INTO {table} ({columns}) SELECT {columns} FROM {view} WHERE ({theirs}) AND NOT ({ours})"
+            );
+            clickhouse.execute(&copy).await?;
+        }
+        self.version.ranges.extend(before.ranges.iter().copied());
+        Ok(())
+    }
+
+    /// Marks the dead letters of records that are rows of this version; `done`: as replayed, else as begun.
+    async fn mark_accepted(&self, now: i64, done: bool) -> Result<(), Error> {
+        let pipeline = &self.version.pipeline;
+        let replayed = if done { now } else { 0 };
+        let at = |millis: i64| format!("fromUnixTimestamp64Milli(toInt64({millis}))");
+        for range in cut(&self.version.ranges) {
+            let (partition, from, to) = range;
+            let sql = format!(
+                "INSERT INTO {} (origin, origin_partition, origin_offset, begun_at, replayed_at) \
+                 SELECT DISTINCT origin, origin_partition, origin_offset, {}, {} FROM {} WHERE origin_topic = {} \
+                 AND origin_partition = {partition} AND origin_offset >= {from} AND origin_offset < {to} \
+                 AND (origin_partition, origin_offset) IN (SELECT _partition, _offset FROM {} WHERE {})",
+                quote(&format!("{pipeline}_replays_rows")),
+                at(now),
+                at(replayed),
+                quote(&format!("{pipeline}_dead_letters_rows")),
+                quote_text(&Topics::of(pipeline).raw),
+                quote(&self.version.table().rows),
+                covers(&[range]),
+            );
+            self.services.clickhouse.execute(&sql).await?;
+        }
+        Ok(())
+    }
+
+    /// Makes dead letters of the records that are rows in force and none of this version.
+    async fn refuse(&mut self, now: i64) -> Result<(), Error> {
+        let pipeline = self.version.pipeline.clone();
+        let mut judge = ingest(&self.loaded, &self.services)?;
+        for range in cut(&self.version.ranges) {
+            let covers = covers(&[range]);
+            let sql = format!(
+                "SELECT _partition AS partition, _offset AS offset FROM {} WHERE ({covers}) AND (_partition, _offset) \
+                 NOT IN (SELECT _partition, _offset FROM {} WHERE {covers}) ORDER BY partition, offset",
+                quote(&FeatureTable::of(&pipeline).view),
+                quote(&self.version.table().rows),
+            );
+            let rows = self.services.clickhouse.rows::<PositionRow>(&sql).await?;
+            for refused in rows.chunks(AT_ONCE) {
+                let letters = self.letters(&mut judge, refused).await?;
+                // Until the view changes there are a row and a letter.
+                let mark = |row: &PositionRow| MarkRow {
+                    origin: format!("{}/{}/{}", self.topic, row.partition, row.offset),
+                    origin_partition: row.partition,
+                    origin_offset: row.offset,
+                    begun_at: now,
+                    replayed_at: 0,
+                };
+                let marks: Vec<MarkRow> = refused.iter().map(mark).collect();
+                self.services.clickhouse.insert_rows(&format!("{pipeline}_replays_rows"), &marks).await?;
+                self.services.producer.send_all(&Topics::of(&pipeline).rejected, letters).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn letters(
+        &mut self,
+        judge: &mut crate::ingest::Ingest,
+        refused: &[PositionRow],
+    ) -> Result<Vec<Outgoing>, Error> {
+        let positions: BTreeSet<(i32, i64)> = refused.iter().map(|row| (row.partition, row.offset)).collect();
+        let found = self.fetcher.fetch(&self.topic, positions).await?;
+        let mut letters = Vec::new();
+        for batch in apart(&self.loaded, found) {
+            if !batch.is_empty() {
+                letters.extend(judge.process(&batch).await?.records.into_iter().map(|(_, letter)| letter));
+            }
+        }
+        if letters.len() != refused.len() {
+            return Err(Error::Impossible(format!(
+                "{} records are refused now, and {} of them can no longer be read from `{}`: retention took them since the \
+                 replay began, or a set of known values changed. Replay once more",
+                refused.len(),
+                refused.len().saturating_sub(letters.len()),
+                self.topic,
+            )));
+        }
+        Ok(letters)
+    }
+}
