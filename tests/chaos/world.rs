@@ -28,7 +28,9 @@ use super::proxy::Proxy;
 use super::records::{PIPELINE, PIPELINE_FILE, SCHEMA};
 use super::schedule::{Action, Fault, Target};
 use super::sql::Sql;
-use crate::harness::{BrokerKind, PATIENCE, Process, binary, eventually, settings_of, start_engine, start_kafka};
+use crate::harness::{
+    BrokerKind, PATIENCE, Process, binary, child_of, eventually, settings_of, start_engine, start_kafka,
+};
 
 /// A running system.
 pub struct World {
@@ -216,15 +218,19 @@ impl World {
                     return Ok(());
                 };
                 let _ = kill_process(pid, Signal::KILL);
-                // Without its engine it cannot go on and says so; whoever watches over it starts it again.
-                let ended = tokio::time::timeout(PATIENCE, async {
-                    while process.is_running() {
+                // It starts another one by itself, until that happened too often; then it says so and ends, and whoever
+                // watches over it starts it again.
+                let outcome = tokio::time::timeout(PATIENCE, async {
+                    while process.is_running() && child_of(process.pid()).is_none_or(|child| child == pid) {
                         sleep(Duration::from_millis(20)).await;
                     }
                 });
-                ended.await.map_err(|_| "driftmill up does not end after its engine has".to_owned())?;
-                sleep(down).await;
-                self.start_up_again(&mut process).await
+                outcome.await.map_err(|_| "driftmill up neither starts another engine nor ends".to_owned())?;
+                if !process.is_running() {
+                    sleep(down).await;
+                    self.start_up_again(&mut process).await?;
+                }
+                Ok(())
             }
         }
     }
@@ -387,15 +393,4 @@ async fn up(folder: &Path, broker_port: u16, engine_port: u16) -> Result<Process
 
 fn local(port: u16) -> SocketAddr {
     SocketAddr::from(([127, 0, 0, 1], port))
-}
-
-/// The one child of a process.
-fn child_of(parent: Pid) -> Option<Pid> {
-    std::fs::read_dir("/proc").ok()?.flatten().find_map(|entry| {
-        let pid: i32 = entry.file_name().to_str()?.parse().ok()?;
-        let stat = std::fs::read_to_string(entry.path().join("stat")).ok()?;
-        // After the name, which may hold anything: state, then the parent.
-        let of: i32 = stat.rsplit_once(") ")?.1.split(' ').nth(1)?.parse().ok()?;
-        (of == parent.as_raw_pid()).then(|| Pid::from_raw(pid))?
-    })
 }

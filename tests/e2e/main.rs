@@ -11,6 +11,7 @@ mod contract_clickhouse;
 mod contract_kafka;
 mod dead_letters;
 mod drift;
+mod engine;
 mod evaluation_data;
 mod expectations;
 mod first_light;

@@ -5,7 +5,7 @@ mod process;
 mod stack;
 
 pub use backend::{Backend, BrokerKind, binary, settings_of, start_engine, start_kafka};
-pub use process::Process;
+pub use process::{Process, child_of};
 pub use stack::{Options, Stack};
 
 use std::path::{Path, PathBuf};

@@ -142,3 +142,14 @@ impl Drop for Process {
         }
     }
 }
+
+/// The one child of a process.
+pub fn child_of(parent: Pid) -> Option<Pid> {
+    std::fs::read_dir("/proc").ok()?.flatten().find_map(|entry| {
+        let pid: i32 = entry.file_name().to_str()?.parse().ok()?;
+        let stat = std::fs::read_to_string(entry.path().join("stat")).ok()?;
+        // After the name, which may hold anything: state, then the parent.
+        let of: i32 = stat.rsplit_once(") ")?.1.split(' ').nth(1)?.parse().ok()?;
+        (of == parent.as_raw_pid()).then(|| Pid::from_raw(pid))?
+    })
+}

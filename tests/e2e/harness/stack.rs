@@ -10,7 +10,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use super::backend::{self, BrokerKind, binary, free_port};
-use super::{Process, copy_pipelines, eventually};
+use super::{Process, child_of, copy_pipelines, eventually};
 
 /// What a stack is started with.
 pub struct Options<'a> {
@@ -56,6 +56,14 @@ impl Stack {
         let pipelines = copy_pipelines(options.pipelines, folder.path());
         (options.edit)(&pipelines);
         Self::start_in(folder, pipelines, options.sources).await
+    }
+
+    /// Starts `driftmill up` with everything embedded, whatever the other tests run on.
+    pub async fn start_embedded(options: Options<'_>) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let pipelines = copy_pipelines(options.pipelines, folder.path());
+        (options.edit)(&pipelines);
+        Self::start_up(folder, pipelines, options.sources, free_port()).await
     }
 
     async fn start_in(folder: TempDir, pipelines: PathBuf, sources: bool) -> Self {
@@ -255,6 +263,13 @@ impl Stack {
             Parts::One(process) => process.kill(),
             Parts::Many { roles, .. } => roles.iter_mut().for_each(Process::kill),
         }
+    }
+
+    /// `kill -9` of the engine that `driftmill up` started. Elsewhere the engine is not ours to start again.
+    pub fn kill_engine(&self) {
+        let Parts::One(process) = &self.parts else { panic!("`driftmill up` does not run here") };
+        let engine = child_of(process.pid()).unwrap();
+        rustix::process::kill_process(engine, rustix::process::Signal::KILL).unwrap();
     }
 
     /// Starts again on the same data.

@@ -3,12 +3,15 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use driftmill_embedded::engine::{EngineChildArgs, run_engine_child};
 use driftmill_embedded::lock::ensure_free_space;
 use driftmill_embedded::{BrokerOptions, BrokerStorage, DataDir, EmbeddedBroker, EmbeddedEngine, EngineOptions};
 use driftmill_platform::config::{ClickHouse, Kafka, Membership, Secret, Settings, folder_url};
+use tokio::sync::Mutex;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
@@ -38,10 +41,18 @@ pub fn claim(folder: &Path) -> anyhow::Result<DataDir> {
     Ok(data)
 }
 
+/// An engine that ends by itself is started again, so many times in so long: what kills it more often is not to be cured by
+/// that.
+const RESTARTS: (usize, Duration) = (10, Duration::from_secs(60));
+/// Pause after a start that failed.
+const RESTART_PAUSE: Duration = Duration::from_millis(500);
+
 /// What `up` started.
 pub struct Embedded {
     broker: Option<EmbeddedBroker>,
-    engine: EmbeddedEngine,
+    engine: Mutex<EmbeddedEngine>,
+    /// How to start the engine again, where its clients know it to be.
+    engine_options: EngineOptions,
     settings: Settings,
 }
 
@@ -60,8 +71,8 @@ impl Embedded {
             BrokerOptions { data_dir: data_dir.clone(), port: port(up.broker_port), storage: BrokerStorage::default() };
         // Not with the token of the roles: these two outlive them, and `stop` ends them.
         let own = CancellationToken::new();
-        let (engine, broker) = tokio::try_join!(
-            async { EmbeddedEngine::start(engine, cancel.clone()).await.map_err(anyhow::Error::from) },
+        let (started, broker) = tokio::try_join!(
+            async { EmbeddedEngine::start(engine.clone(), cancel.clone()).await.map_err(anyhow::Error::from) },
             async {
                 if up.external_kafka {
                     return Ok(None);
@@ -80,14 +91,15 @@ impl Embedded {
             None => settings.kafka.clone(),
         };
         let clickhouse = ClickHouse {
-            url: engine.url().clone(),
-            user: engine.user().to_owned(),
-            password: Secret::new(engine.password()),
-            database: engine.database().to_owned(),
+            url: started.url().clone(),
+            user: started.user().to_owned(),
+            password: Secret::new(started.password()),
+            database: started.database().to_owned(),
         };
         let object_store = folder_url(&data_dir.join("objects"))?;
         let settings = Settings { kafka, clickhouse, object_store, data_dir, ..settings };
-        Ok(Self { broker, engine, settings })
+        let engine_options = EngineOptions { port: started.url().port(), ..engine };
+        Ok(Self { broker, engine: Mutex::new(started), engine_options, settings })
     }
 
     /// Settings that point to what was started.
@@ -95,8 +107,9 @@ impl Embedded {
         &self.settings
     }
 
-    /// Waits until one of them ends by itself, and says which and why.
-    pub async fn died(&self) -> String {
+    /// Keeps the engine running until one of them cannot be kept, and says which and why. An engine that ends by itself is
+    /// started again: its clients, which repeat what was not acknowledged, go on as they do after a network fault.
+    pub async fn keep(&self, cancel: &CancellationToken) -> String {
         let broker = async {
             match &self.broker {
                 Some(broker) => broker.failed().await.to_string(),
@@ -104,14 +117,39 @@ impl Embedded {
             }
         };
         tokio::select! {
-            reason = self.engine.died() => reason,
+            reason = self.keep_engine(cancel) => reason,
             reason = broker => reason,
+        }
+    }
+
+    async fn keep_engine(&self, cancel: &CancellationToken) -> String {
+        let mut engine = self.engine.lock().await;
+        let mut ends: Vec<Instant> = Vec::new();
+        let mut reason = engine.died().await;
+        loop {
+            ends.retain(|end| end.elapsed() < RESTARTS.1);
+            ends.push(Instant::now());
+            if ends.len() > RESTARTS.0 {
+                return format!("{reason}; that was the {}th time in {} s", ends.len(), RESTARTS.1.as_secs());
+            }
+            warn!(reason, "starting it again");
+            match EmbeddedEngine::start(self.engine_options.clone(), cancel.clone()).await {
+                Ok(started) => {
+                    *engine = started;
+                    reason = engine.died().await;
+                }
+                // Whatever killed the last one may be at work still.
+                Err(error) => {
+                    reason = format!("the ClickHouse engine cannot be started again: {error}");
+                    tokio::time::sleep(RESTART_PAUSE).await;
+                }
+            }
         }
     }
 
     /// Stops both.
     pub async fn stop(self) {
-        self.engine.stop().await;
+        self.engine.into_inner().stop().await;
         if let Some(broker) = self.broker
             && let Err(error) = broker.stop().await
         {

@@ -70,7 +70,7 @@ async fn run_roles(embedded: &Embedded, up: &Up, terminal: bool, cancel: &Cancel
     let every = Duration::from_secs(if terminal { 2 } else { 5 });
     let shown = tokio::select! {
         shown = status::watch(&context, style, every, cancel.clone()) => shown,
-        died = embedded.died() => Err(anyhow::Error::msg(died)),
+        died = embedded.keep(cancel) => Err(anyhow::Error::msg(died)),
     };
     // Whatever ended the watching, the roles stop before what they talk to.
     cancel.cancel();

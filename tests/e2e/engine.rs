@@ -1,0 +1,32 @@
+//! The embedded engine, when it ends by itself.
+
+use std::io::Write as _;
+use std::net::TcpStream;
+use std::time::Duration;
+
+use crate::harness::{Options, Stack};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_engine_that_is_killed_is_started_again_and_no_record_is_lost_or_there_twice() {
+    let stack = Stack::start_embedded(Options { pipelines: &["loan"], sources: false, ..Options::default() }).await;
+    let mut command = stack.command();
+    let producing = command.args(["produce", "loan", "--source", "requests", "--rows", "60000", "--rate", "20000"]);
+    let mut producing = producing.stdout(std::process::Stdio::null()).spawn().unwrap();
+    for rows in [1_000, 20_000, 40_000] {
+        stack.sql_becomes(&format!("SELECT count() >= {rows} FROM loan_features"), "1").await;
+        stack.kill_engine();
+    }
+    // Who hangs up in the middle of a request's head has killed engines before.
+    let port = stack.clickhouse_settings.url.port().unwrap();
+    for _ in 0..4 {
+        if let Ok(mut hasty) = TcpStream::connect(("127.0.0.1", port)) {
+            let _ = hasty.write_all(b"POST / HTTP/1.1\r\nHost: local");
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert!(tokio::task::spawn_blocking(move || producing.wait()).await.unwrap().unwrap().success());
+    stack.sql_becomes("SELECT count() FROM loan_features", "60000").await;
+    let audit = stack.cli_ok(&["audit", "loan"]).await;
+    assert!(audit.contains("balanced"), "{audit}");
+    assert!(stack.stop().await);
+}
