@@ -33,6 +33,20 @@ struct EntryRow {
     tail: u64,
 }
 
+/// Entries that become one.
+#[derive(Row, Deserialize)]
+struct Old {
+    entries: u64,
+    first: i64,
+    reached: i64,
+    rows: u64,
+    rejected: u64,
+    newest: i64,
+    lost: Vec<(i64, i64)>,
+    absent: Vec<(i64, i64)>,
+    mark: u64,
+}
+
 #[derive(Row, Deserialize)]
 struct Reached {
     partition: i32,
@@ -77,6 +91,49 @@ impl Ledger {
         self.clickhouse.insert_rows("ledger", &rows).await
     }
 
+    /// Makes one entry of all that were made before `before`, milliseconds since 1970 UTC: a ledger that only grew would be
+    /// read for longer every day. The partition must be this process's own. What the entries say stays the same at every
+    /// moment, but that, between the two steps, rows may be summed twice.
+    pub async fn compact(&self, topic: &str, partition: i32, before: i64) -> Result<(), Error> {
+        let old =
+            "FROM ledger FINAL WHERE stage = ? AND topic = ? AND partition = ? AND at < fromUnixTimestamp64Milli(?)";
+        let bound = |sql: &str| {
+            let query = self.clickhouse.client().query(sql).bind(&self.stage).bind(topic).bind(partition);
+            query.bind(before)
+        };
+        // An entry within the first one is what a crash left of those that it was made of.
+        let sum = format!(
+            "WITH old AS (SELECT * {old}), (SELECT argMin(to_offset, from_offset) FROM old) AS first_end, \
+             (SELECT min(from_offset) FROM old) AS begin \
+             SELECT count() AS entries, min(from_offset) AS first, max(to_offset) AS reached, \
+             sumIf(old.rows, from_offset = begin OR from_offset >= first_end) AS rows, \
+             sumIf(old.rejected, from_offset = begin OR from_offset >= first_end) AS rejected, \
+             toUnixTimestamp64Milli(max(at)) AS newest, arrayFlatten(groupArray(old.lost)) AS lost, \
+             arrayFlatten(groupArray(old.absent)) AS absent, argMax(tail, to_offset) AS mark FROM old"
+        );
+        let found = self.clickhouse.in_time("sum the ledger up", bound(&sum).fetch_one::<Old>()).await?;
+        if found.entries < 2 {
+            return Ok(());
+        }
+        let one = EntryRow {
+            stage: self.stage.clone(),
+            topic: topic.to_owned(),
+            partition,
+            from_offset: found.first,
+            to_offset: found.reached,
+            rows: found.rows,
+            rejected: found.rejected,
+            at: found.newest,
+            lost: union(found.lost),
+            absent: union(found.absent),
+            tail: found.mark,
+        };
+        self.clickhouse.insert_rows("ledger", &[one]).await?;
+        let delete = "DELETE FROM ledger WHERE stage = ? AND topic = ? AND partition = ? \
+                      AND at < fromUnixTimestamp64Milli(?) AND from_offset > ?";
+        self.clickhouse.in_time("thin the ledger out", bound(delete).bind(found.first).execute()).await
+    }
+
     /// Where to resume in each of `partitions`: after what is entered, or at the beginning.
     pub async fn resume(&self, topic: &str, partitions: &[i32]) -> Result<Vec<Position>, Error> {
         let reached = self.rows(topic).await?;
@@ -109,5 +166,28 @@ impl Ledger {
             .bind(&self.stage)
             .bind(topic);
         self.clickhouse.in_time("read the ledger", query.fetch_all::<Reached>()).await
+    }
+}
+
+/// The same offsets as ranges that neither overlap nor touch.
+fn union(mut ranges: Vec<(i64, i64)>) -> Vec<(i64, i64)> {
+    ranges.sort_unstable();
+    let mut union: Vec<(i64, i64)> = Vec::new();
+    for (from, to) in ranges {
+        match union.last_mut() {
+            Some((_, end)) if from <= *end => *end = to.max(*end),
+            _ => union.push((from, to)),
+        }
+    }
+    union
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges_that_touch_become_one() {
+        assert_eq!(union(vec![(7, 9), (1, 3), (3, 4), (2, 3), (8, 8)]), [(1, 4), (7, 9)]);
     }
 }

@@ -1,5 +1,6 @@
 //! Consumes a topic with a stage.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -74,6 +75,7 @@ async fn run_member(
         pace: Pace::new(batch.age, writes),
         cancel: cancel.clone(),
         looked: None,
+        entered: HashMap::new(),
     };
     let writing = AbortOnDropHandle::new(tokio::spawn(writer.run(receiver)));
     let processed = process_all(stage, &mut consumer, sender, ahead, &cancel).await;

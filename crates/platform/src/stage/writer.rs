@@ -1,5 +1,6 @@
 //! Makes outputs last, one after the other.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
@@ -13,10 +14,15 @@ use super::{Error, Output, Services};
 use crate::backoff::{Backoff, unless_late, until_done};
 use crate::clickhouse::{Ledger, LedgerEntry};
 use crate::error::{Retry, Retryable as _};
-use crate::kafka::{Coverage, Handle, Outgoing};
+use crate::kafka::{Coverage, Handle, OffsetRange, Outgoing};
 
 /// How often the server is asked for its parts.
 const LOOK: Duration = Duration::from_secs(5);
+
+/// Entries of the ledger after which the old ones become one.
+const ENTRIES: u32 = 2_000;
+/// How long an entry of its own stays, in milliseconds: what looks at newly processed offsets looks back no further.
+const KEPT: i64 = 3_600_000;
 
 /// What a batch became.
 pub(super) struct Work {
@@ -34,6 +40,8 @@ pub(super) struct Writer {
     pub(super) pace: Pace,
     pub(super) cancel: CancellationToken,
     pub(super) looked: Option<Instant>,
+    /// Entries made by partition since its old ones became one.
+    pub(super) entered: HashMap<(String, i32), u32>,
 }
 
 impl Writer {
@@ -51,6 +59,7 @@ impl Writer {
             self.look_at_parts(&next.output).await;
             self.consumer.set_age(self.pace.age());
             let ranges: Vec<_> = next.coverage.into_iter().map(|coverage| coverage.range).collect();
+            self.thin_out(&ranges).await;
             if let Err(error) = self.consumer.commit(&ranges) {
                 warn!(stage = self.stage, %error, "the group's offsets lag behind the ledger");
             }
@@ -96,6 +105,23 @@ impl Writer {
             acknowledgement.wait().await?;
         }
         Ok(())
+    }
+
+    /// Keeps the ledger of the partitions small. It can wait, so a fault is no fault.
+    async fn thin_out(&mut self, ranges: &[OffsetRange]) {
+        for range in ranges {
+            let entered = self.entered.entry((range.topic.clone(), range.partition)).or_default();
+            *entered += 1;
+            if *entered < ENTRIES {
+                continue;
+            }
+            *entered = 0;
+            let before = self.services.clock.now() - KEPT;
+            let compacting = self.ledger.compact(&range.topic, range.partition, before);
+            if let Some(Err(error)) = unless_late(&self.cancel, Duration::ZERO, compacting).await {
+                debug!(stage = self.stage, %error, "the ledger stays as long as it is");
+            }
+        }
     }
 
     async fn look_at_parts(&mut self, output: &Output) {
