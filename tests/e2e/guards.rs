@@ -69,6 +69,32 @@ async fn an_acknowledged_insert_is_written_and_not_queued() {
     backend.stop().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_user_hangs_onto_a_table_counts_a_repeated_insert_once() {
+    let backend = tables().await;
+    for statement in [
+        "CREATE TABLE counts (rows UInt64) ENGINE = MergeTree ORDER BY tuple() \
+         SETTINGS non_replicated_deduplication_window = 100",
+        "CREATE MATERIALIZED VIEW counting TO counts AS SELECT count() AS rows FROM iris_features_rows",
+    ] {
+        backend.clickhouse.execute(statement).await.unwrap();
+    }
+    let insert = |body: &str, token: &str| InsertBody {
+        table: "iris_features_rows".to_owned(),
+        format: "CSVWithNames",
+        body: body.to_owned().into(),
+        rows: 2,
+        token: token.to_owned(),
+    };
+    let (first, second) = ("_partition,_offset\n0,1\n0,2\n", "_partition,_offset\n0,3\n0,4\n");
+    // The view makes the same of both: only the token tells a repetition from two batches that are alike.
+    for (body, token) in [(first, "1"), (first, "1"), (second, "2"), (second, "2")] {
+        backend.clickhouse.insert(&insert(body, token)).await.unwrap();
+    }
+    assert_eq!(answer(&backend, "SELECT count(), sum(rows) FROM counts").await, "2\t4");
+    backend.stop().await;
+}
+
 #[test]
 fn a_token_names_the_rows_and_not_only_their_offsets() {
     assert_eq!(token("stage", &[], b"rows"), token("stage", &[], b"rows"));

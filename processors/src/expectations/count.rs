@@ -69,22 +69,25 @@ pub async fn of_rows(clickhouse: &ClickHouse, pipeline: &str, new: &[Bounds], pe
     Ok(clickhouse.rows::<StartRow>(&sql).await?.into_iter().map(|row| row.start).collect())
 }
 
-/// The windows that the dead letters from `from` on lie in, and where they end.
+/// One past the newest record of the topic of dead letters that is in the table.
+pub async fn end_of_letters(clickhouse: &ClickHouse, pipeline: &str) -> Result<i64, Error> {
+    let sql = format!("SELECT max(_offset) + 1 AS start FROM {} HAVING count() > 0", letters(pipeline));
+    Ok(clickhouse.rows::<StartRow>(&sql).await?.first().map_or(0, |row| row.start))
+}
+
+/// The windows that the dead letters at `from..to` lie in.
 pub async fn of_letters(
     clickhouse: &ClickHouse,
     pipeline: &str,
-    from: i64,
+    (from, to): (i64, i64),
     per: i64,
-) -> Result<(Vec<i64>, i64), Error> {
+) -> Result<Vec<i64>, Error> {
     let sql = format!(
-        "SELECT {} AS start, toUInt64(max(_offset) + 1) AS count FROM {} WHERE stage = 'expectation' \
-         AND _offset >= {from} GROUP BY start",
+        "SELECT DISTINCT {} AS start FROM {} WHERE stage = 'expectation' AND _offset >= {from} AND _offset < {to}",
         start_of("at", per),
         letters(pipeline),
     );
-    let rows = clickhouse.rows::<CountRow>(&sql).await?;
-    let end = rows.iter().map(|row| i64::try_from(row.count).unwrap_or(i64::MAX)).max();
-    Ok((rows.into_iter().map(|row| row.start).collect(), end.unwrap_or(from).max(from)))
+    Ok(clickhouse.rows::<StartRow>(&sql).await?.into_iter().map(|row| row.start).collect())
 }
 
 /// What the windows hold; one without anything is left out.

@@ -164,21 +164,21 @@ impl Watch {
         };
         // A partition that nobody knew of begins at its first offset in the ledger.
         let new = bounds(&self.clickhouse, &self.pipeline, |partition| seen.get(&partition).copied()).await?;
-        let mut end = self.letters;
+        let letters = (self.letters, count::end_of_letters(&self.clickhouse, &self.pipeline).await?);
         let mut touched = Vec::new();
         for per in self.due.keys() {
-            let mut starts = match new.is_empty() {
-                true => Vec::new(),
-                false => count::of_rows(&self.clickhouse, &self.pipeline, &new, *per).await?,
-            };
-            let (of_letters, reached) = count::of_letters(&self.clickhouse, &self.pipeline, self.letters, *per).await?;
-            starts.extend(of_letters);
-            end = end.max(reached);
+            let mut starts = Vec::new();
+            if !new.is_empty() {
+                starts.extend(count::of_rows(&self.clickhouse, &self.pipeline, &new, *per).await?);
+            }
+            if letters.0 < letters.1 {
+                starts.extend(count::of_letters(&self.clickhouse, &self.pipeline, letters, *per).await?);
+            }
             touched.push(starts);
         }
         // Only now, all of them: after an error everything is looked for again.
         self.due.values_mut().zip(touched).for_each(|(due, starts)| due.touched(starts));
-        self.letters = end;
+        self.letters = letters.1;
         let mut seen = seen;
         seen.extend(new.iter().map(|bounds| (bounds.partition, bounds.to)));
         self.rows = Some(seen);

@@ -307,3 +307,6 @@ impl Ingest {
         Ok(output)
     }
 }
+
+#[cfg(test)]
+mod tests;

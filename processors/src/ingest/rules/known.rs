@@ -7,6 +7,8 @@ use std::time::Duration;
 use driftmill_platform::clickhouse::ClickHouse;
 use driftmill_schemas::pipeline::KnownIn;
 use serde_json::Value;
+use tokio_util::task::AbortOnDropHandle;
+use tracing::warn;
 
 /// Values a set holds at most.
 const MOST_VALUES: usize = 1_000_000;
@@ -24,8 +26,10 @@ pub struct KnownValues {
     /// Asked for, and how often in milliseconds; `None`: the values were in a file and stay.
     query: Option<(String, i64)>,
     values: HashSet<String>,
-    /// Milliseconds since 1970 UTC.
+    /// When they were asked for last, milliseconds since 1970 UTC; `None`: there are none yet.
     asked_at: Option<i64>,
+    /// The answer that newer values are awaited from.
+    asking: Option<AbortOnDropHandle<Result<HashSet<String>, Unavailable>>>,
 }
 
 impl KnownValues {
@@ -34,7 +38,7 @@ impl KnownValues {
         let Some(file) = &rule.file else {
             let every = i64::try_from(rule.refresh).unwrap_or(i64::MAX).saturating_mul(1_000);
             let query = Some((rule.query.clone().unwrap_or_default(), every));
-            return Ok(Self { query, values: HashSet::new(), asked_at: None });
+            return Ok(Self { query, values: HashSet::new(), asked_at: None, asking: None });
         };
         let at = folder.join(file);
         let wrong = |what: String| Unavailable(format!("`known_in`: `{}` {what}", at.display()));
@@ -46,26 +50,32 @@ impl KnownValues {
         if values.is_empty() || values.len() > MOST_VALUES {
             return Err(wrong(format!("holds {} values: 1 to {MOST_VALUES} are possible", values.len())));
         }
-        Ok(Self { query: None, values, asked_at: None })
+        Ok(Self { query: None, values, asked_at: None, asking: None })
     }
 
-    /// Asks for the values when they are older than the rule allows. If that fails, those that are there stay, and only
-    /// without any is it an error.
+    /// Asks for the values when they are older than the rule allows. Only the first ones are waited for: from then on newer
+    /// ones take over when they are there, and if asking fails, those that are there stay.
     pub async fn refresh(&mut self, clickhouse: Option<&ClickHouse>, now: i64) -> Result<(), Unavailable> {
         let Some((query, every)) = &self.query else { return Ok(()) };
-        if self.asked_at.is_some_and(|asked| now < asked.saturating_add(*every)) {
+        let Some(asked_at) = self.asked_at else {
+            self.values = ask(clickhouse, query).await?;
+            self.asked_at = Some(now);
             return Ok(());
+        };
+        if self.asking.as_ref().is_some_and(AbortOnDropHandle::is_finished)
+            && let Some(asking) = self.asking.take()
+        {
+            match asking.await {
+                Ok(Ok(values)) => self.values = values,
+                Ok(Err(error)) => warn!(%error, "the values stay as they are"),
+                Err(error) => warn!(%error, query, "asking failed inside of Driftmill; the values stay as they are"),
+            }
         }
-        match ask(clickhouse, query).await {
-            Ok(values) => {
-                self.values = values;
-                self.asked_at = Some(now);
-            }
-            Err(error) if self.asked_at.is_some() => {
-                tracing::warn!(%error, "the values stay as they are");
-                self.asked_at = Some(now);
-            }
-            Err(error) => return Err(error),
+        if self.asking.is_none() && now >= asked_at.saturating_add(*every) {
+            let (clickhouse, query) = (clickhouse.cloned(), query.clone());
+            let asking = tokio::spawn(async move { ask(clickhouse.as_ref(), &query).await });
+            self.asking = Some(AbortOnDropHandle::new(asking));
+            self.asked_at = Some(now);
         }
         Ok(())
     }

@@ -1,0 +1,162 @@
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use driftmill_platform::clock::SystemClock;
+use driftmill_platform::kafka::{self, Headers, MessageBatch};
+use driftmill_platform::metrics::Metrics;
+use driftmill_platform::stage::Stage as _;
+use driftmill_schemas::message::dead_letter as header;
+use driftmill_schemas::pipeline::{Loaded, parse};
+use driftmill_schemas::record::framing::SchemaRef;
+use driftmill_schemas::record::{Encoder, Record, Value};
+use tokio::sync::watch;
+
+use super::super::{History, IngestMetrics, Needs};
+use super::Ingest;
+
+const AVRO: &str =
+    r#"{"type":"record","name":"r","fields":[{"name":"id","type":"string"},{"name":"x","type":"double"}]}"#;
+const PIPELINE: &str = "version: 1
+name: things
+schema: record.avsc
+expectations:
+  - { field: x, between: [0, 80] }
+  - { unique: { fields: [id], records: 40 } }
+  - { name: soon, unique: { fields: [id, x], records: 30, within: 20 }, severity: warn }
+features:
+  - name: x
+label: { field: id, classes: ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9'] }
+training: { algorithm: constant }
+";
+
+/// A sequence that looks like chance and is the same every time.
+struct Draws(u64);
+
+impl Draws {
+    fn below(&mut self, bound: u64) -> u64 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % bound
+    }
+}
+
+fn loaded() -> Arc<Loaded> {
+    let (pipeline, schema, places) = parse(PIPELINE, Path::new("pipeline.yaml"), |_| Ok(AVRO.to_owned())).unwrap();
+    Arc::new(Loaded { pipeline, schema, folder: PathBuf::new(), places })
+}
+
+/// The messages of each partition: time and payload.
+type Topic = BTreeMap<i32, Vec<(i64, Vec<u8>)>>;
+
+fn topic(loaded: &Loaded) -> Topic {
+    let mut draws = Draws(7);
+    let encoder = Encoder::new(loaded, SchemaRef::Fingerprint(loaded.schema.fingerprint));
+    let mut topic = Topic::new();
+    for n in 0..600 {
+        let (id, x) = (draws.below(12).to_string(), draws.below(100) as f64);
+        let payload = match draws.below(10) {
+            0 => b"no Avro".to_vec(),
+            _ => encoder.payload(&Record { values: vec![Value::String(id), Value::Double(x)] }).unwrap(),
+        };
+        topic.entry(draws.below(2) as i32).or_default().push((1_000 * n, payload));
+    }
+    topic
+}
+
+/// A few messages at a time.
+struct Recorded(Arc<Topic>);
+
+#[async_trait]
+impl History for Recorded {
+    async fn read(
+        &mut self,
+        topic: &str,
+        partition: i32,
+        from: i64,
+        to: i64,
+    ) -> Result<(MessageBatch, i64), kafka::Error> {
+        let to = to.min(from + 7);
+        Ok((batch(topic, &self.0, &[(partition, from, to)]), to))
+    }
+}
+
+fn batch(name: &str, topic: &Topic, ranges: &[(i32, i64, i64)]) -> MessageBatch {
+    let mut batch = MessageBatch::new(name, false);
+    for &(partition, from, to) in ranges {
+        for offset in from..to {
+            let (at, payload) = &topic[&partition][offset as usize];
+            batch.push(partition, offset, *at, payload, Headers::new());
+        }
+    }
+    batch
+}
+
+fn ingest(loaded: &Arc<Loaded>, topic: &Arc<Topic>) -> Ingest {
+    let needs = Needs {
+        schemas: None,
+        champion: watch::channel(None).1,
+        metrics: IngestMetrics::new(&Metrics::default()),
+        history: Box::new(Recorded(Arc::clone(topic))),
+        clickhouse: None,
+        clock: Arc::new(SystemClock),
+    };
+    Ingest::new(Arc::clone(loaded), needs).unwrap()
+}
+
+/// The dead letters of a batch, by position: the reason of each.
+async fn refused(ingest: &mut Ingest, batch: &MessageBatch) -> BTreeMap<(i32, i64), String> {
+    let output = ingest.process(batch).await.unwrap();
+    let letters = output.records.iter().filter(|(topic, _)| topic == "things.rejected");
+    letters
+        .map(|(_, letter)| {
+            let text = |name: &str| {
+                let value = letter.headers.iter().find(|(key, _)| key == name).unwrap();
+                String::from_utf8(value.1.clone()).unwrap()
+            };
+            let place = (text(header::PARTITION).parse().unwrap(), text(header::OFFSET).parse().unwrap());
+            (place, text(header::EXCEPTION_MESSAGE))
+        })
+        .collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_repeats_a_record_does_not_depend_on_how_the_topic_is_cut_or_who_was_killed() {
+    let loaded = loaded();
+    let topic = Arc::new(topic(&loaded));
+    let ends: Vec<i64> = topic.values().map(|messages| messages.len() as i64).collect();
+    let whole: Vec<(i32, i64, i64)> = (0..).zip(&ends).map(|(partition, end)| (partition, 0, *end)).collect();
+    let wanted = refused(&mut ingest(&loaded, &topic), &batch("things.raw", &topic, &whole)).await;
+    let repeated = wanted.values().filter(|reason| reason.contains("has the same values")).count();
+    assert!(repeated > 50 && repeated < wanted.len(), "{repeated} of {}", wanted.len());
+
+    for seed in 0..20 {
+        let mut draws = Draws(seed);
+        let mut one = ingest(&loaded, &topic);
+        let mut next = [0_i64; 2];
+        let mut found = BTreeMap::new();
+        while (0..2).any(|partition| next[partition] < ends[partition]) {
+            let range = |partition: usize, draws: &mut Draws| {
+                let to = (next[partition] + draws.below(60) as i64).min(ends[partition]);
+                (partition as i32, next[partition], to)
+            };
+            let ranges = [range(0, &mut draws), range(1, &mut draws)];
+            let messages = batch("things.raw", &topic, &ranges);
+            if messages.is_empty() {
+                continue;
+            }
+            let letters = refused(&mut one, &messages).await;
+            match draws.below(4) {
+                // Killed before the ledger heard of it: another process does it again.
+                0 => one = ingest(&loaded, &topic),
+                // The outcome was unknown: the same process does it again.
+                1 => {}
+                _ => {
+                    found.extend(letters);
+                    ranges.iter().for_each(|(partition, _, to)| next[*partition as usize] = *to);
+                }
+            }
+        }
+        assert_eq!(found, wanted, "seed {seed}");
+    }
+}
