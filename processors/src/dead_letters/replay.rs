@@ -11,7 +11,7 @@ use driftmill_platform::clock::SharedClock;
 use driftmill_platform::error::{Retry, Retryable as _};
 use driftmill_platform::kafka::{Headers, MessageBatch, Outgoing, Producer};
 use driftmill_platform::metrics::Metrics;
-use driftmill_platform::schema_registry::SchemaRegistry;
+use driftmill_platform::schemas::Schemas;
 use driftmill_platform::stage::{Stage as _, token};
 use driftmill_schemas::message::dead_letter as header;
 use driftmill_schemas::pipeline::Loaded;
@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 use super::{Error, Kept, Letter, Originals, Table, advice};
-use crate::ingest::{Ingest, IngestMetrics};
+use crate::ingest::{AddedColumns, Ingest, IngestMetrics};
 
 /// Bytes of originals that are held at once, one letter more at most.
 const MOST_BYTES: u64 = 8 << 20;
@@ -70,7 +70,7 @@ pub struct Parts {
     /// Sends letters that are refused for another reason now.
     pub producer: Producer,
     /// Where schemas are that messages name.
-    pub schemas: Option<SchemaRegistry>,
+    pub schemas: Schemas,
     /// Dates the marks.
     pub clock: SharedClock,
 }
@@ -81,7 +81,9 @@ impl Replayer {
         let Parts { table, originals, clickhouse, producer, schemas, clock } = parts;
         let pipeline = loaded.pipeline.name.clone();
         let metrics = IngestMetrics::new(&Metrics::default());
-        let ingest = Ingest::new(loaded, schemas, watch::channel(None).1, metrics)?;
+        let added = if dry { AddedColumns::pretended } else { AddedColumns::new };
+        let added = added(clickhouse.clone(), &loaded, metrics.clone());
+        let ingest = Ingest::new(loaded, schemas, added, watch::channel(None).1, metrics)?;
         Ok(Self { pipeline, table, originals, ingest, clickhouse, producer, clock, dry })
     }
 

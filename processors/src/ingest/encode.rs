@@ -13,6 +13,7 @@ use arrow_schema::{ArrowError, DataType, Field, Schema, SchemaRef, TimeUnit};
 use arrow_select::filter::filter;
 use bytes::Bytes;
 
+use super::added::AddedColumn;
 use super::pool::Pool;
 
 /// Rows to be written, in columns of equal length. Number columns hold NaN where a value is missing.
@@ -32,6 +33,8 @@ pub struct Rows {
     pub quarantined: Vec<u8>,
     /// One column a feature.
     pub features: Vec<Vec<f64>>,
+    /// The columns the table got since it was made, as the body was begun with them.
+    pub added: Vec<ArrayRef>,
 }
 
 impl Rows {
@@ -46,6 +49,7 @@ impl Rows {
             labels: filter(&self.labels, &keep)?.as_string::<i32>().clone(),
             quarantined: chosen(&self.quarantined, kept),
             features: self.features.iter().map(|values| chosen(values, kept)).collect(),
+            added: self.added.iter().map(|values| filter(values, &keep)).collect::<Result<_, _>>()?,
         })
     }
 }
@@ -84,10 +88,17 @@ impl Encoder {
         Self { schema: Arc::new(Schema::new(fields)), pool: Pool::default() }
     }
 
-    /// An empty body.
-    pub fn begin(&self) -> Result<Body, ArrowError> {
-        let writer = StreamWriter::try_new(self.pool.take(), &self.schema)?;
-        Ok(Body { schema: Arc::clone(&self.schema), writer, pool: self.pool.clone(), rows: 0 })
+    /// An empty body of rows with the columns `added` beside the usual ones.
+    pub fn begin(&self, added: &[AddedColumn]) -> Result<Body, ArrowError> {
+        let schema = if added.is_empty() {
+            Arc::clone(&self.schema)
+        } else {
+            let fields = self.schema.fields().iter().cloned();
+            let added = added.iter().map(|column| Arc::new(Field::new(&column.name, column.kind.arrow(), true)));
+            Arc::new(Schema::new(fields.chain(added).collect::<Vec<_>>()))
+        };
+        let writer = StreamWriter::try_new(self.pool.take(), &schema)?;
+        Ok(Body { schema, writer, pool: self.pool.clone(), rows: 0 })
     }
 }
 
@@ -103,6 +114,7 @@ impl Body {
             Arc::new(UInt8Array::from(rows.quarantined)),
         ];
         columns.extend(rows.features.into_iter().map(|values| Arc::new(numbers(values)) as ArrayRef));
+        columns.extend(rows.added);
         let batch = RecordBatch::try_new(Arc::clone(&self.schema), columns)?;
         if batch.num_rows() > 0 {
             self.rows += batch.num_rows() as u64;
@@ -131,6 +143,7 @@ fn numbers(values: Vec<f64>) -> Float64Array {
 
 #[cfg(test)]
 mod tests {
+    use super::super::added::ColumnKind;
     use super::*;
     use arrow_array::types::Float64Type;
     use arrow_ipc::reader::StreamReader;
@@ -144,13 +157,14 @@ mod tests {
             labels: StringArray::new_null(count),
             quarantined: vec![0; count],
             features: vec![x, vec![4.0; count]],
+            added: Vec::new(),
             offsets,
         }
     }
 
     #[test]
     fn a_body_holds_every_row_in_order_and_nan_becomes_null() {
-        let mut body = Encoder::new(["x", "y"]).begin().unwrap();
+        let mut body = Encoder::new(["x", "y"]).begin(&[]).unwrap();
         body.add(rows(vec![5, 7], vec![Some("a"), None], vec![1.0, f64::NAN])).unwrap();
         body.add(rows(Vec::new(), Vec::new(), Vec::new())).unwrap();
         body.add(rows(vec![9], vec![Some("b")], vec![3.0])).unwrap();
@@ -172,5 +186,19 @@ mod tests {
         assert_eq!(kept.entities.iter().collect::<Vec<_>>(), [Some("a"), Some("c")]);
         assert_eq!((kept.features, kept.quarantined), (vec![vec![1.0, 3.0], vec![4.0, 4.0]], vec![0, 0]));
         assert_eq!(kept.labels.iter().count(), 2);
+    }
+
+    #[test]
+    fn added_columns_come_after_the_usual_ones_and_lose_the_same_rows() {
+        let kind = ColumnKind::Text;
+        let added = [AddedColumn { name: "colour".to_owned(), kind }];
+        let mut body = Encoder::new(["x", "y"]).begin(&added).unwrap();
+        let mut coloured = rows(vec![5, 7], vec![None, None], vec![1.0, 2.0]);
+        coloured.added = vec![Arc::new(StringArray::from(vec!["red", "blue"]))];
+        body.add(coloured.filtered(&[false, true]).unwrap()).unwrap();
+        let body = body.finish().unwrap();
+        let batch = StreamReader::try_new(&body[..], None).unwrap().next().unwrap().unwrap();
+        let colours = batch.column_by_name("colour").unwrap().as_string::<i32>();
+        assert_eq!(colours.iter().collect::<Vec<_>>(), [Some("blue")]);
     }
 }

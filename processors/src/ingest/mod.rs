@@ -1,5 +1,6 @@
 //! Raw records become features: decode, validate, featurize, profile, encode, each a loop over columns.
 
+mod added;
 pub mod champion;
 mod dead_letter;
 mod decode;
@@ -10,6 +11,7 @@ mod pool;
 mod profiler;
 mod stage;
 
+pub use added::{AddedColumn, AddedColumns, ColumnKind};
 pub use dead_letter::{Place, dead_letter};
 pub use decode::{AvroDecoder, Decoded, Fault};
 pub use stage::{Ingest, IngestMetrics};

@@ -9,14 +9,14 @@ use driftmill_features::{Columns, FeatureMatrix, Program, Scratch};
 use driftmill_platform::clickhouse::{FeatureTable, InsertBody};
 use driftmill_platform::kafka::{MessageBatch, OffsetRange};
 use driftmill_platform::metrics::{Labels, Metrics};
-use driftmill_platform::schema_registry::SchemaRegistry;
+use driftmill_platform::schemas::{Found, Schemas};
 use driftmill_platform::stage::{Error, Output, Stage, Tally, token};
 use driftmill_schemas::pipeline::{Loaded, Severity};
-use driftmill_schemas::record::framing::SchemaRef;
 use driftmill_schemas::topic::Topics;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 
+use super::added::{AddedColumn, AddedColumns};
 use super::champion::Slot;
 use super::decode::{AvroDecoder, Fault};
 use super::encode::{Body, Encoder, Rows};
@@ -30,6 +30,7 @@ pub struct IngestMetrics {
     rows: Family<Labels, Counter>,
     rejected: Family<Labels, Counter>,
     breaches: Family<Labels, Counter>,
+    left_out: Family<Labels, Counter>,
 }
 
 impl IngestMetrics {
@@ -47,7 +48,17 @@ impl IngestMetrics {
                 "Records that broke an expectation, by its severity",
                 Family::default(),
             ),
+            left_out: metrics.register(
+                "driftmill_ingest_fields_left_out",
+                "Fields of newer schemas that became no column",
+                Family::default(),
+            ),
         }
+    }
+
+    /// Counts a field that became no column.
+    pub(super) fn field_left_out(&self, pipeline: &str) {
+        self.left_out.get_or_create(&vec![("pipeline", pipeline.to_owned())]).inc();
     }
 }
 
@@ -69,7 +80,8 @@ pub struct Ingest {
     topics: Topics,
     table: String,
     decoder: AvroDecoder,
-    schemas: Option<SchemaRegistry>,
+    schemas: Schemas,
+    added: AddedColumns,
     program: Program,
     names: Vec<String>,
     judge: Judge,
@@ -91,7 +103,8 @@ impl Ingest {
     /// The stage of `loaded`, whose expressions must compile.
     pub fn new(
         loaded: Arc<Loaded>,
-        schemas: Option<SchemaRegistry>,
+        schemas: Schemas,
+        added: AddedColumns,
         champion: Slot,
         metrics: IngestMetrics,
     ) -> Result<Self, Error> {
@@ -113,6 +126,7 @@ impl Ingest {
             name,
             loaded,
             schemas,
+            added,
             program,
             judge,
             champion,
@@ -120,25 +134,41 @@ impl Ingest {
         })
     }
 
-    /// Fetches the schemas of a registry that messages name for the first time.
-    async fn learn(&mut self, batch: &MessageBatch) -> Result<(), Error> {
-        let Some(registry) = &self.schemas else { return Ok(()) };
-        for named in self.decoder.unknown(batch) {
-            let SchemaRef::RegistryId(id) = named else { continue };
-            match registry.schema(id).await {
-                Ok(avro) => self.decoder.learn(named, avro),
-                Err(driftmill_platform::schema_registry::Error::Refused { status: 404, .. }) => {}
-                Err(e) => return Err(Error::Waiting { stage: self.name.clone(), reason: e.to_string() }),
+    /// Finds the schemas that messages name for the first time, and returns the columns that the batch's rows may have beside
+    /// the usual ones.
+    async fn learn(&mut self, batch: &MessageBatch) -> Result<Vec<AddedColumn>, Error> {
+        let named = AvroDecoder::named(batch);
+        let unknown = self.decoder.unknown(&named);
+        if !unknown.is_empty() {
+            // Whatever is the matter, these messages are not what is wrong: they wait.
+            let found = self.schemas.find(&self.loaded.pipeline.name, &unknown).await;
+            let found = found.map_err(|e| Error::Waiting { stage: self.name.clone(), reason: e.to_string() })?;
+            for (schema, found) in found {
+                match found {
+                    Found::Schema(text) => self.decoder.learn(schema, text),
+                    Found::Nowhere(reason) => self.decoder.give_up(schema, reason),
+                }
             }
         }
-        Ok(())
+        let mut beyond = Vec::new();
+        for schema in named {
+            let (fields, unusable) = self.decoder.beyond(schema);
+            beyond.extend_from_slice(fields);
+            unusable.iter().for_each(|(field, reason)| self.added.leave_out(field, reason));
+        }
+        Ok(self.added.columns(&beyond).await?)
     }
 
     /// Goes through a batch piece by piece.
-    fn featurize(&mut self, batch: &MessageBatch, ranges: &[OffsetRange]) -> Result<Made, Error> {
+    fn featurize(
+        &mut self,
+        batch: &MessageBatch,
+        ranges: &[OffsetRange],
+        added: &[AddedColumn],
+    ) -> Result<Made, Error> {
         let champion = self.champion.borrow().clone();
         let mut made = Made {
-            body: self.encoder.begin().map_err(|e| self.broken(e))?,
+            body: self.encoder.begin(added).map_err(|e| self.broken(e))?,
             panes: champion.map(|champion| Panes::new(champion, &self.names)),
             tallies: ranges.iter().map(|range| (range.partition, Tally::default())).collect(),
             faults: Vec::new(),
@@ -147,7 +177,7 @@ impl Ingest {
             let decoded = self.decoder.decode(batch, start..batch.len().min(start + PIECE));
             made.faults.extend(decoded.faults);
             for (part, indices) in decoded.parts {
-                let rows = self.rows_of(batch, &part, &indices, &mut made.faults).map_err(|e| self.broken(e))?;
+                let rows = self.rows_of(batch, &part, &indices, added, &mut made.faults).map_err(|e| self.broken(e))?;
                 made.add(rows).map_err(|e| self.broken(e))?;
             }
         }
@@ -161,6 +191,7 @@ impl Ingest {
         batch: &MessageBatch,
         part: &RecordBatch,
         indices: &[usize],
+        added: &[AddedColumn],
         faults: &mut Vec<Fault>,
     ) -> Result<Rows, String> {
         self.columns.clear();
@@ -188,6 +219,7 @@ impl Ingest {
             labels,
             quarantined,
             features: self.matrix.columns().map(<[f64]>::to_vec).collect(),
+            added: added.iter().map(|column| column.values(part)).collect(),
         };
         if judgement.refused.is_empty() {
             return Ok(rows);
@@ -242,16 +274,16 @@ impl Stage for Ingest {
     }
 
     async fn process(&mut self, batch: &MessageBatch) -> Result<Output, Error> {
-        self.learn(batch).await?;
+        let added = self.learn(batch).await?;
         // Tens of milliseconds of arithmetic for a full batch: the other tasks of this thread move elsewhere meanwhile.
-        tokio::task::block_in_place(|| self.transform(batch))
+        tokio::task::block_in_place(|| self.transform(batch, &added))
     }
 }
 
 impl Ingest {
-    fn transform(&mut self, batch: &MessageBatch) -> Result<Output, Error> {
+    fn transform(&mut self, batch: &MessageBatch, added: &[AddedColumn]) -> Result<Output, Error> {
         let ranges = batch.ranges();
-        let Made { body, panes, mut tallies, faults } = self.featurize(batch, &ranges)?;
+        let Made { body, panes, mut tallies, faults } = self.featurize(batch, &ranges, added)?;
         let mut output = Output::default();
         let pipeline = self.loaded.pipeline.name.clone();
         for fault in &faults {

@@ -16,7 +16,7 @@ use driftmill_platform::supervisor::{OnError, Supervisor};
 use driftmill_platform::telemetry;
 use driftmill_processors::audit::{self, AuditMetrics};
 use driftmill_processors::drift::DriftWindows;
-use driftmill_processors::ingest::{Ingest, IngestMetrics, champion};
+use driftmill_processors::ingest::{AddedColumns, Ingest, IngestMetrics, champion};
 use driftmill_processors::sinks::{DeadLetters, DriftReports, Predictions};
 use driftmill_schemas::topic::{self, Topics};
 use driftmill_trainer::{Reports, Requests, Trainer};
@@ -84,7 +84,8 @@ fn process(context: &Context, supervisor: &mut Supervisor) -> anyhow::Result<()>
         supervisor.spawn(format!("champion of {name}"), OnError::Stop, move |cancel| {
             champion::follow(pipeline, registry, kafka, sender, cancel)
         });
-        let ingest = Ingest::new(Arc::clone(loaded), context.schemas.clone(), slot, metrics.clone())?;
+        let added = AddedColumns::new(context.clickhouse.clone(), loaded, metrics.clone());
+        let ingest = Ingest::new(Arc::clone(loaded), context.schemas.clone(), added, slot, metrics.clone())?;
         run_stage(context, supervisor, ingest, Reading::hot(topics.raw));
         run_stage(context, supervisor, DeadLetters::new(&name), Reading::of(topics.rejected).with_headers());
         run_stage(context, supervisor, Predictions::new(&name), Reading::of(topics.predictions));

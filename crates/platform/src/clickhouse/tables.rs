@@ -39,6 +39,11 @@ impl FeatureTable {
     pub fn of(pipeline: &str) -> Self {
         Self { view: format!("{pipeline}_features"), rows: format!("{pipeline}_features_rows") }
     }
+
+    /// Makes the view anew. `SELECT *` in a view is resolved when it is made, so new columns ask for a new view.
+    pub fn view_statement(&self) -> String {
+        format!("CREATE OR REPLACE VIEW {} AS SELECT * FROM {} FINAL", quote(&self.view), quote(&self.rows))
+    }
 }
 
 /// Where the replays of a pipeline's dead letters are marked. A mark is kept apart from its letter, because the letter may
@@ -118,6 +123,13 @@ pub fn platform_migrations() -> Vec<Migration> {
                  ORDER BY (pipeline, partition, from_offset) TTL toDateTime(at) + INTERVAL 90 DAY {DEDUPLICATION}"
             )],
         },
+        Migration {
+            id: "platform-005-first-fields".to_owned(),
+            statements: vec![
+                "CREATE TABLE IF NOT EXISTS first_fields (pipeline LowCardinality(String), fields Array(String),                  at DateTime64(3, 'UTC')) ENGINE = MergeTree ORDER BY pipeline SETTINGS fsync_after_insert = 1"
+                    .to_owned(),
+            ],
+        },
     ]
 }
 
@@ -155,12 +167,7 @@ pub fn pipeline_migrations(pipeline: &Pipeline) -> Vec<Migration> {
             format!("ALTER TABLE {rows} ADD COLUMN IF NOT EXISTS {column} Nullable(Float64)")
         })
         .collect();
-    // `SELECT *` in a view is resolved when the view is made, so new columns ask for a new view.
-    added.push(format!(
-        "CREATE OR REPLACE VIEW {} AS SELECT * FROM {} FINAL",
-        quote(&features.view),
-        quote(&features.rows)
-    ));
+    added.push(features.view_statement());
     vec![
         Migration { id: format!("{name}-001-tables"), statements: [base, dead_letters, predictions, drift].concat() },
         Migration { id: format!("{name}-002-replays"), statements: replays(name) },

@@ -1,0 +1,78 @@
+//! Columns that a pipeline's feature table gets while it is written to.
+
+use clickhouse::Row;
+use driftmill_schemas::pipeline::Pipeline;
+use driftmill_schemas::record::RecordSchema;
+use serde::Deserialize;
+
+use super::{ClickHouse, Error, FeatureTable, Migration, quote};
+
+/// How often a view is made anew when somebody else's new column is not in it yet.
+const TRIES: usize = 10;
+
+#[derive(Row, Deserialize)]
+struct Column {
+    name: String,
+    kind: String,
+}
+
+#[derive(Row, Deserialize)]
+struct First {
+    fields: Vec<String>,
+}
+
+/// Notes the fields that a pipeline's records have when its tables are made. Fields that come later become columns, also when
+/// all processes were restarted with them, so that it does not depend on who is restarted when.
+pub fn first_fields(pipeline: &Pipeline, schema: &RecordSchema) -> Migration {
+    let (name, fields) = (literal(&pipeline.name), schema.names().map(literal).collect::<Vec<_>>().join(", "));
+    Migration {
+        id: format!("{}-003-first-fields", pipeline.name),
+        statements: vec![format!(
+            "INSERT INTO first_fields SELECT {name}, CAST([{fields}] AS Array(String)), now64(3, 'UTC') \
+             WHERE (SELECT count() FROM first_fields WHERE pipeline = {name}) = 0"
+        )],
+    }
+}
+
+impl ClickHouse {
+    /// The fields that records of `pipeline` had when its tables were made; `None` when nobody noted them. Should two
+    /// processes with different schemas have made them at once, the earlier counts.
+    pub async fn first_fields(&self, pipeline: &str) -> Result<Option<Vec<String>>, Error> {
+        let sql = format!(
+            "SELECT fields FROM first_fields WHERE pipeline = {} ORDER BY at, fields LIMIT 1",
+            literal(pipeline)
+        );
+        Ok(self.rows::<First>(&sql).await?.into_iter().next().map(|first| first.fields))
+    }
+
+    /// Names and types of the columns of `table`.
+    pub async fn columns(&self, table: &str) -> Result<Vec<(String, String)>, Error> {
+        let sql = format!(
+            "SELECT name, type AS kind FROM system.columns WHERE database = currentDatabase() AND table = {} ORDER BY position",
+            literal(table)
+        );
+        Ok(self.rows::<Column>(&sql).await?.into_iter().map(|column| (column.name, column.kind)).collect())
+    }
+
+    /// Adds columns, each a name and a type, that are not there yet, and shows them in the view. Several processes may do so
+    /// at once.
+    pub async fn add_columns(&self, table: &FeatureTable, columns: &[(&str, &str)]) -> Result<(), Error> {
+        let added: Vec<String> =
+            columns.iter().map(|(name, kind)| format!("ADD COLUMN IF NOT EXISTS {} {kind}", quote(name))).collect();
+        self.execute(&format!("ALTER TABLE {} {}", quote(&table.rows), added.join(", "))).await?;
+        for _ in 0..TRIES {
+            self.execute(&table.view_statement()).await?;
+            // `SELECT *` is resolved when the view is made, and another process may have made it a moment later from fewer.
+            let (rows, view) = (self.columns(&table.rows).await?, self.columns(&table.view).await?);
+            if rows.iter().all(|column| view.contains(column)) {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A text in quotes.
+fn literal(text: &str) -> String {
+    format!("'{}'", text.replace('\\', "\\\\").replace('\'', "\\'"))
+}
