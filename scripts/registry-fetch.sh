@@ -9,6 +9,6 @@ source scripts/lib.sh
 pom=tests/registry/pom.xml
 version="$(sed -n 's:.*<registry.version>\(.*\)</registry.version>.*:\1:p' "$pom")"
 home="$cache/registry/$version"
-fetch_with_maven "$pom" "$home" 17 "Apicurio Registry $version (about 110 MB)" \
+fetch_with_maven "$pom" "$home" 17 "Apicurio Registry $version (about 140 MB)" \
   "apicurio-registry-app-$version-runner.jar" dependency:unpack-dependencies -DoutputDirectory=DIR
 echo "$home"

@@ -19,4 +19,6 @@ mod piping;
 mod producing;
 mod pushing;
 mod replay;
+mod schema_registry;
+mod schemas;
 mod start_up;

@@ -99,7 +99,7 @@ impl Context {
         let mut migrations = platform_migrations();
         migrations.extend(self.pipelines.iter().flat_map(|loaded| pipeline_migrations(&loaded.pipeline)));
         migrations.extend(self.pipelines.iter().map(|loaded| first_fields(&loaded.pipeline, &loaded.schema)));
-        until_done(
+        let unfit = until_done(
             cancel,
             patient(),
             |error, _| warn!(%error, "waiting for ClickHouse"),
@@ -111,12 +111,25 @@ impl Context {
                         warn!(%url, database = self.clickhouse.database(), "the database does not exist: create it");
                         Err(e)
                     }
-                    other => other,
+                    Err(e) => Err(e),
+                    Ok(()) => {
+                        let mut unfit = Vec::new();
+                        for loaded in &self.pipelines {
+                            unfit.extend(self.clickhouse.widen_features(&loaded.pipeline).await?);
+                        }
+                        Ok(unfit)
+                    }
                 }
             },
         )
         .await
-        .with_context(|| format!("ClickHouse at {}", self.settings.clickhouse.url))
+        .with_context(|| format!("ClickHouse at {}", self.settings.clickhouse.url))?;
+        anyhow::ensure!(
+            unfit.is_empty(),
+            "features need other names, because columns of theirs hold fields that are no numbers: {}",
+            unfit.join(", ")
+        );
+        Ok(())
     }
 }
 

@@ -262,14 +262,20 @@ impl AddedColumns {
             true => BTreeMap::new(),
             false => self.clickhouse.columns(&self.table.rows).await?.into_iter().collect(),
         };
+        let mut unfit = Vec::new();
         for field in missing {
             let kind = match found.get(&field.name) {
                 Some(kind) => ColumnKind::ALL.into_iter().find(|known| known.clickhouse() == kind),
                 None => Some(ColumnKind::of(field.kind)),
             };
-            if let Some(kind) = kind {
-                known.insert(field.name.clone(), kind);
+            match kind {
+                Some(kind) => drop(known.insert(field.name.clone(), kind)),
+                None => unfit.push(field.name.clone()),
             }
+        }
+        for name in unfit {
+            self.leave_out(&name, "somebody gave the table a column of this name with a type that is not written here");
+            self.reserved.insert(name);
         }
         Ok(())
     }

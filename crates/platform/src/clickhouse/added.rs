@@ -70,6 +70,29 @@ impl ClickHouse {
         }
         Ok(())
     }
+
+    /// Has the columns of features hold what features are: one that was added for a field of another number type is
+    /// widened. Returns those that hold no numbers, which cannot be.
+    pub async fn widen_features(&self, pipeline: &Pipeline) -> Result<Vec<String>, Error> {
+        let table = FeatureTable::of(&pipeline.name);
+        let columns = self.columns(&table.rows).await?;
+        let of_features = columns.into_iter().filter(|(name, _)| pipeline.features.iter().any(|f| f.name == *name));
+        let (mut widened, mut unfit) = (Vec::new(), Vec::new());
+        for (name, kind) in of_features {
+            match kind.as_str() {
+                "Nullable(Float64)" => {}
+                "Nullable(Int64)" | "Nullable(Bool)" => {
+                    widened.push(format!("MODIFY COLUMN {} Nullable(Float64)", quote(&name)));
+                }
+                _ => unfit.push(format!("`{name}` ({kind})")),
+            }
+        }
+        if !widened.is_empty() {
+            self.execute(&format!("ALTER TABLE {} {}", quote(&table.rows), widened.join(", "))).await?;
+            self.execute(&table.view_statement()).await?;
+        }
+        Ok(unfit)
+    }
 }
 
 /// A text in quotes.

@@ -140,6 +140,10 @@ impl Schemas {
                 "was written with schema {id} of a registry: set DRIFTMILL_SCHEMA_REGISTRY so that it can be fetched"
             )));
         };
+        // An id is a positive number of 31 bits; about any other, registries only complain.
+        if i32::try_from(id).is_err() {
+            return Ok(Found::Nowhere(format!("names schema {id}, and no schema registry has ids of this size")));
+        }
         let now = self.clock.now();
         let unknown = || Found::Nowhere(format!("names schema {id}, which the schema registry does not know"));
         match self.misses.ask(id, now) {
