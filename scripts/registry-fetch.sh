@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Fetches the schema registry named in tests/registry/pom.xml by the Maven client, into <cache>/driftmill/registry/<version>.
-# Prints that folder (DRIFTMILL_REGISTRY_HOME); a second run does nothing else.
+# Prints that folder (DRIFTMILL_TEST_REGISTRY_HOME); a second run does nothing else.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # shellcheck source=scripts/lib.sh

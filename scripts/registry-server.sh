@@ -4,18 +4,20 @@
 #   scripts/registry-server.sh DIR PORT
 #
 # Started again on the same DIR, it finds what it had. Its log is DIR/server.log. The shell replaces itself: this process id
-# is the registry's. DRIFTMILL_REGISTRY_HOME names the folder printed by scripts/registry-fetch.sh (asked if unset).
+# is the registry's. DRIFTMILL_TEST_REGISTRY_HOME names the folder printed by scripts/registry-fetch.sh (asked if unset).
 set -euo pipefail
 (($# == 2)) || {
   echo "usage: registry-server.sh DIR PORT" >&2
   exit 2
 }
-home="${DRIFTMILL_REGISTRY_HOME:-$("$(dirname "${BASH_SOURCE[0]}")/registry-fetch.sh")}"
+home="${DRIFTMILL_TEST_REGISTRY_HOME:-$("$(dirname "${BASH_SOURCE[0]}")/registry-fetch.sh")}"
 jar="$(find "$home" -maxdepth 1 -name '*-runner.jar' | head -n 1)"
 [[ -n "$jar" ]] || {
   echo "registry-server.sh: no registry in $home: run scripts/registry-fetch.sh" >&2
   exit 1
 }
+# Whoever started this may take the end of its standard output for its own: that stays open beside the log.
+exec 3>&1
 # What it unpacks and leaves behind goes away with its data.
 mkdir -p "$1/tmp"
 cd "$1"

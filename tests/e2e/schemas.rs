@@ -3,12 +3,15 @@
 use std::path::Path;
 use std::time::Duration;
 
-use driftmill_platform::kafka::{Outgoing, Producer};
+use driftmill_platform::kafka::{Admin, Outgoing, Producer, TopicSpec};
+use driftmill_platform::schemas::AnnouncedSchemas;
+use driftmill_schemas::pipeline;
 use driftmill_schemas::record::framing::{self, SchemaRef};
 use driftmill_schemas::record::{Record, RecordSchema, Value as Cell};
+use driftmill_schemas::topic;
 use serde_json::{Value, json};
 
-use crate::harness::{Options, Stack};
+use crate::harness::{Backend, Options, Stack, repository};
 
 /// The schema of flowers, with `more` fields.
 pub fn flowers(pipelines: &Path, more: &[Value]) -> String {
@@ -117,6 +120,27 @@ async fn an_incompatible_schema_is_refused_before_anything_is_written() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn of_two_producers_whose_schemas_do_not_go_together_one_is_refused() {
+    let backend = Backend::start().await;
+    let spec = TopicSpec { name: topic::SCHEMAS.to_owned(), partitions: 1, compacted: true };
+    Admin::new(&backend.kafka).unwrap().ensure(&[spec]).await.unwrap();
+    let iris = pipeline::load(&repository().join("pipelines/iris/pipeline.yaml")).unwrap().pipeline;
+    let producer = || AnnouncedSchemas::new(backend.kafka.clone(), backend.services().producer);
+    let schema = |kind: &str| {
+        let field = json!({ "name": "size", "type": kind });
+        RecordSchema::parse(&flowers(&repository().join("pipelines"), &[field])).unwrap()
+    };
+    let (texts, numbers) = (schema("string"), schema("long"));
+    let (one, other) = (producer(), producer());
+    let (one, other) = tokio::join!(one.announce(&iris, &texts, 0), other.announce(&iris, &numbers, 0));
+    assert!(one.is_ok() != other.is_ok(), "{one:?} {other:?}");
+    let found = producer().find("iris", &[texts.fingerprint, numbers.fingerprint]).await.unwrap();
+    let found: Vec<bool> = found.iter().map(Option::is_some).collect();
+    assert_eq!(found, [one.is_ok(), other.is_ok()], "only the one that was not refused is there");
+    backend.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_schema_that_nobody_announced_is_a_dead_letter_until_somebody_does() {
     let stack = Stack::start(Options { sources: false, ..Options::default() }).await;
     let foreign = flowers(&stack.pipelines, &[colour()]);
@@ -129,7 +153,7 @@ async fn a_schema_that_nobody_announced_is_a_dead_letter_until_somebody_does() {
     let letters = "SELECT groupArray(error) FROM iris_dead_letters";
     stack.sql_becomes(letters, "['UnknownSchema']").await;
     let message = stack.sql("SELECT message FROM iris_dead_letters").await;
-    assert!(message.contains("neither the pipeline's nor one that a producer announced"), "{message}");
+    assert!(message.contains("nor one that a producer announced"), "{message}");
 
     // It becomes known, and from then on its messages are rows, with the column it brings.
     evolve(&stack, &[colour()]);
