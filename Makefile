@@ -30,15 +30,16 @@ setup: ## Install what is missing and fetch the ClickHouse engine
 	@scripts/setup.sh build
 
 ##@ Test
-test: build ## Unit, contract and end-to-end tests, on the embedded broker and engine
+test: build ## Unit, contract and end-to-end tests, on the embedded broker and engine and a real schema registry
+	@scripts/setup.sh registry
 	$(call step,Tests on the embedded broker and engine)
-	@DRIFTMILL_BIN="$(BIN)" cargo test $(CARGO_FLAGS) $(ARGS)
+	@DRIFTMILL_TEST_REGISTRY_HOME="$$(scripts/registry-fetch.sh)" DRIFTMILL_BIN="$(BIN)" cargo test $(CARGO_FLAGS) $(ARGS)
 
 test-real: build ## The end-to-end tests on a real Apache Kafka, with the stages as separate processes
-	@scripts/setup.sh kafka
+	@scripts/setup.sh registry kafka
 	$(call step,End-to-end tests on Apache Kafka)
-	@DRIFTMILL_KAFKA_HOME="$$(scripts/kafka-fetch.sh)" DRIFTMILL_BIN="$(BIN)" DRIFTMILL_TEST_BROKER=kafka \
-	  cargo test $(CARGO_FLAGS) --test $(E2E) $(ARGS)
+	@DRIFTMILL_KAFKA_HOME="$$(scripts/kafka-fetch.sh)" DRIFTMILL_TEST_REGISTRY_HOME="$$(scripts/registry-fetch.sh)" \
+	  DRIFTMILL_BIN="$(BIN)" DRIFTMILL_TEST_BROKER=kafka cargo test $(CARGO_FLAGS) --test $(E2E) $(ARGS)
 
 BROKER ?= embedded
 ROUNDS ?= 200

@@ -37,3 +37,34 @@ then run this again."
   DEBIAN_FRONTEND=noninteractive "${apt[@]}" update >&2
   DEBIAN_FRONTEND=noninteractive "${apt[@]}" install -y --no-install-recommends "$@" >&2
 }
+
+# fetch_with_maven POM HOME JAVA TITLE WANTED GOAL…: has Maven run GOAL of POM, in which DIR is the folder to fill, and keeps
+# what it made as HOME, if WANTED is in it. Does nothing when HOME was made of this very POM.
+fetch_with_maven() {
+  local pom="$1" home="$2" java_wanted="$3" title="$4" wanted="$5"
+  shift 5
+  # The pom is kept beside what it named: what another pom named is not this.
+  ! cmp -s "$pom" "$home/pom.xml" || return 0
+
+  local java_version
+  java_version="$(java -version 2>&1 | sed -n 's/.* version "\([0-9]*\).*/\1/p' | head -n 1)"
+  [[ -n "$java_version" ]] || fail "Java is not installed: run \`scripts/setup.sh kafka\`."
+  ((java_version >= java_wanted)) || fail "Java $java_version is too old, $title needs $java_wanted or newer."
+
+  step "Fetching $title with Maven"
+  mkdir -p "$(dirname "$home")"
+  # Staged beside its target, so that the last step is a rename: nobody ever sees half of it.
+  local staging
+  staging="$(mktemp -d "$(dirname "$home")/.fetch-XXXXXX")"
+  # shellcheck disable=SC2064 # The folder of now is meant.
+  trap "rm -rf '$staging'" EXIT
+  trap 'exit 130' INT TERM
+  local flags=(--strict-checksums)
+  [[ -t 2 ]] || flags+=(--batch-mode --quiet -Dstyle.color=never)
+  mvn "${flags[@]}" --file "$pom" "${@/DIR/$staging}" >&2
+  [[ -e "$staging/$wanted" ]] || fail "Maven reported success but left no $wanted in $staging."
+  cp "$pom" "$staging/pom.xml"
+  chmod 755 "$staging"
+  rm -rf "$home"
+  mv -T "$staging" "$home"
+}

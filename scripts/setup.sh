@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # Brings a Debian machine with Rust, Node and Python to where Driftmill builds and runs; says nothing new on a second run.
 #
-#   scripts/setup.sh [build] [check] [kafka]
+#   scripts/setup.sh [build] [check] [registry] [kafka]
 #
 # Each group names what its make targets need: `build` (the default) for run, build and test; `check` for the linters;
-# `kafka` for the real broker of test-real. Every run looks at the tools themselves; there is no stamp to go stale.
+# `registry` for the schema registry of the tests; `kafka` for the real broker of test-real. Every run looks at the tools
+# themselves; there is no stamp to go stale.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # shellcheck source=scripts/lib.sh
@@ -82,16 +83,20 @@ need_check() {
   docker compose version >/dev/null 2>&1 || need_command docker-compose docker-compose
 }
 
-need_kafka() {
+need_registry() {
   need_command java default-jre-headless
   need_command mvn maven
+}
+
+need_kafka() {
+  need_registry
 }
 
 (($#)) || set -- build
 for group in "$@"; do
   case "$group" in
-    build | check | kafka) "need_$group" ;;
-    *) fail "setup.sh: unknown group \`$group\`: build, check and kafka are known" ;;
+    build | check | registry | kafka) "need_$group" ;;
+    *) fail "setup.sh: unknown group \`$group\`: build, check, registry and kafka are known" ;;
   esac
 done
 install_packages "${missing[@]}"
@@ -104,6 +109,7 @@ for group in "$@"; do
       scripts/fetch-engine.sh >&2
       ;;
     check) scripts/cargo-deny.sh --version >/dev/null ;;
+    registry) scripts/registry-fetch.sh >/dev/null ;;
     kafka) scripts/kafka-fetch.sh >/dev/null ;;
   esac
 done

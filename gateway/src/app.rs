@@ -7,8 +7,9 @@ use bytes::Bytes;
 use driftmill_features::Program;
 use driftmill_platform::clock::SharedClock;
 use driftmill_platform::metrics::Metrics;
-use driftmill_platform::schema_registry::SchemaRegistry;
+use driftmill_platform::schemas::Announce;
 use driftmill_schemas::pipeline::{Dialect, Loaded};
+use driftmill_schemas::record::framing::SchemaRef;
 use driftmill_schemas::record::{Field, ObjectReader};
 use driftmill_schemas::topic::Topics;
 use tokio::sync::{Notify, OnceCell};
@@ -38,8 +39,8 @@ pub(crate) struct Served {
     pub(crate) raw: Arc<str>,
     /// Reads them.
     pub(crate) objects: ObjectReader,
-    /// The id of their schema, once a registry has told it.
-    pub(crate) registered: OnceCell<u32>,
+    /// What they name their schema by, once it is announced.
+    pub(crate) framing: OnceCell<SchemaRef>,
     /// Its model.
     pub(crate) slot: Slot,
     /// Wakes the task that asks the registry for the champion.
@@ -65,7 +66,7 @@ impl Served {
             topic: topics.predictions.into(),
             raw: topics.raw.into(),
             objects: ObjectReader::new(&loaded.schema),
-            registered: OnceCell::new(),
+            framing: OnceCell::new(),
             slot: Slot::default(),
             wake: Notify::new(),
             inputs: program.inputs().to_vec(),
@@ -87,8 +88,8 @@ pub(crate) struct Parts {
     pub(crate) bus: Arc<dyn TrainingBus>,
     /// Where records that are pushed go.
     pub(crate) broker: Arc<dyn Broker>,
-    /// What names their schemas; absent: their fingerprints.
-    pub(crate) schemas: Option<SchemaRegistry>,
+    /// Where their schemas are announced.
+    pub(crate) schemas: Arc<dyn Announce>,
     pub(crate) metrics: Metrics,
     pub(crate) clock: SharedClock,
     /// Names the process; nothing but the uniqueness of ids depends on it.

@@ -11,7 +11,7 @@ use driftmill_platform::config::Settings;
 use driftmill_platform::kafka::Producer;
 use driftmill_platform::metrics::Metrics;
 use driftmill_platform::registry::Registry;
-use driftmill_platform::schema_registry::SchemaRegistry;
+use driftmill_platform::schemas::Schemas;
 use driftmill_platform::supervisor::{OnError, Supervisor};
 use driftmill_schemas::pipeline::Loaded;
 use driftmill_schemas::topic;
@@ -50,8 +50,8 @@ pub struct GatewayOptions {
     pub registry: Registry,
     /// Where predictions and wishes to train go.
     pub producer: Producer,
-    /// What names the schemas of records that are pushed; absent: their fingerprints.
-    pub schemas: Option<SchemaRegistry>,
+    /// Where the schemas of records that are pushed are announced.
+    pub schemas: Schemas,
 }
 
 /// Serves until `cancel` fires; then stops accepting, ends what is in flight, flushes the prediction log, and returns
@@ -67,7 +67,7 @@ pub async fn serve(options: GatewayOptions, listener: TcpListener, cancel: Cance
         sink: Arc::new(options.producer.clone()),
         bus: Arc::new(options.producer),
         broker: Arc::new(broker),
-        schemas: options.schemas,
+        schemas: Arc::new(options.schemas),
         metrics: options.metrics,
         clock: options.clock,
         instance: Uuid::new_v4(),

@@ -72,6 +72,7 @@ pub struct Trial {
 pub async fn run(loaded: Arc<Loaded>, given: &[Given], clock: SharedClock) -> Result<Trial, Error> {
     let needs = Needs {
         schemas: None,
+        added: None,
         champion: watch::channel(None).1,
         metrics: IngestMetrics::new(&Metrics::default()),
         history: Box::new(NoHistory),

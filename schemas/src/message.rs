@@ -9,6 +9,23 @@ use uuid::Uuid;
 /// Header of a record that was pushed over the gateway: the id of the request, as `X-Request-Id` gave it.
 pub const REQUEST_HEADER: &str = "driftmill.request";
 
+/// A schema that raw records of a pipeline are written with from now on. Topic [`crate::topic::SCHEMAS`], keyed by
+/// `pipeline/fingerprint`. Versions are numbered in the order of the topic.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SchemaAnnouncement {
+    /// The pipeline.
+    pub pipeline: String,
+    /// Rabin fingerprint, 16 hexadecimal digits: what messages name it by.
+    pub fingerprint: String,
+    /// The Avro schema's JSON text.
+    pub schema: String,
+    /// When it was announced, milliseconds since 1970 UTC.
+    pub at: i64,
+    /// Taken back: another version, with which this one does not go together, was announced a moment before it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub withdrawn: bool,
+}
+
 /// One row of one served prediction. Topic `<pipeline>.predictions`, keyed by request id.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Prediction {

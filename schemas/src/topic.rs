@@ -10,6 +10,10 @@ pub const RUNS: &str = "driftmill.runs";
 /// Where sources have got to: one record per checkpoint, compacted by `pipeline/source`.
 pub const SOURCES: &str = "driftmill.sources";
 
+/// Schemas that raw records are written with, where no schema registry holds them: one record per version, compacted by
+/// `pipeline/fingerprint`, and there before the first record that is written with it.
+pub const SCHEMAS: &str = "driftmill.schemas";
+
 /// The topics of one pipeline.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Topics {

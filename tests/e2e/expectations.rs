@@ -81,7 +81,8 @@ async fn push(stack: &Stack, orders: &[Value]) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_breaks_an_expectation_is_refused_set_aside_or_told_and_every_window_is_judged() {
-    let mut stack = Stack::start(Options { pipelines: &["iris"], sources: false, edit: declare }).await;
+    let mut stack =
+        Stack::start(Options { pipelines: &["iris"], sources: false, edit: declare, ..Options::default() }).await;
     let now: i64 = stack.sql("SELECT toUnixTimestamp64Milli(now64(3))").await.parse().unwrap();
     // Two windows of five seconds, of which the second has too many nulls.
     let (good, gaps) = (now - now % 5_000 - 60_000, now - now % 5_000 - 30_000);

@@ -22,5 +22,7 @@ mod producing;
 mod pushing;
 mod rebuild;
 mod replay;
+mod schema_registry;
+mod schemas;
 mod start_up;
 mod testing;

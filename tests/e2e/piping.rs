@@ -17,19 +17,7 @@ fn lines(ids: std::ops::Range<u32>) -> String {
 
 /// Runs `driftmill produce iris --stdin` on `input` to its end.
 async fn produce(stack: &Stack, more: &[&str], input: String) -> (bool, String) {
-    let mut command = stack.command();
-    command.args(["produce", "iris", "--stdin"]).args(more);
-    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let output = tokio::task::spawn_blocking(move || {
-        let mut child = command.spawn().unwrap();
-        let mut stdin = child.stdin.take().unwrap();
-        let writing = std::thread::spawn(move || stdin.write_all(input.as_bytes()));
-        let output = child.wait_with_output().unwrap();
-        writing.join().unwrap().unwrap();
-        output
-    })
-    .await
-    .unwrap();
+    let output = stack.feed(&[&["produce", "iris", "--stdin"], more].concat(), input).await;
     (output.status.success(), String::from_utf8_lossy(&output.stdout).into_owned())
 }
 

@@ -57,8 +57,11 @@ fn plan(loaded: &Loaded) -> String {
     let mut lines = vec![
         format!("{}: right", pipeline.name),
         format!(
-            "  reads     {} ({} partitions, schema {:016x})",
-            topics.raw, pipeline.topics.partitions, loaded.schema.fingerprint
+            "  reads     {} ({} partitions, schema {:016x}, compatibility {})",
+            topics.raw,
+            pipeline.topics.partitions,
+            loaded.schema.fingerprint,
+            pipeline.compatibility.unwrap_or_default()
         ),
         format!("  sources   {}", sources(pipeline)),
         format!("  expects   {} rules; what breaks one goes to {}", pipeline.expectations.len(), topics.rejected),

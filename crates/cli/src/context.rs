@@ -6,13 +6,14 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use driftmill_platform::backoff::{Backoff, until_done};
-use driftmill_platform::clickhouse::{self, ClickHouse, migrate, pipeline_migrations, platform_migrations};
+use driftmill_platform::clickhouse::{ClickHouse, first_fields, migrate, pipeline_migrations, platform_migrations};
 use driftmill_platform::clock::{SharedClock, SystemClock};
 use driftmill_platform::config::Settings;
 use driftmill_platform::kafka::{Admin, Producer, TopicSpec};
 use driftmill_platform::metrics::Metrics;
 use driftmill_platform::registry::Registry;
 use driftmill_platform::schema_registry::SchemaRegistry;
+use driftmill_platform::schemas::{AnnouncedSchemas, Schemas};
 use driftmill_platform::stage::{Services, StageMetrics};
 use driftmill_platform::store::Store;
 use driftmill_schemas::pipeline::Loaded;
@@ -31,7 +32,7 @@ pub struct Context {
     pub producer: Producer,
     pub store: Store,
     pub registry: Registry,
-    pub schemas: Option<SchemaRegistry>,
+    pub schemas: Schemas,
     pub metrics: Metrics,
     pub stage_metrics: StageMetrics,
     pub clock: SharedClock,
@@ -46,7 +47,11 @@ impl Context {
         let store = Store::open(&settings.object_store)?;
         let clock: SharedClock = Arc::new(SystemClock);
         let registry = Registry::new(clickhouse.clone(), store.clone(), producer.clone(), Arc::clone(&clock));
-        let schemas = settings.schema_registry.clone().map(SchemaRegistry::new).transpose()?;
+        let schemas = Schemas::new(
+            AnnouncedSchemas::new(settings.kafka.clone(), producer.clone()),
+            settings.schema_registry.clone().map(SchemaRegistry::new).transpose()?,
+            Arc::clone(&clock),
+        );
         let metrics = Metrics::default();
         Ok(Self {
             pipelines,
@@ -93,7 +98,8 @@ impl Context {
     pub async fn tables(&self, cancel: &CancellationToken) -> anyhow::Result<()> {
         let mut migrations = platform_migrations();
         migrations.extend(self.pipelines.iter().flat_map(|loaded| pipeline_migrations(&loaded.pipeline)));
-        until_done(
+        migrations.extend(self.pipelines.iter().map(|loaded| first_fields(&loaded.pipeline, &loaded.schema)));
+        let unfit = until_done(
             cancel,
             patient(),
             |error, _| warn!(%error, "waiting for ClickHouse"),
@@ -105,16 +111,26 @@ impl Context {
                         warn!(%url, database = self.clickhouse.database(), "the database does not exist: create it");
                         Err(e)
                     }
-                    other => other,
-                }?;
-                for loaded in &self.pipelines {
-                    self.clickhouse.make_feature_view(&loaded.pipeline.name).await?;
+                    Err(e) => Err(e),
+                    Ok(()) => {
+                        let mut unfit = Vec::new();
+                        for loaded in &self.pipelines {
+                            unfit.extend(self.clickhouse.widen_features(&loaded.pipeline).await?);
+                            self.clickhouse.make_feature_view(&loaded.pipeline.name).await?;
+                        }
+                        Ok(unfit)
+                    }
                 }
-                Ok::<(), clickhouse::Error>(())
             },
         )
         .await
-        .with_context(|| format!("ClickHouse at {}", self.settings.clickhouse.url))
+        .with_context(|| format!("ClickHouse at {}", self.settings.clickhouse.url))?;
+        anyhow::ensure!(
+            unfit.is_empty(),
+            "features need other names, because columns of theirs hold fields that are no numbers: {}",
+            unfit.join(", ")
+        );
+        Ok(())
     }
 }
 
@@ -130,6 +146,7 @@ fn topic_specs(pipelines: &[Arc<Loaded>]) -> Vec<TopicSpec> {
         spec(topic::TRAININGS, 1, false),
         spec(topic::RUNS, 1, false),
         spec(topic::SOURCES, 1, true),
+        spec(topic::SCHEMAS, 1, true),
     ];
     for loaded in pipelines {
         let topics = Topics::of(&loaded.pipeline.name);

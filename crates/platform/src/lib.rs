@@ -11,6 +11,7 @@ pub mod kafka;
 pub mod metrics;
 pub mod registry;
 pub mod schema_registry;
+pub mod schemas;
 pub mod stage;
 pub mod store;
 pub mod supervisor;

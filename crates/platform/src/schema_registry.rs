@@ -1,8 +1,8 @@
-//! A Confluent-compatible schema registry: the one call a reader needs and the one a writer needs.
+//! A client of a Confluent-compatible schema registry.
 
 use std::time::Duration;
 
-use driftmill_schemas::name;
+use driftmill_schemas::record::compatibility::Mode;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
@@ -26,6 +26,8 @@ pub enum Error {
         doing: String,
         /// HTTP status.
         status: u16,
+        /// Its error code, three digits of status and two of its own; 0 when it was no registry that answered.
+        code: u32,
         /// The registry's own words.
         message: String,
     },
@@ -54,9 +56,14 @@ pub struct SchemaRegistry {
     http: reqwest::Client,
 }
 
-#[derive(Deserialize)]
-struct Schema {
-    schema: String,
+/// A schema that a registry holds.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Registered {
+    /// Its text.
+    pub schema: String,
+    /// `AVRO`, `PROTOBUF`, `JSON`; absent: Avro.
+    #[serde(default, rename = "schemaType")]
+    pub kind: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -65,13 +72,26 @@ struct NewSchema<'a> {
 }
 
 #[derive(Deserialize)]
-struct Registered {
+struct Id {
     id: u32,
 }
 
 #[derive(Deserialize)]
+struct Level {
+    #[serde(rename = "compatibilityLevel")]
+    level: String,
+}
+
+#[derive(Serialize)]
+struct NewLevel {
+    compatibility: &'static str,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
 struct Complaint {
     message: String,
+    error_code: u32,
 }
 
 impl SchemaRegistry {
@@ -82,32 +102,71 @@ impl SchemaRegistry {
         Ok(Self { base, http })
     }
 
-    /// The Avro schema with that id.
-    pub async fn schema(&self, id: u32) -> Result<String, Error> {
-        let doing = format!("fetch schema {id}");
+    /// The schema with that id; `None` when the registry knows of none.
+    pub async fn schema(&self, id: u32) -> Result<Option<Registered>, Error> {
         let url = self.url(&["schemas", "ids", &id.to_string()])?;
-        let answer = self.http.get(url).send().await;
-        Ok(read::<Schema>(doing, answer).await?.schema)
+        known(read(format!("fetch schema {id}"), self.http.get(url).send().await).await)
     }
 
-    /// Registers `schema` under `<topic>-value`, or finds it there, and returns its id. The registry refuses one that is
-    /// incompatible by the subject's own rule.
-    pub async fn register(&self, topic: &str, schema: &str) -> Result<u32, Error> {
-        let subject = format!("{topic}-value");
-        debug_assert!(
-            name::check(topic.split('.').next().unwrap_or_default()).is_ok(),
-            "topics begin with a pipeline's name"
-        );
-        let doing = format!("register the schema of `{subject}`");
-        let url = self.url(&["subjects", &subject, "versions"])?;
+    /// The id that `schema` has under `subject`, if it is one of its versions.
+    pub async fn id_of(&self, subject: &str, schema: &str) -> Result<Option<u32>, Error> {
+        let url = self.url(&["subjects", subject])?;
         let answer = self.http.post(url).json(&NewSchema { schema }).send().await;
-        Ok(read::<Registered>(doing, answer).await?.id)
+        let id = known(read::<Id>(format!("look for the schema in `{subject}`"), answer).await)?;
+        Ok(id.map(|found| found.id))
+    }
+
+    /// The numbers of the subject's versions, ascending; none when there is no such subject.
+    pub async fn versions(&self, subject: &str) -> Result<Vec<u32>, Error> {
+        let url = self.url(&["subjects", subject, "versions"])?;
+        let doing = format!("list the versions of `{subject}`");
+        let mut versions: Vec<u32> = known(read(doing, self.http.get(url).send().await).await)?.unwrap_or_default();
+        versions.sort_unstable();
+        Ok(versions)
+    }
+
+    /// A version of a subject; `None` when it was deleted.
+    pub async fn version(&self, subject: &str, version: u32) -> Result<Option<Registered>, Error> {
+        let url = self.url(&["subjects", subject, "versions", &version.to_string()])?;
+        known(read(format!("fetch version {version} of `{subject}`"), self.http.get(url).send().await).await)
+    }
+
+    /// What new versions of the subject must be compatible with, if that is said of the subject itself.
+    pub async fn compatibility(&self, subject: &str) -> Result<Option<Mode>, Error> {
+        let url = self.url(&["config", subject])?;
+        let doing = format!("read the compatibility of `{subject}`");
+        let level = known(read::<Level>(doing, self.http.get(url).send().await).await)?;
+        Ok(level.and_then(|found| Mode::named(&found.level)))
+    }
+
+    /// Says what new versions of the subject must be compatible with.
+    pub async fn set_compatibility(&self, subject: &str, mode: Mode) -> Result<(), Error> {
+        let url = self.url(&["config", subject])?;
+        let answer = self.http.put(url).json(&NewLevel { compatibility: mode.name() }).send().await;
+        read::<serde_json::Value>(format!("set the compatibility of `{subject}` to {mode}"), answer).await.map(|_| ())
+    }
+
+    /// Registers `schema` under `subject`, or finds it there, and returns its id. The registry refuses one that is
+    /// incompatible by the subject's rule.
+    pub async fn register(&self, subject: &str, schema: &str) -> Result<u32, Error> {
+        let url = self.url(&["subjects", subject, "versions"])?;
+        let answer = self.http.post(url).json(&NewSchema { schema }).send().await;
+        Ok(read::<Id>(format!("register the schema of `{subject}`"), answer).await?.id)
     }
 
     fn url(&self, path: &[&str]) -> Result<Url, Error> {
         let mut url = self.base.clone();
         url.path_segments_mut().map_err(|()| Error::Url(self.base.clone()))?.pop_if_empty().extend(path);
         Ok(url)
+    }
+}
+
+/// What a registry says is not there is no error. A 404 of something else is: under a wrong address nothing is ever there.
+fn known<T>(answer: Result<T, Error>) -> Result<Option<T>, Error> {
+    match answer {
+        Ok(found) => Ok(Some(found)),
+        Err(Error::Refused { code: 40_400..=40_499, .. }) => Ok(None),
+        Err(error) => Err(error),
     }
 }
 
@@ -121,6 +180,7 @@ async fn read<T: for<'a> Deserialize<'a>>(
     if status.is_success() {
         return response.json().await.map_err(away);
     }
-    let message = response.json::<Complaint>().await.map(|c| c.message).unwrap_or_default();
-    Err(Error::Refused { doing, status: status.as_u16(), message })
+    let Complaint { message, error_code: code } = response.json().await.unwrap_or_default();
+    let message = if code == 0 { format!("{message} (is the address the registry's API?)") } else { message };
+    Err(Error::Refused { doing, status: status.as_u16(), code, message: message.trim().to_owned() })
 }

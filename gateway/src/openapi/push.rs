@@ -60,6 +60,7 @@ pub(super) fn add(
                 "400": error("The body cannot be split into records, or holds none; nothing was sent."),
                 "404": error("There is no such pipeline."),
                 "408": error("The body took too long to arrive; nothing was sent."),
+                "409": error("The pipeline's schema does not go together with its earlier versions; nothing was sent."),
                 "413": error("The body or its number of records is too large; nothing was sent."),
                 "415": error("The body is declared as something that is not read here; nothing was sent."),
                 "422": answer("All of the records are bad; nothing was sent.", report.clone()),

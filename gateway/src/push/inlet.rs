@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use driftmill_platform::error::{Retry, Retryable};
 use driftmill_platform::kafka::{self, Outgoing, Producer};
-use driftmill_platform::schema_registry::SchemaRegistry;
+use driftmill_platform::schemas::{self, Announce};
+use driftmill_schemas::pipeline::Loaded;
 use driftmill_schemas::record::framing::SchemaRef;
 use futures::future::BoxFuture;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -64,7 +65,7 @@ impl Broker for Producer {
 /// What every pushed record passes through.
 pub(crate) struct Inlet {
     broker: Arc<dyn Broker>,
-    registry: Option<SchemaRegistry>,
+    schemas: Arc<dyn Announce>,
     bytes: Arc<Semaphore>,
 }
 
@@ -73,9 +74,9 @@ pub(crate) struct Inlet {
 pub(crate) struct Place(OwnedSemaphorePermit);
 
 impl Inlet {
-    /// An inlet into `broker`; with a schema registry, records name their schema by its id.
-    pub(crate) fn new(broker: Arc<dyn Broker>, registry: Option<SchemaRegistry>) -> Self {
-        Self { broker, registry, bytes: Arc::new(Semaphore::new(BYTES_IN_HAND as usize)) }
+    /// An inlet into `broker`, for records whose schemas are announced to `schemas`.
+    pub(crate) fn new(broker: Arc<dyn Broker>, schemas: Arc<dyn Announce>) -> Self {
+        Self { broker, schemas, bytes: Arc::new(Semaphore::new(BYTES_IN_HAND as usize)) }
     }
 
     /// A place for a body of `bytes`; 429 while too many are in hand.
@@ -88,14 +89,20 @@ impl Inlet {
         Ok(Place(place))
     }
 
-    /// How records of a pipeline name their schema. A registry is asked once.
+    /// How records of a pipeline name their schema, which is announced before the first of them. 409 when it does not go
+    /// together with its earlier versions: the pipeline file of this gateway is to be mended, not the request.
     pub(crate) async fn framing(&self, served: &Served) -> Result<SchemaRef, Fault> {
-        let schema = &served.loaded.schema;
-        let Some(registry) = &self.registry else { return Ok(SchemaRef::Fingerprint(schema.fingerprint)) };
-        let asked = served.registered.get_or_try_init(|| registry.register(&served.raw, &schema.text)).await;
-        asked.map(|id| SchemaRef::RegistryId(*id)).map_err(|error| match error.retry() {
-            Retry::Later => Fault::unavailable(error.to_string()),
-            Retry::Never => Fault::internal(error.to_string()),
+        let Loaded { pipeline, schema, .. } = &*served.loaded;
+        let announcing = served.framing.get_or_try_init(|| self.schemas.announce(pipeline, schema));
+        let late =
+            || Fault::unavailable("the pipeline's schema could not be announced in time: push again in a moment");
+        let announced = tokio::time::timeout(PATIENCE, announcing).await.map_err(|_| late())?;
+        announced.copied().map_err(|error| match error {
+            error @ (schemas::Error::Incompatible { .. } | schemas::Error::Refused { .. }) => {
+                Fault::new(axum::http::StatusCode::CONFLICT, error.to_string())
+            }
+            error if error.retry() == Retry::Later => Fault::unavailable(error.to_string()),
+            error => Fault::internal(error.to_string()),
         })
     }
 

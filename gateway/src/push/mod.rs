@@ -14,7 +14,7 @@
 //! | 207 | Kafka holds the good ones; `errors` names the bad ones |
 //! | 422 | all of them are bad |
 //! | 503 | Kafka did not acknowledge those that `errors` names `NotAcknowledged`; it holds the other good ones |
-//! | 400, 404, 413, 415, 429 | nothing was sent |
+//! | 400, 404, 409, 413, 415, 429 | nothing was sent |
 //!
 //! A bad record becomes no dead letter: whoever pushed it has it, and now knows why; two owners would mend it twice.
 //! Expectations are judged by the processors, later, and what breaks one does become a dead letter.

@@ -156,6 +156,18 @@ async fn a_container_brings_its_own_schema() {
 }
 
 #[tokio::test]
+async fn a_schema_that_is_refused_is_a_conflict_and_nothing_is_sent() {
+    let yaml = "version: 1\nname: refused\nschema: r.avsc\nfeatures: [{ name: a }]\n\
+                label: { field: y, classes: [p, q] }\ntraining: { algorithm: constant }\n";
+    let avro = r#"{"type":"record","name":"r","fields":[{"name":"a","type":"double"},{"name":"y","type":"string"}]}"#;
+    let gateway = Gateway::new(vec![pipeline(yaml, avro)]);
+    let reply = gateway.post("/api/v1/pipelines/refused/records", &json!({ "a": 1.0, "y": "p" })).await;
+    let (status, message) = reply.error();
+    assert!(status == 409 && message.contains("field `x` is gone"), "{status} {message}");
+    assert!(gateway.broker.records().is_empty());
+}
+
+#[tokio::test]
 async fn a_body_that_is_no_row_of_records_sends_nothing() {
     let iris = bundled("iris");
     let gateway = Gateway::new(vec![bundled("iris")]);

@@ -10,6 +10,7 @@ use driftmill_platform::config::{Layer, Settings};
 use driftmill_platform::kafka::Producer;
 use driftmill_platform::metrics::Metrics;
 use driftmill_platform::registry::Registry;
+use driftmill_platform::schemas::{AnnouncedSchemas, Schemas};
 use driftmill_platform::store::Store;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -48,6 +49,8 @@ async fn start_ask_and_stop() {
     let clock: SharedClock = Arc::new(SystemClock);
     let store = Store::open(&settings.object_store).unwrap();
     let registry = Registry::new(ClickHouse::new(&settings.clickhouse), store, producer.clone(), Arc::clone(&clock));
+    let announced = AnnouncedSchemas::new(settings.kafka.clone(), producer.clone());
+    let schemas = Schemas::new(announced, None, Arc::clone(&clock));
     let options = GatewayOptions {
         settings,
         pipelines: vec![Arc::new(bundled("iris")), Arc::new(bundled("loan"))],
@@ -55,7 +58,7 @@ async fn start_ask_and_stop() {
         clock,
         registry,
         producer,
-        schemas: None,
+        schemas,
     };
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();

@@ -13,7 +13,12 @@ pub fn advice(pipeline: &str, stage: &str, kind: &str) -> String {
              format): mend the sender and send the record again. A replay ({replay}) helps only if framings change"
         ),
         (_, "UnknownSchema") => format!(
-            "give the schema it was written with: set DRIFTMILL_SCHEMA_REGISTRY, or make it the pipeline's own; then {replay}"
+            "let the schema it was written with be known: set DRIFTMILL_SCHEMA_REGISTRY, or run `driftmill produce` with that \
+             schema once, which announces it; then {replay}"
+        ),
+        (_, "Unreadable") => format!(
+            "its sender writes with a schema that the pipeline's cannot read. If the pipeline's is to change, mend its `.avsc` \
+             (a default for what may be missing), then {replay}; else its sender has to"
         ),
         (_, "Undecodable") => format!(
             "its bytes do not fit the schema it names. If the pipeline's schema is wrong, mend it, then {replay}; else its \
@@ -36,7 +41,7 @@ mod tests {
 
     #[test]
     fn every_kind_says_what_to_mend_and_a_source_is_never_told_to_replay() {
-        for kind in ["NotAvro", "UnknownSchema", "Undecodable", "UnknownClass", "BrokenExpectation"] {
+        for kind in ["NotAvro", "UnknownSchema", "Unreadable", "Undecodable", "UnknownClass", "BrokenExpectation"] {
             let told = advice("iris", "decode", kind);
             assert!(told.contains(&format!("dead-letters replay iris --kind {kind}")), "{told}");
         }

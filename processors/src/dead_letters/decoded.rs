@@ -1,9 +1,8 @@
 //! A refused record as its fields, for people.
 
 use driftmill_platform::kafka::{Headers, MessageBatch};
-use driftmill_platform::schema_registry::SchemaRegistry;
+use driftmill_platform::schemas::{Found, Schemas};
 use driftmill_schemas::pipeline::Loaded;
-use driftmill_schemas::record::framing::SchemaRef;
 
 use crate::ingest::{AvroDecoder, fields};
 
@@ -11,14 +10,16 @@ use crate::ingest::{AvroDecoder, fields};
 pub async fn decoded(
     payload: &[u8],
     loaded: &Loaded,
-    schemas: Option<&SchemaRegistry>,
+    schemas: &Schemas,
 ) -> Result<Vec<(String, Option<String>)>, String> {
     let mut decoder = AvroDecoder::new(loaded.schema.clone());
     let mut batch = MessageBatch::new("", false);
     batch.push(0, 0, 0, payload, Headers::new());
-    for named in decoder.unknown(&batch) {
-        if let (SchemaRef::RegistryId(id), Some(registry)) = (named, schemas) {
-            decoder.learn(named, registry.schema(id).await.map_err(|e| e.to_string())?);
+    let unknown = decoder.unknown(&AvroDecoder::named(&batch));
+    for (named, found) in schemas.find(&loaded.pipeline.name, &unknown).await.map_err(|e| e.to_string())? {
+        match found {
+            Found::Schema(text) => decoder.learn(named, text),
+            Found::Nowhere(reason) => decoder.give_up(named, reason),
         }
     }
     let decoded = decoder.decode(&batch, 0..batch.len());

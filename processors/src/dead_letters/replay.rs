@@ -11,7 +11,7 @@ use driftmill_platform::clock::SharedClock;
 use driftmill_platform::error::{Retry, Retryable as _};
 use driftmill_platform::kafka::{Headers, MessageBatch, Outgoing, Producer};
 use driftmill_platform::metrics::Metrics;
-use driftmill_platform::schema_registry::SchemaRegistry;
+use driftmill_platform::schemas::Schemas;
 use driftmill_platform::stage::{Stage as _, token};
 use driftmill_schemas::message::dead_letter as header;
 use driftmill_schemas::pipeline::Loaded;
@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 use super::{Error, Kept, Letter, Originals, Table, advice};
-use crate::ingest::{History, Ingest, IngestMetrics, Needs};
+use crate::ingest::{AddedColumns, History, Ingest, IngestMetrics, Needs};
 
 /// Bytes of originals that are held at once, one letter more at most.
 const MOST_BYTES: u64 = 8 << 20;
@@ -71,7 +71,7 @@ pub struct Parts {
     /// Sends letters that are refused for another reason now.
     pub producer: Producer,
     /// Where schemas are that messages name.
-    pub schemas: Option<SchemaRegistry>,
+    pub schemas: Schemas,
     /// What stands before the records that letters are about.
     pub history: Box<dyn History>,
     /// Dates the marks.
@@ -90,8 +90,10 @@ impl Replayer {
         let Parts { table, originals, clickhouse, producer, schemas, history, clock } = parts;
         let pipeline = loaded.pipeline.name.clone();
         let metrics = IngestMetrics::new(&Metrics::default());
+        let added = if dry { AddedColumns::pretended } else { AddedColumns::new };
         let needs = Needs {
-            schemas,
+            schemas: Some(schemas),
+            added: Some(added(clickhouse.clone(), &loaded, metrics.clone())),
             champion: watch::channel(None).1,
             metrics,
             history,

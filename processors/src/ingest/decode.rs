@@ -4,15 +4,15 @@
 //! are decoded again without it; where a run of messages is refused only as a whole, it is halved until the bad ones are
 //! alone.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
 use arrow_array::RecordBatch;
 use arrow_avro::reader::{Decoder, DecoderMode, ReaderBuilder};
 use arrow_avro::schema::{AvroSchema, Fingerprint, SchemaStore};
 use driftmill_platform::kafka::MessageBatch;
-use driftmill_schemas::record::RecordSchema;
 use driftmill_schemas::record::framing::{self, SchemaRef};
+use driftmill_schemas::record::{Field, Reading, RecordSchema};
 
 /// Why a message is not a record of the pipeline.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,24 +34,56 @@ pub struct Decoded {
     pub faults: Vec<Fault>,
 }
 
-/// Decodes messages of the schemas it knows into the columns of the reader's schema.
+/// Decodes messages of the schemas it knows into the columns of the reader's schema, and those that their writers added.
 #[derive(Debug)]
 pub struct AvroDecoder {
     reader: RecordSchema,
     writers: HashMap<SchemaRef, Writer>,
+    /// Schemas that nobody knows, and why.
+    nowhere: HashMap<SchemaRef, String>,
 }
 
 /// A schema that messages were written with.
 #[derive(Debug)]
 struct Writer {
     text: String,
+    /// How its records are read; the error is why none can be.
+    reading: Result<Reading, String>,
     /// Made once and used for every batch; gone after an error, because half a record may be left in it.
     decoder: Option<Decoder>,
 }
 
 impl Writer {
-    fn new(text: String) -> Self {
-        Self { text, decoder: None }
+    fn new(text: String, reader: &RecordSchema) -> Self {
+        let reading = Reading::of(&text, reader);
+        let mut writer = Self { text, reading, decoder: None };
+        // What cannot be read at all is found out once, and not with each of its messages.
+        match writer.new_decoder() {
+            Ok(decoder) => writer.decoder = Some(decoder),
+            Err(reason) => writer.reading = Err(reason),
+        }
+        writer
+    }
+
+    fn new_decoder(&self) -> Result<Decoder, String> {
+        let reading = self.reading.as_ref().map_err(Clone::clone)?;
+        let unusable = |e: String| format!("its schema cannot be read as the pipeline's: {e}");
+        let mut store = SchemaStore::new();
+        let fingerprint: Fingerprint =
+            store.register(AvroSchema::new(self.text.clone())).map_err(|e| unusable(e.to_string()))?;
+        let builder = ReaderBuilder::new()
+            .with_batch_size(DECODER_ROWS)
+            .with_decoder_mode(DecoderMode::UnframedDatum)
+            // As views, arrow-avro 60.1 gives an empty text for a null.
+            .with_utf8_view(false)
+            .with_writer_schema_store(store)
+            .with_active_fingerprint(fingerprint);
+        // The same schema needs no projection, which takes a fifth of the time.
+        let builder = match &reading.reader {
+            None => builder,
+            Some(reader) => builder.with_reader_schema(AvroSchema::new(reader.clone())),
+        };
+        builder.build_decoder().map_err(|e| unusable(e.to_string()))
     }
 }
 
@@ -72,29 +104,49 @@ enum Refusal {
 impl AvroDecoder {
     /// A decoder into the columns of `reader`, which knows that one schema.
     pub fn new(reader: RecordSchema) -> Self {
-        let own = (SchemaRef::Fingerprint(reader.fingerprint), Writer::new(reader.text.clone()));
-        Self { reader, writers: HashMap::from([own]) }
+        let own = (SchemaRef::Fingerprint(reader.fingerprint), Writer::new(reader.text.clone(), &reader));
+        Self { reader, writers: HashMap::from([own]), nowhere: HashMap::new() }
     }
 
-    /// The schemas that messages of `batch` name and that are not known yet.
-    pub fn unknown(&self, batch: &MessageBatch) -> Vec<SchemaRef> {
-        let mut unknown = Vec::new();
+    /// The schemas that messages of `batch` name, each once.
+    pub fn named(batch: &MessageBatch) -> Vec<SchemaRef> {
+        let mut named = Vec::new();
+        let mut seen = HashSet::new();
         let mut last = None;
         for i in 0..batch.len() {
             if let Ok((schema, _)) = framing::split(batch.payload(i))
                 && last.replace(schema) != Some(schema)
-                && !self.writers.contains_key(&schema)
-                && !unknown.contains(&schema)
+                && seen.insert(schema)
             {
-                unknown.push(schema);
+                named.push(schema);
             }
         }
-        unknown
+        named
+    }
+
+    /// Those of `named` that are not known yet. Of what was not to be found it is not known whether it still is not.
+    pub fn unknown(&mut self, named: &[SchemaRef]) -> Vec<SchemaRef> {
+        self.nowhere.clear();
+        named.iter().filter(|named| !self.writers.contains_key(named)).copied().collect()
     }
 
     /// Makes a writer's schema known.
     pub fn learn(&mut self, named: SchemaRef, avro: String) {
-        self.writers.insert(named, Writer::new(avro));
+        self.writers.insert(named, Writer::new(avro, &self.reader));
+    }
+
+    /// Notes why a schema cannot be known, until [`AvroDecoder::unknown`] is asked again.
+    pub fn give_up(&mut self, named: SchemaRef, reason: String) {
+        self.nowhere.insert(named, reason);
+    }
+
+    /// What messages that name `named` have beyond the reader's schema: fields, and fields that no column can hold, with the
+    /// reason.
+    pub fn beyond(&self, named: SchemaRef) -> (&[Field], &[(String, String)]) {
+        match self.writers.get(&named).map(|writer| &writer.reading) {
+            Some(Ok(reading)) => (&reading.added, &reading.unusable),
+            _ => (&[], &[]),
+        }
     }
 
     /// Decodes each of the messages `range` of `batch` into one row or one fault.
@@ -137,6 +189,12 @@ impl AvroDecoder {
 
     /// Decodes messages of one writer. A bad one costs its neighbours one more pass.
     fn decode_all(&mut self, schema: SchemaRef, mut bodies: &[(usize, &[u8])], decoded: &mut Decoded) {
+        if let Some(Writer { reading: Err(message), .. }) = self.writers.get(&schema) {
+            let fault =
+                |(index, _): &(usize, &[u8])| Fault { index: *index, kind: "Unreadable", message: message.clone() };
+            decoded.faults.extend(bodies.iter().map(fault));
+            return;
+        }
         while !bodies.is_empty() {
             match self.attempt(schema, bodies) {
                 Ok(columns) => {
@@ -168,7 +226,7 @@ impl AvroDecoder {
         };
         let mut decoder = match writer.decoder.take() {
             Some(decoder) => decoder,
-            None => decoder(&self.reader, &writer.text).map_err(Refusal::Whole)?,
+            None => writer.new_decoder().map_err(Refusal::Whole)?,
         };
         for (place, (_, body)) in bodies.iter().enumerate() {
             match decoder.decode(body) {
@@ -192,38 +250,14 @@ impl AvroDecoder {
     }
 
     fn unknown_schema(&self, schema: SchemaRef) -> String {
-        match schema {
+        self.nowhere.get(&schema).cloned().unwrap_or_else(|| match schema {
             SchemaRef::Fingerprint(print) => format!(
                 "was written with a schema of fingerprint {print:016x}, which is not known here; the pipeline's is {:016x}",
                 self.reader.fingerprint
             ),
-            SchemaRef::RegistryId(id) => {
-                format!(
-                    "was written with schema {id} of a registry: set DRIFTMILL_SCHEMA_REGISTRY so that it can be fetched"
-                )
-            }
-        }
+            SchemaRef::RegistryId(id) => format!("was written with schema {id} of a registry, which is not known here"),
+        })
     }
-}
-
-fn decoder(reader: &RecordSchema, writer: &str) -> Result<Decoder, String> {
-    let unusable = |e: String| format!("its schema cannot be read as the pipeline's: {e}");
-    let mut store = SchemaStore::new();
-    let fingerprint: Fingerprint =
-        store.register(AvroSchema::new(writer.to_owned())).map_err(|e| unusable(e.to_string()))?;
-    let builder = ReaderBuilder::new()
-        .with_batch_size(DECODER_ROWS)
-        .with_decoder_mode(DecoderMode::UnframedDatum)
-        // As views, arrow-avro 60.1 gives an empty text for a null.
-        .with_utf8_view(false)
-        .with_writer_schema_store(store)
-        .with_active_fingerprint(fingerprint);
-    // The same schema needs no projection, which takes a fifth of the time.
-    let builder = match writer == reader.text {
-        true => builder,
-        false => builder.with_reader_schema(AvroSchema::new(reader.text.clone())),
-    };
-    builder.build_decoder().map_err(|e| unusable(e.to_string()))
 }
 
 #[cfg(test)]
@@ -326,9 +360,74 @@ mod tests {
         let older = RecordSchema::parse(TEXT).unwrap();
         let mut decoder = AvroDecoder::new(RecordSchema::parse(&newer).unwrap());
         let message = message(&older, Some(2.0), "b");
-        assert_eq!(decoder.unknown(&batch(std::slice::from_ref(&message))).len(), 1);
+        let named = AvroDecoder::named(&batch(std::slice::from_ref(&message)));
+        assert_eq!(decoder.unknown(&named).len(), 1);
         decoder.learn(SchemaRef::Fingerprint(older.fingerprint), older.text.clone());
         let decoded = decode(&mut decoder, &[message]);
         assert_eq!(decoded.parts[0].0.num_columns(), 3);
+    }
+
+    fn written(text: &str, values: Vec<Value>) -> (SchemaRef, String, Vec<u8>) {
+        let schema = RecordSchema::parse(text).unwrap();
+        let named = SchemaRef::Fingerprint(schema.fingerprint);
+        let mut out = Vec::new();
+        framing::begin(named, &mut out);
+        Record { values }.encode(&schema, &mut out).unwrap();
+        (named, schema.text, out)
+    }
+
+    #[test]
+    fn what_newer_writers_added_comes_beside_the_reader_s_columns() {
+        let mut decoder = AvroDecoder::new(RecordSchema::parse(TEXT).unwrap());
+        let newer = r#"{"type":"record","name":"r","namespace":"com.example","fields":[
+            {"name":"t","type":["null","long"],"default":null},{"name":"s","type":"string"},
+            {"name":"x","type":["null","float"]},{"name":"u","type":"int"}]}"#;
+        let values = vec![Value::Long(7), Value::String("a".to_owned()), Value::Double(0.5), Value::Long(-3)];
+        let (named, text, message) = written(newer, values);
+        decoder.learn(named, text);
+        assert_eq!(decoder.beyond(named).0.iter().map(|f| f.name.as_str()).collect::<Vec<_>>(), ["t", "u"]);
+        let decoded = decode(&mut decoder, &[message]);
+        let text = |name: &str| super::super::fields::texts(&decoded.parts[0].0, name).value(0).to_owned();
+        assert_eq!([text("x"), text("s"), text("t"), text("u")], ["0.5", "a", "7", "-3"], "{:?}", decoded.faults);
+    }
+
+    #[test]
+    fn each_message_of_a_schema_that_cannot_be_read_is_a_fault_with_the_reason() {
+        let mut decoder = AvroDecoder::new(RecordSchema::parse(TEXT).unwrap());
+        let other = TEXT.replace(r#""type":"string""#, r#""type":"long""#);
+        let (named, text, message) = written(&other, vec![Value::Null, Value::Long(1)]);
+        decoder.learn(named, text);
+        let decoded = decode(&mut decoder, &[message.clone(), message]);
+        assert_eq!((decoded.parts.len(), decoded.faults.len()), (0, 2));
+        let fault = &decoded.faults[1];
+        assert!(
+            fault.kind == "Unreadable" && fault.message.contains("`s`: long cannot be read as string"),
+            "{fault:?}"
+        );
+    }
+
+    #[test]
+    fn of_a_field_that_may_be_null_now_only_the_nulls_are_faults() {
+        let mut decoder = AvroDecoder::new(RecordSchema::parse(TEXT).unwrap());
+        let nullable = TEXT.replace(r#""type":"string""#, r#""type":["null","string"]"#);
+        let (named, text, null) = written(&nullable, vec![Value::Null, Value::Null]);
+        let (_, _, good) = written(&nullable, vec![Value::Null, Value::String("b".to_owned())]);
+        decoder.learn(named, text);
+        let decoded = decode(&mut decoder, &[good.clone(), null, good]);
+        let kept: Vec<usize> = decoded.parts.iter().flat_map(|(_, indices)| indices.clone()).collect();
+        assert_eq!((kept, decoded.faults.len()), (vec![0, 2], 1), "{:?}", decoded.faults);
+        assert_eq!(super::super::fields::texts(&decoded.parts[0].0, "s").value(0), "b");
+    }
+
+    #[test]
+    fn a_schema_that_nobody_knows_is_a_fault_with_what_was_found_out_and_asked_for_again() {
+        let mut decoder = AvroDecoder::new(RecordSchema::parse(TEXT).unwrap());
+        let message = [0, 0, 0, 0, 9, 1, 2];
+        let named = AvroDecoder::named(&batch(&[message.to_vec()]));
+        assert_eq!(decoder.unknown(&named), [SchemaRef::RegistryId(9)]);
+        decoder.give_up(named[0], "the registry does not know it".to_owned());
+        let decoded = decode(&mut decoder, &[message.to_vec()]);
+        assert_eq!(decoded.faults[0].message, "the registry does not know it");
+        assert_eq!(decoder.unknown(&named), [SchemaRef::RegistryId(9)]);
     }
 }

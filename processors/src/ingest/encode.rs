@@ -13,6 +13,7 @@ use arrow_schema::{ArrowError, DataType, Field, Schema, SchemaRef, TimeUnit};
 use arrow_select::filter::filter;
 use bytes::Bytes;
 
+use super::added::AddedColumn;
 use super::pool::Pool;
 
 /// Rows to be written, in columns of equal length. Number columns hold NaN where a value is missing.
@@ -34,6 +35,8 @@ pub struct Rows {
     pub broken: Vec<(usize, Vec<usize>)>,
     /// One column a feature.
     pub features: Vec<Vec<f64>>,
+    /// The columns the table got since it was made, as the body was begun with them.
+    pub added: Vec<ArrayRef>,
 }
 
 impl Rows {
@@ -49,6 +52,7 @@ impl Rows {
             quarantined: chosen(&self.quarantined, kept),
             broken: renumbered(self.broken, kept),
             features: self.features.iter().map(|values| chosen(values, kept)).collect(),
+            added: self.added.iter().map(|values| filter(values, &keep)).collect::<Result<_, _>>()?,
         })
     }
 }
@@ -110,11 +114,17 @@ impl Encoder {
         Self { schema: Arc::new(Schema::new(fields)), marks: marks.into(), pool: Pool::default() }
     }
 
-    /// An empty body.
-    pub fn begin(&self) -> Result<Body, ArrowError> {
-        let writer = StreamWriter::try_new(self.pool.take(), &self.schema)?;
-        let (schema, marks) = (Arc::clone(&self.schema), Arc::clone(&self.marks));
-        Ok(Body { schema, writer, marks, pool: self.pool.clone(), rows: 0 })
+    /// An empty body of rows with the columns `added` beside the usual ones.
+    pub fn begin(&self, added: &[AddedColumn]) -> Result<Body, ArrowError> {
+        let schema = if added.is_empty() {
+            Arc::clone(&self.schema)
+        } else {
+            let fields = self.schema.fields().iter().cloned();
+            let added = added.iter().map(|column| Arc::new(Field::new(&column.name, column.kind.arrow(), true)));
+            Arc::new(Schema::new(fields.chain(added).collect::<Vec<_>>()))
+        };
+        let writer = StreamWriter::try_new(self.pool.take(), &schema)?;
+        Ok(Body { schema, writer, marks: Arc::clone(&self.marks), pool: self.pool.clone(), rows: 0 })
     }
 }
 
@@ -132,6 +142,7 @@ impl Body {
         ];
         columns.extend(marks.map(|marks| Arc::new(marks) as ArrayRef));
         columns.extend(rows.features.into_iter().map(|values| Arc::new(numbers(values)) as ArrayRef));
+        columns.extend(rows.added);
         let batch = RecordBatch::try_new(Arc::clone(&self.schema), columns)?;
         if batch.num_rows() > 0 {
             self.rows += batch.num_rows() as u64;
@@ -172,6 +183,7 @@ fn numbers(values: Vec<f64>) -> Float64Array {
 
 #[cfg(test)]
 mod tests {
+    use super::super::added::ColumnKind;
     use super::*;
     use arrow_array::types::Float64Type;
     use arrow_ipc::reader::StreamReader;
@@ -186,13 +198,14 @@ mod tests {
             quarantined: vec![0; count],
             broken: Vec::new(),
             features: vec![x, vec![4.0; count]],
+            added: Vec::new(),
             offsets,
         }
     }
 
     #[test]
     fn a_body_holds_every_row_in_order_and_nan_becomes_null() {
-        let mut body = Encoder::new(["x", "y"], Vec::new()).begin().unwrap();
+        let mut body = Encoder::new(["x", "y"], Vec::new()).begin(&[]).unwrap();
         body.add(rows(vec![5, 7], vec![Some("a"), None], vec![1.0, f64::NAN])).unwrap();
         body.add(rows(Vec::new(), Vec::new(), Vec::new())).unwrap();
         body.add(rows(vec![9], vec![Some("b")], vec![3.0])).unwrap();
@@ -209,7 +222,7 @@ mod tests {
     #[test]
     fn a_row_names_what_it_breaks() {
         let titles = ["a", "b", "c"].map(str::to_owned).to_vec();
-        let mut body = Encoder::new(["x", "y"], titles).begin().unwrap();
+        let mut body = Encoder::new(["x", "y"], titles).begin(&[]).unwrap();
         let mut all = rows(vec![5, 7, 9], vec![None; 3], vec![1.0; 3]);
         all.broken = vec![(2, vec![0, 2]), (0, vec![1, 2])];
         body.add(all.filtered(&[false, true, true]).unwrap()).unwrap();
@@ -233,5 +246,19 @@ mod tests {
         assert_eq!(kept.entities.iter().collect::<Vec<_>>(), [Some("a"), Some("c")]);
         assert_eq!((kept.features, kept.quarantined), (vec![vec![1.0, 3.0], vec![4.0, 4.0]], vec![0, 0]));
         assert_eq!(kept.labels.iter().count(), 2);
+    }
+
+    #[test]
+    fn added_columns_come_after_the_usual_ones_and_lose_the_same_rows() {
+        let kind = ColumnKind::Text;
+        let added = [AddedColumn { name: "colour".to_owned(), kind }];
+        let mut body = Encoder::new(["x", "y"], Vec::new()).begin(&added).unwrap();
+        let mut coloured = rows(vec![5, 7], vec![None, None], vec![1.0, 2.0]);
+        coloured.added = vec![Arc::new(StringArray::from(vec!["red", "blue"]))];
+        body.add(coloured.filtered(&[false, true]).unwrap()).unwrap();
+        let body = body.finish().unwrap();
+        let batch = StreamReader::try_new(&body[..], None).unwrap().next().unwrap().unwrap();
+        let colours = batch.column_by_name("colour").unwrap().as_string::<i32>();
+        assert_eq!(colours.iter().collect::<Vec<_>>(), [Some("blue")]);
     }
 }

@@ -10,6 +10,7 @@ pub struct IngestMetrics {
     pub(super) rows: Family<Labels, Counter>,
     pub(super) rejected: Family<Labels, Counter>,
     pub(super) breaches: Family<Labels, Counter>,
+    left_out: Family<Labels, Counter>,
 }
 
 impl IngestMetrics {
@@ -27,6 +28,16 @@ impl IngestMetrics {
                 "Records that broke an expectation, by its severity",
                 Family::default(),
             ),
+            left_out: metrics.register(
+                "driftmill_ingest_fields_left_out",
+                "Fields of newer schemas that became no column",
+                Family::default(),
+            ),
         }
+    }
+
+    /// Counts a field that became no column.
+    pub(super) fn field_left_out(&self, pipeline: &str) {
+        self.left_out.get_or_create(&vec![("pipeline", pipeline.to_owned())]).inc();
     }
 }

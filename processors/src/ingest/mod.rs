@@ -1,5 +1,6 @@
 //! Raw records become features: decode, validate, featurize, profile, encode, each a loop over columns.
 
+mod added;
 pub mod champion;
 mod check;
 mod dead_letter;
@@ -14,6 +15,7 @@ mod profiler;
 mod rules;
 mod stage;
 
+pub use added::{AddedColumn, AddedColumns, ColumnKind};
 pub use check::check;
 pub use dead_letter::{Place, dead_letter};
 pub use decode::{AvroDecoder, Decoded, Fault};

@@ -11,13 +11,13 @@ use driftmill_features::{Columns, FeatureMatrix, Program, Scratch};
 use driftmill_platform::clickhouse::{ClickHouse, FeatureTable, InsertBody};
 use driftmill_platform::clock::SharedClock;
 use driftmill_platform::kafka::{MessageBatch, OffsetRange};
-use driftmill_platform::schema_registry::SchemaRegistry;
+use driftmill_platform::schemas::{Found, Schemas};
 use driftmill_platform::stage::{Error, Output, Stage, Tally, token};
 use driftmill_schemas::message::dead_letter as header;
 use driftmill_schemas::pipeline::Loaded;
-use driftmill_schemas::record::framing::SchemaRef;
 use driftmill_schemas::topic::Topics;
 
+use super::added::{AddedColumn, AddedColumns};
 use super::champion::Slot;
 use super::decode::{AvroDecoder, Fault};
 use super::encode::{Body, Encoder, Rows};
@@ -33,8 +33,10 @@ const PIECE: usize = 4_096;
 
 /// What the stage needs of its surroundings.
 pub struct Needs {
-    /// Where schemas are that messages name.
-    pub schemas: Option<SchemaRegistry>,
+    /// Where schemas are that messages name; `None`: only the pipeline's own is known.
+    pub schemas: Option<Schemas>,
+    /// Makes columns of fields that came later; `None`: they are left out.
+    pub added: Option<AddedColumns>,
     /// The model whose reference rows are counted against.
     pub champion: Slot,
     /// What is counted.
@@ -64,7 +66,8 @@ pub struct Ingest {
     topics: Topics,
     table: String,
     decoder: AvroDecoder,
-    schemas: Option<SchemaRegistry>,
+    schemas: Option<Schemas>,
+    added: Option<AddedColumns>,
     program: Program,
     names: Vec<String>,
     judge: Judge,
@@ -93,7 +96,7 @@ impl Ingest {
         let (program, conditions) = driftmill_features::check(&loaded)
             .map_err(|problems| broken(problems.iter().map(|p| p.message.clone()).collect::<Vec<_>>().join("; ")))?;
         let judge = Judge::new(&loaded, conditions).map_err(|e| broken(e.to_string()))?;
-        let Needs { schemas, champion, metrics, history, clickhouse, clock } = needs;
+        let Needs { schemas, added, champion, metrics, history, clickhouse, clock } = needs;
         Ok(Self {
             topics: Topics::of(&loaded.pipeline.name),
             table: FeatureTable::of(&loaded.pipeline.name).rows,
@@ -106,6 +109,7 @@ impl Ingest {
             name,
             loaded,
             schemas,
+            added,
             program,
             judge,
             champion,
@@ -116,25 +120,41 @@ impl Ingest {
         })
     }
 
-    /// Fetches the schemas of a registry that messages name for the first time.
-    async fn learn(&mut self, batch: &MessageBatch) -> Result<(), Error> {
-        let Some(registry) = &self.schemas else { return Ok(()) };
-        for named in self.decoder.unknown(batch) {
-            let SchemaRef::RegistryId(id) = named else { continue };
-            match registry.schema(id).await {
-                Ok(avro) => self.decoder.learn(named, avro),
-                Err(driftmill_platform::schema_registry::Error::Refused { status: 404, .. }) => {}
-                Err(e) => return Err(self.waiting(e.to_string())),
+    /// Finds the schemas that messages name for the first time, and returns the columns that the batch's rows may have beside
+    /// the usual ones.
+    async fn learn(&mut self, batch: &MessageBatch) -> Result<Vec<AddedColumn>, Error> {
+        let named = AvroDecoder::named(batch);
+        let unknown = self.decoder.unknown(&named);
+        if let Some(schemas) = self.schemas.as_ref().filter(|_| !unknown.is_empty()) {
+            // Whatever is the matter, these messages are not what is wrong: they wait.
+            let found = schemas.find(&self.loaded.pipeline.name, &unknown).await;
+            for (schema, found) in found.map_err(|e| self.waiting(e.to_string()))? {
+                match found {
+                    Found::Schema(text) => self.decoder.learn(schema, text),
+                    Found::Nowhere(reason) => self.decoder.give_up(schema, reason),
+                }
             }
         }
-        Ok(())
+        let mut beyond = Vec::new();
+        let Some(added) = &mut self.added else { return Ok(Vec::new()) };
+        for schema in named {
+            let (fields, unusable) = self.decoder.beyond(schema);
+            beyond.extend_from_slice(fields);
+            unusable.iter().for_each(|(field, reason)| added.leave_out(field, reason));
+        }
+        Ok(added.columns(&beyond).await?)
     }
 
     /// Goes through a batch piece by piece.
-    fn featurize(&mut self, batch: &MessageBatch, ranges: &[OffsetRange]) -> Result<Made, Error> {
+    fn featurize(
+        &mut self,
+        batch: &MessageBatch,
+        ranges: &[OffsetRange],
+        added: &[AddedColumn],
+    ) -> Result<Made, Error> {
         let champion = self.champion.borrow().clone();
         let mut made = Made {
-            body: self.encoder.begin().map_err(|e| self.broken(e))?,
+            body: self.encoder.begin(added).map_err(|e| self.broken(e))?,
             panes: champion.map(|champion| Panes::new(champion, &self.names)),
             tallies: ranges.iter().map(|range| (range.partition, Tally::default())).collect(),
             faults: Vec::new(),
@@ -146,7 +166,7 @@ impl Ingest {
             let mut parts = Vec::with_capacity(decoded.parts.len());
             let mut judged = Vec::with_capacity(decoded.parts.len());
             for (part, indices) in decoded.parts {
-                let (one, rows) = self.rows_of(batch, &part, indices).map_err(|e| self.broken(e))?;
+                let (one, rows) = self.rows_of(batch, &part, indices, added).map_err(|e| self.broken(e))?;
                 judged.push(one);
                 parts.push(rows);
             }
@@ -169,6 +189,7 @@ impl Ingest {
         batch: &MessageBatch,
         decoded: &RecordBatch,
         indices: Vec<usize>,
+        added: &[AddedColumn],
     ) -> Result<(Judged, Rows), String> {
         let labels = fields::texts(decoded, &self.loaded.pipeline.label.field);
         let mut times: Vec<i64> = indices.iter().map(|&index| batch.timestamps()[index]).collect();
@@ -191,6 +212,7 @@ impl Ingest {
             quarantined: vec![0; decoded.num_rows()],
             broken: Vec::new(),
             features: self.matrix.columns().map(<[f64]>::to_vec).collect(),
+            added: added.iter().map(|column| column.values(decoded)).collect(),
         };
         Ok((judged, rows))
     }
@@ -248,21 +270,21 @@ impl Stage for Ingest {
     }
 
     async fn process(&mut self, batch: &MessageBatch) -> Result<Output, Error> {
-        self.learn(batch).await?;
+        let added = self.learn(batch).await?;
         self.judge
             .refresh(self.clickhouse.as_ref(), self.clock.now())
             .await
             .map_err(|e| self.waiting(e.to_string()))?;
         self.look_back(batch).await?;
         // Tens of milliseconds of arithmetic for a full batch: the other tasks of this thread move elsewhere meanwhile.
-        tokio::task::block_in_place(|| self.transform(batch))
+        tokio::task::block_in_place(|| self.transform(batch, &added))
     }
 }
 
 impl Ingest {
-    fn transform(&mut self, batch: &MessageBatch) -> Result<Output, Error> {
+    fn transform(&mut self, batch: &MessageBatch, added: &[AddedColumn]) -> Result<Output, Error> {
         let ranges = batch.ranges();
-        let Made { body, panes, mut tallies, faults, expectations } = self.featurize(batch, &ranges)?;
+        let Made { body, panes, mut tallies, faults, expectations } = self.featurize(batch, &ranges, added)?;
         let mut output = Output::default();
         let pipeline = self.loaded.pipeline.name.clone();
         for fault in &faults {

@@ -48,8 +48,8 @@ impl Rebuild {
         let clickhouse = &self.services.clickhouse;
         let live = FeatureTable::of(&self.version.pipeline);
         let table = self.version.table();
-        let columns = clickhouse.add_columns(&live.rows, &table.rows).await?;
-        let columns = columns.iter().map(|column| quote(&column.name)).collect::<Vec<_>>().join(", ");
+        let columns = clickhouse.copy_columns(&live.rows, &table.rows).await?;
+        let columns = columns.iter().map(|column| quote(column)).collect::<Vec<_>>().join(", ");
         let mut comparison = Comparison::default();
         for range in cut(&self.version.ranges) {
             let covers = covers(&[range]);

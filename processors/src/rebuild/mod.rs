@@ -23,7 +23,7 @@ use driftmill_platform::config;
 use driftmill_platform::error::{Retry, Retryable};
 use driftmill_platform::kafka::{self, Coverage, Fetcher, MessageBatch, OffsetRange, Position, Producer};
 use driftmill_platform::metrics::Metrics;
-use driftmill_platform::schema_registry::SchemaRegistry;
+use driftmill_platform::schemas::Schemas;
 use driftmill_platform::stage::{self, Output, Stage as _, token};
 use driftmill_schemas::pipeline::Loaded;
 use driftmill_schemas::topic::Topics;
@@ -32,7 +32,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
-use crate::ingest::{Ingest, IngestMetrics, Needs, TopicHistory};
+use crate::ingest::{AddedColumns, Ingest, IngestMetrics, Needs, TopicHistory};
 
 /// Why features cannot be made anew now.
 #[derive(Debug, thiserror::Error)]
@@ -75,7 +75,7 @@ pub struct Services {
     /// Sends letters of what is refused now.
     pub producer: Producer,
     /// Where schemas are that messages name.
-    pub schemas: Option<SchemaRegistry>,
+    pub schemas: Schemas,
     /// Dates versions.
     pub clock: SharedClock,
 }
@@ -150,14 +150,14 @@ impl Rebuild {
         clickhouse.note_feature_version(&version).await?;
         let live = clickhouse::FeatureTable::of(&pipeline).rows;
         let table = version.table();
-        let (rows, view) = (quote(&table.rows), quote(&table.view));
+        let rows = quote(&table.rows);
         clickhouse.execute(&format!("CREATE TABLE IF NOT EXISTS {rows} AS {}", quote(&live))).await?;
         for feature in &loaded.pipeline.features {
             let column = quote(&feature.name);
             let add = format!("ALTER TABLE {rows} ADD COLUMN IF NOT EXISTS {column} Nullable(Float64)");
             clickhouse.execute(&add).await?;
         }
-        clickhouse.execute(&format!("CREATE OR REPLACE VIEW {view} AS SELECT * FROM {rows} FINAL")).await?;
+        clickhouse.execute(&table.view_statement()).await?;
         let stage = format!("rebuild.{pipeline}.{}", version.version);
         Ok(Self {
             topic: Topics::of(&pipeline).raw,
@@ -218,6 +218,11 @@ impl Rebuild {
             true => Output::default(),
             false => self.ingest.process(&batch).await?,
         };
+        if !output.inserts.is_empty() {
+            // A field that came later is a column of the live table by now.
+            let live = clickhouse::FeatureTable::of(&self.version.pipeline).rows;
+            self.services.clickhouse.copy_columns(&live, &self.version.table().rows).await?;
+        }
         for mut insert in output.inserts {
             insert.table = self.version.table().rows;
             let stage = format!("rebuild.{}.{}", self.version.pipeline, self.version.version);
@@ -238,11 +243,13 @@ fn begins_alike(found: &[Offsets], ranges: &[Offsets]) -> bool {
 }
 
 fn ingest(loaded: &Arc<Loaded>, services: &Services) -> Result<Ingest, stage::Error> {
+    let metrics = IngestMetrics::new(&Metrics::default());
     let needs = Needs {
-        schemas: services.schemas.clone(),
+        schemas: Some(services.schemas.clone()),
+        added: Some(AddedColumns::new(services.clickhouse.clone(), loaded, metrics.clone())),
         // No pane of drift counts is made: the offsets have theirs.
         champion: watch::channel(None).1,
-        metrics: IngestMetrics::new(&Metrics::default()),
+        metrics,
         history: Box::new(TopicHistory::new(services.kafka.clone())),
         clickhouse: Some(services.clickhouse.clone()),
         clock: Arc::clone(&services.clock),

@@ -66,8 +66,8 @@ impl Rebuild {
         let Some(before) = before else { return Ok(()) };
         let clickhouse = &self.services.clickhouse;
         let (table, live) = (self.version.table().rows, FeatureTable::of(&self.version.pipeline));
-        let columns = clickhouse.add_columns(&live.rows, &table).await?;
-        let columns = columns.iter().map(|column| quote(&column.name)).collect::<Vec<_>>().join(", ");
+        let columns = clickhouse.copy_columns(&live.rows, &table).await?;
+        let columns = columns.iter().map(|column| quote(column)).collect::<Vec<_>>().join(", ");
         let (table, view, ours) = (quote(&table), quote(&live.view), self.version.covers());
         for range in cut(&before.ranges) {
             let theirs = covers(&[range]);

@@ -20,6 +20,8 @@ pub use training::{DriftPolicy, Metric, Promotion, Split, Training};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::record::compatibility;
+
 /// The version of the pipeline file's format that this build reads.
 pub const FORMAT_VERSION: u32 = 1;
 
@@ -36,6 +38,10 @@ pub struct Pipeline {
     pub description: String,
     /// Path of the Avro schema of a raw record, relative to this file.
     pub schema: String,
+    /// What a new version of that schema must be compatible with; absent: what the schema registry says of the subject, and
+    /// FULL_TRANSITIVE where there is none or it says nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub compatibility: Option<compatibility::Mode>,
     /// How the raw topic is laid out.
     #[serde(default)]
     pub topics: TopicLayout,

@@ -1,8 +1,10 @@
 //! A raw record: its schema, its fields and values, the forms it is read from, and its two framings on the wire.
 
+pub mod compatibility;
 pub mod container;
 mod decode;
 mod encoder;
+mod evolution;
 pub mod framing;
 mod json;
 mod mapping;
@@ -11,6 +13,7 @@ mod value;
 
 pub use decode::DecodeError;
 pub use encoder::Encoder;
+pub use evolution::Reading;
 pub use json::{ObjectError, ObjectReader};
 pub use mapping::{Mapping, MappingError};
 pub use schema::{Error, Field, FieldKind, RecordSchema};

@@ -137,7 +137,8 @@ impl RecordSchema {
     }
 }
 
-fn field(field: &RecordField) -> Result<Field, Error> {
+/// The field, if a pipeline can hold its type.
+pub(super) fn field(field: &RecordField) -> Result<Field, Error> {
     let unsupported = |found: &Schema| Error::Unsupported { field: field.name.clone(), found: kind_name(found) };
     let (inner, nullable, null_branch) = match &field.schema {
         Schema::Union(union) => match union.variants() {
@@ -160,7 +161,8 @@ fn field(field: &RecordField) -> Result<Field, Error> {
     Ok(Field { name: field.name.clone(), kind, nullable, null_branch, doc: field.doc.clone() })
 }
 
-fn kind_name(schema: &Schema) -> String {
+/// A type's name, for people.
+pub(super) fn kind_name(schema: &Schema) -> String {
     match serde_json::to_value(schema) {
         Ok(serde_json::Value::String(name)) => name,
         Ok(serde_json::Value::Object(object)) => {

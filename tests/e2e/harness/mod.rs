@@ -2,10 +2,12 @@
 
 mod backend;
 mod process;
+mod registry;
 mod stack;
 
 pub use backend::{Backend, BrokerKind, binary, settings_of, start_engine, start_kafka};
 pub use process::{Process, child_of};
+pub use registry::SchemaRegistry;
 pub use stack::{Options, Stack};
 
 use std::path::{Path, PathBuf};

@@ -1,7 +1,8 @@
 //! The whole of Driftmill, as a user starts it: `driftmill up` in one process, or Apache Kafka and one process a role.
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use driftmill_embedded::EmbeddedEngine;
 use driftmill_platform::clickhouse::ClickHouse;
@@ -20,11 +21,13 @@ pub struct Options<'a> {
     pub sources: bool,
     /// Changes the copies of the pipelines before anything starts.
     pub edit: fn(&Path),
+    /// The URL of a schema registry, if there is to be one.
+    pub registry: Option<String>,
 }
 
 impl Default for Options<'_> {
     fn default() -> Self {
-        Self { pipelines: &["iris"], sources: true, edit: |_| {} }
+        Self { pipelines: &["iris"], sources: true, edit: |_| {}, registry: None }
     }
 }
 
@@ -39,6 +42,7 @@ enum Parts {
 pub struct Stack {
     parts: Parts,
     sources: bool,
+    registry: Option<String>,
     kafka_port: u16,
     pub gateway: String,
     pub kafka: config::Kafka,
@@ -55,7 +59,12 @@ impl Stack {
         let folder = tempfile::tempdir().unwrap();
         let pipelines = copy_pipelines(options.pipelines, folder.path());
         (options.edit)(&pipelines);
-        Self::start_in(folder, pipelines, options.sources).await
+        let Options { sources, registry, .. } = options;
+        let kafka_port = free_port();
+        match BrokerKind::chosen() {
+            BrokerKind::Embedded => Self::start_up(folder, pipelines, sources, registry, kafka_port).await,
+            BrokerKind::Kafka => Self::start_roles(folder, pipelines, sources, registry, kafka_port).await,
+        }
     }
 
     /// Starts `driftmill up` with everything embedded, whatever the other tests run on.
@@ -63,19 +72,18 @@ impl Stack {
         let folder = tempfile::tempdir().unwrap();
         let pipelines = copy_pipelines(options.pipelines, folder.path());
         (options.edit)(&pipelines);
-        Self::start_up(folder, pipelines, options.sources, free_port()).await
+        Self::start_up(folder, pipelines, options.sources, options.registry, free_port()).await
     }
 
-    async fn start_in(folder: TempDir, pipelines: PathBuf, sources: bool) -> Self {
-        let kafka_port = free_port();
-        match BrokerKind::chosen() {
-            BrokerKind::Embedded => Self::start_up(folder, pipelines, sources, kafka_port).await,
-            BrokerKind::Kafka => Self::start_roles(folder, pipelines, sources, kafka_port).await,
-        }
-    }
-
-    async fn start_up(folder: TempDir, pipelines: PathBuf, sources: bool, kafka_port: u16) -> Self {
+    async fn start_up(
+        folder: TempDir,
+        pipelines: PathBuf,
+        sources: bool,
+        registry: Option<String>,
+        kafka_port: u16,
+    ) -> Self {
         let mut command = Command::new(binary());
+        command.envs(registry.iter().map(|url| ("DRIFTMILL_SCHEMA_REGISTRY", url)));
         command
             .args(["up", "--json", "--clickhouse-port", "0", "--gateway-listen", "127.0.0.1:0"])
             .args(["--broker-port", &kafka_port.to_string()])
@@ -101,10 +109,17 @@ impl Stack {
         };
         let kafka = config::Kafka { brokers: text("kafka"), replication: 1, ..config::Kafka::default() };
         let gateway = text("gateway");
-        Self::of(Parts::One(process), folder, pipelines, sources, gateway, kafka, kafka_port, clickhouse_settings).await
+        let parts = Parts::One(process);
+        Self::of(parts, folder, pipelines, sources, registry, gateway, kafka, kafka_port, clickhouse_settings).await
     }
 
-    async fn start_roles(folder: TempDir, pipelines: PathBuf, sources: bool, kafka_port: u16) -> Self {
+    async fn start_roles(
+        folder: TempDir,
+        pipelines: PathBuf,
+        sources: bool,
+        registry: Option<String>,
+        kafka_port: u16,
+    ) -> Self {
         let kafka_process = backend::start_kafka(&folder.path().join("kafka"), kafka_port, &[]).await;
         let engine = backend::start_engine(folder.path(), None).await;
         let clickhouse_settings = backend::settings_of(&engine);
@@ -113,7 +128,8 @@ impl Stack {
         let gateway = format!("http://127.0.0.1:{}", free_port());
         let parts = Parts::Many { kafka: kafka_process, engine: Some(Box::new(engine)), roles: Vec::new() };
         let mut stack =
-            Self::of(parts, folder, pipelines, sources, gateway, kafka, kafka_port, clickhouse_settings).await;
+            Self::of(parts, folder, pipelines, sources, registry, gateway, kafka, kafka_port, clickhouse_settings)
+                .await;
         stack.spawn_roles();
         stack.answers().await;
         stack
@@ -125,6 +141,7 @@ impl Stack {
         folder: TempDir,
         pipelines: PathBuf,
         sources: bool,
+        registry: Option<String>,
         gateway: String,
         kafka: config::Kafka,
         kafka_port: u16,
@@ -135,6 +152,7 @@ impl Stack {
         let stack = Self {
             parts,
             sources,
+            registry,
             kafka_port,
             gateway,
             kafka,
@@ -184,7 +202,8 @@ impl Stack {
             .env("DRIFTMILL_CLICKHOUSE_URL", self.clickhouse_settings.url.as_str())
             .env("DRIFTMILL_CLICKHOUSE_PASSWORD", self.clickhouse_settings.password.reveal())
             .env("DRIFTMILL_OBJECT_STORE", config::folder_url(&self.objects()).unwrap().as_str())
-            .env("DRIFTMILL_PIPELINES", &self.pipelines);
+            .env("DRIFTMILL_PIPELINES", &self.pipelines)
+            .envs(self.registry.iter().map(|url| ("DRIFTMILL_SCHEMA_REGISTRY", url)));
         command
     }
 
@@ -208,6 +227,22 @@ impl Stack {
         let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
         assert!(output.status.success(), "driftmill {arguments:?} failed:\n{out}\n{err}");
         out.into_owned()
+    }
+
+    /// Runs a subcommand to its end, with `input` on its standard input.
+    pub async fn feed(&self, arguments: &[&str], input: String) -> Output {
+        let mut command = self.command();
+        command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let fed = move || {
+            let mut child = command.spawn().unwrap();
+            let mut stdin = child.stdin.take().unwrap();
+            // One that refuses to start reads nothing.
+            let writing = std::thread::spawn(move || drop(stdin.write_all(input.as_bytes())));
+            let output = child.wait_with_output().unwrap();
+            writing.join().unwrap();
+            output
+        };
+        tokio::task::spawn_blocking(fed).await.unwrap()
     }
 
     /// First column of the first row of a query, as text.
@@ -274,11 +309,11 @@ impl Stack {
 
     /// Starts again on the same data.
     pub async fn restart(self) -> Self {
-        let Self { parts, folder, pipelines, sources, kafka_port, .. } = self;
+        let Self { parts, folder, pipelines, sources, registry, kafka_port, .. } = self;
         match parts {
             Parts::One(process) => {
                 drop(process);
-                Self::start_up(folder, pipelines, sources, kafka_port).await
+                Self::start_up(folder, pipelines, sources, registry, kafka_port).await
             }
             Parts::Many { kafka, engine, roles } => {
                 drop(roles);
@@ -292,7 +327,7 @@ impl Stack {
                 let gateway = format!("http://127.0.0.1:{}", free_port());
                 let parts = Parts::Many { kafka, engine: Some(engine), roles: Vec::new() };
                 let mut stack =
-                    Self::of(parts, folder, pipelines, sources, gateway, brokers, kafka_port, settings).await;
+                    Self::of(parts, folder, pipelines, sources, registry, gateway, brokers, kafka_port, settings).await;
                 stack.spawn_roles();
                 stack.answers().await;
                 stack

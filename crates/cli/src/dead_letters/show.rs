@@ -41,7 +41,7 @@ pub async fn run(context: &Context, loaded: &Loaded, table: Table, asked: &Show)
     let fields = if letter.stage == "source" {
         Err("it is a line of a source, and no record yet".to_owned())
     } else if kept.whole {
-        decoded(&kept.payload, loaded, context.schemas.as_ref()).await
+        decoded(&kept.payload, loaded, &context.schemas).await
     } else {
         Err("only the beginning of its bytes is left".to_owned())
     };

@@ -17,7 +17,7 @@ use driftmill_platform::telemetry;
 use driftmill_processors::audit::{self, AuditMetrics};
 use driftmill_processors::drift::DriftWindows;
 use driftmill_processors::expectations::{self, ExpectationMetrics};
-use driftmill_processors::ingest::{Ingest, IngestMetrics, Needs, TopicHistory, champion};
+use driftmill_processors::ingest::{AddedColumns, Ingest, IngestMetrics, Needs, TopicHistory, champion};
 use driftmill_processors::sinks::{DeadLetters, DriftReports, Predictions};
 use driftmill_schemas::topic::{self, Topics};
 use driftmill_trainer::{Reports, Requests, Trainer};
@@ -87,7 +87,8 @@ fn process(context: &Context, supervisor: &mut Supervisor) -> anyhow::Result<()>
             champion::follow(pipeline, registry, kafka, sender, cancel)
         });
         let needs = Needs {
-            schemas: context.schemas.clone(),
+            schemas: Some(context.schemas.clone()),
+            added: Some(AddedColumns::new(context.clickhouse.clone(), loaded, metrics.clone())),
             champion: slot,
             metrics: metrics.clone(),
             history: Box::new(TopicHistory::new(context.settings.kafka.clone())),

@@ -6,12 +6,11 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use driftmill_platform::backoff::{Backoff, until_done};
 use driftmill_platform::config::Settings;
+use driftmill_platform::schemas::{self, Announce as _};
 use driftmill_platform::telemetry;
 use driftmill_producers::{Job, Pipe, PipeFormat, Progress, Services, Summary};
 use driftmill_schemas::name;
 use driftmill_schemas::pipeline::{CsvSource, JsonLinesSource, Loaded, Source, Start};
-use driftmill_schemas::record::framing::SchemaRef;
-use driftmill_schemas::topic::Topics;
 use indicatif::{ProgressBar, ProgressStyle};
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -53,7 +52,7 @@ pub async fn run(settings: Settings, produce: Produce) -> anyhow::Result<()> {
     };
     for (loaded, source) in chosen {
         let title = format!("{}/{}", loaded.pipeline.name, source.name);
-        let job = Job { pipe: pipe.clone(), ..job(&context, loaded, source, overrides.clone()).await? };
+        let job = Job { pipe: pipe.clone(), ..job(&context, loaded, source, overrides.clone(), &cancel).await? };
         let (sender, progress) = watch::channel(Progress::default());
         let drawing = tokio::spawn(draw(title.clone(), progress.clone()));
         let sent = send(job, services(&context, sender), cancel.clone()).await;
@@ -120,15 +119,19 @@ fn standard_input(format: Format) -> Source {
     source
 }
 
-/// A run of one source; with a schema registry, its schema is registered first, and refused there if it is incompatible.
-pub async fn job(context: &Context, loaded: Arc<Loaded>, source: Source, overrides: Overrides) -> anyhow::Result<Job> {
-    let framing = match &context.schemas {
-        Some(registry) => {
-            let topic = Topics::of(&loaded.pipeline.name).raw;
-            SchemaRef::RegistryId(registry.register(&topic, &loaded.schema.text).await?)
-        }
-        None => Job::fingerprint(&loaded),
-    };
+/// A run of one source, whose schema is announced first: one that is incompatible with its earlier versions is refused here,
+/// before anything is written. While the schema registry or Kafka is away, it is tried again until `cancel` fires.
+pub async fn job(
+    context: &Context,
+    loaded: Arc<Loaded>,
+    source: Source,
+    overrides: Overrides,
+    cancel: &CancellationToken,
+) -> Result<Job, schemas::Error> {
+    let backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(5), 0);
+    let told = |error: &schemas::Error, pause| warn!(%error, ?pause, "the schema is announced in a moment");
+    let framing =
+        until_done(cancel, backoff, told, || context.schemas.announce(&loaded.pipeline, &loaded.schema)).await?;
     Ok(Job { loaded, source, pipe: None, overrides, framing })
 }
 

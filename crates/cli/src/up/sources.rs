@@ -16,7 +16,8 @@ pub fn spawn(context: &Context, supervisor: &mut Supervisor) {
             let (context, loaded, source) = (context.clone(), loaded.clone(), source.clone());
             let name = format!("source {} of {}", source.name, loaded.pipeline.name);
             supervisor.spawn(name, OnError::Log, move |cancel| async move {
-                let job = job(&context, loaded, source, Overrides::default()).await.map_err(|e| format!("{e:#}"))?;
+                let job =
+                    job(&context, loaded, source, Overrides::default(), &cancel).await.map_err(|e| e.to_string())?;
                 let (pipeline, source) = (job.loaded.pipeline.name.clone(), job.source.name.clone());
                 let (progress, _) = watch::channel(Progress::default());
                 let sent = send(job, services(&context, progress), cancel).await;

@@ -1,13 +1,15 @@
 //! ClickHouse over HTTP(S): queries, inserts that may be repeated, migrations, and the ledger of what was processed.
 
+mod added;
 mod client;
 mod ledger;
 mod migrate;
 mod tables;
 mod versions;
 
+pub use added::first_fields;
 pub use client::{ClickHouse, Error, InsertBody, quote, quote_text};
 pub use ledger::{Ledger, LedgerEntry};
 pub use migrate::{Migration, migrate};
 pub use tables::{FeatureTable, pipeline_migrations, platform_migrations};
-pub use versions::{Column, FeatureVersion, Offsets, covers, told};
+pub use versions::{FeatureVersion, Offsets, covers, told};

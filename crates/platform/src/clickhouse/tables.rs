@@ -39,6 +39,11 @@ impl FeatureTable {
     pub fn of(pipeline: &str) -> Self {
         Self { view: format!("{pipeline}_features"), rows: format!("{pipeline}_features_rows") }
     }
+
+    /// Makes the view anew. `SELECT *` in a view is resolved when it is made, so new columns ask for a new view.
+    pub fn view_statement(&self) -> String {
+        format!("CREATE OR REPLACE VIEW {} AS SELECT * FROM {} FINAL", quote(&self.view), quote(&self.rows))
+    }
 }
 
 /// Where the replays of a pipeline's dead letters are marked. A mark is kept apart from its letter, because the letter may
@@ -73,7 +78,7 @@ fn replays(pipeline: &str) -> Vec<String> {
 /// What expectations leave behind: which rows break one, which one refused a record, and how each fares by windows of time.
 fn expectations(pipeline: &str) -> Vec<String> {
     let features = FeatureTable::of(pipeline);
-    let (rows, view) = (quote(&features.rows), quote(&features.view));
+    let rows = quote(&features.rows);
     let letters = quote(&format!("{pipeline}_dead_letters_rows"));
     let (results, results_view) =
         (quote(&format!("{pipeline}_expectations_rows")), quote(&format!("{pipeline}_expectations")));
@@ -83,7 +88,7 @@ fn expectations(pipeline: &str) -> Vec<String> {
         ),
         // Rows come roughly in the order of their time, so that most parts and granules can be passed over.
         format!("ALTER TABLE {rows} ADD INDEX IF NOT EXISTS event_time_range event_time TYPE minmax GRANULARITY 1"),
-        format!("CREATE OR REPLACE VIEW {view} AS SELECT * FROM {rows} FINAL"),
+        features.view_statement(),
         format!("ALTER TABLE {letters} ADD COLUMN IF NOT EXISTS expectation LowCardinality(String)"),
         format!(
             "CREATE TABLE IF NOT EXISTS {results} (expectation String, about LowCardinality(String), \
@@ -151,6 +156,14 @@ pub fn platform_migrations() -> Vec<Migration> {
             id: "platform-005-feature-versions".to_owned(),
             statements: vec![super::versions::table(DEDUPLICATION)],
         },
+        Migration {
+            id: "platform-006-first-fields".to_owned(),
+            statements: vec![
+                "CREATE TABLE IF NOT EXISTS first_fields (pipeline LowCardinality(String), fields Array(String), \
+                 at DateTime64(3, 'UTC')) ENGINE = MergeTree ORDER BY pipeline SETTINGS fsync_after_insert = 1"
+                    .to_owned(),
+            ],
+        },
     ]
 }
 
@@ -188,16 +201,11 @@ pub fn pipeline_migrations(pipeline: &Pipeline) -> Vec<Migration> {
             format!("ALTER TABLE {rows} ADD COLUMN IF NOT EXISTS {column} Nullable(Float64)")
         })
         .collect();
-    // `SELECT *` in a view is resolved when the view is made, so new columns ask for a new view.
-    added.push(format!(
-        "CREATE OR REPLACE VIEW {} AS SELECT * FROM {} FINAL",
-        quote(&features.view),
-        quote(&features.rows)
-    ));
+    added.push(features.view_statement());
     vec![
         Migration { id: format!("{name}-001-tables"), statements: [base, dead_letters, predictions, drift].concat() },
         Migration { id: format!("{name}-002-replays"), statements: replays(name) },
-        Migration { id: format!("{name}-003-expectations"), statements: expectations(name) },
+        Migration { id: format!("{name}-004-expectations"), statements: expectations(name) },
         Migration { id: format!("{name}-features-{}", columns.join("+")), statements: added },
     ]
 }

@@ -61,14 +61,8 @@ pub fn covers(ranges: &[Offsets]) -> String {
     if ranges.is_empty() { "0".to_owned() } else { ranges.iter().map(one).collect::<Vec<_>>().join(" OR ") }
 }
 
-/// A column of a table.
-#[derive(Debug, Clone, PartialEq, Eq, Row, Deserialize)]
-pub struct Column {
-    /// Its name.
-    pub name: String,
-    /// Its type, as ClickHouse writes it.
-    pub r#type: String,
-}
+/// How often a view is made anew when somebody else's new column is not in it yet.
+const TRIES: usize = 10;
 
 impl ClickHouse {
     /// All versions of a pipeline's features, the oldest first.
@@ -91,48 +85,42 @@ impl ClickHouse {
         self.insert_rows("feature_versions", std::slice::from_ref(version)).await
     }
 
-    /// A table's columns in order; none of a table that is not there.
-    pub async fn columns(&self, table: &str) -> Result<Vec<Column>, Error> {
-        let query = self
-            .client()
-            .query("SELECT name, type FROM system.columns WHERE database = currentDatabase() AND table = ? ORDER BY position")
-            .bind(table);
-        self.in_time("read the columns", query.fetch_all::<Column>()).await
-    }
-
-    /// Gives the table `to` every column of `from` that it lacks: null, or empty, in its rows.
-    pub async fn add_columns(&self, from: &str, to: &str) -> Result<Vec<Column>, Error> {
+    /// Gives the table `to` every column of `from`, of the same type; those that it lacked are null, or empty, in its rows.
+    /// Returns their names.
+    pub async fn copy_columns(&self, from: &str, to: &str) -> Result<Vec<String>, Error> {
         let (columns, known) = (self.columns(from).await?, self.columns(to).await?);
-        for column in columns.iter().filter(|column| known.iter().all(|known| known.name != column.name)) {
-            let (table, name) = (quote(to), quote(&column.name));
-            self.execute(&format!("ALTER TABLE {table} ADD COLUMN IF NOT EXISTS {name} {}", column.r#type)).await?;
+        for (name, kind) in columns.iter().filter(|column| !known.contains(column)) {
+            let change = match known.iter().any(|(known, _)| known == name) {
+                true => "MODIFY COLUMN",
+                false => "ADD COLUMN IF NOT EXISTS",
+            };
+            self.execute(&format!("ALTER TABLE {} {change} {} {kind}", quote(to), quote(name))).await?;
         }
-        Ok(columns)
+        Ok(columns.into_iter().map(|(name, _)| name).collect())
     }
 
     /// Makes the view of a pipeline's features what the table's columns and the version in force ask for. Several processes
     /// may do so at once.
     pub async fn make_feature_view(&self, pipeline: &str) -> Result<(), Error> {
-        let mut version = self.feature_version_in_force(pipeline).await?;
-        loop {
-            self.make_view_of(pipeline, version.as_ref()).await?;
-            // Another process may have put one in force, and made the view, before ours was made.
-            let now = self.feature_version_in_force(pipeline).await?;
-            if now == version {
-                return Ok(());
+        let live = FeatureTable::of(pipeline);
+        for _ in 0..TRIES {
+            let version = self.feature_version_in_force(pipeline).await?;
+            self.make_view_of(&live, version.as_ref()).await?;
+            // Another process may have added a column, or put a version in force, and made the view, before ours was made.
+            let (rows, view) = (self.columns(&live.rows).await?, self.columns(&live.view).await?);
+            let whole = rows.iter().all(|column| view.contains(column));
+            if whole && self.feature_version_in_force(pipeline).await? == version {
+                break;
             }
-            version = now;
         }
+        Ok(())
     }
 
-    async fn make_view_of(&self, pipeline: &str, version: Option<&FeatureVersion>) -> Result<(), Error> {
-        let live = FeatureTable::of(pipeline);
+    async fn make_view_of(&self, live: &FeatureTable, version: Option<&FeatureVersion>) -> Result<(), Error> {
         let (view, rows) = (quote(&live.view), quote(&live.rows));
-        let Some(version) = version else {
-            return self.execute(&format!("CREATE OR REPLACE VIEW {view} AS SELECT * FROM {rows} FINAL")).await;
-        };
-        let columns = self.add_columns(&live.rows, &version.table().rows).await?;
-        let columns = columns.iter().map(|column| quote(&column.name)).collect::<Vec<_>>().join(", ");
+        let Some(version) = version else { return self.execute(&live.view_statement()).await };
+        let columns = self.copy_columns(&live.rows, &version.table().rows).await?;
+        let columns = columns.iter().map(|column| quote(column)).collect::<Vec<_>>().join(", ");
         let covers = version.covers();
         self.execute(&format!(
             "CREATE OR REPLACE VIEW {view} AS SELECT {columns} FROM {rows} FINAL WHERE NOT ({covers}) \

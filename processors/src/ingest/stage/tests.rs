@@ -95,6 +95,7 @@ fn batch(name: &str, topic: &Topic, ranges: &[(i32, i64, i64)]) -> MessageBatch 
 fn ingest(loaded: &Arc<Loaded>, topic: &Arc<Topic>) -> Ingest {
     let needs = Needs {
         schemas: None,
+        added: None,
         champion: watch::channel(None).1,
         metrics: IngestMetrics::new(&Metrics::default()),
         history: Box::new(Recorded(Arc::clone(topic))),
