@@ -6,6 +6,7 @@ use std::sync::Arc;
 use driftmill_platform::clock::SharedClock;
 use driftmill_platform::config;
 use driftmill_platform::kafka::{Admin, Producer, TopicSpec};
+use driftmill_platform::schema_registry::SchemaRegistry;
 use driftmill_platform::store::Store;
 use driftmill_schemas::pipeline::{Loaded, Source};
 use driftmill_schemas::record::framing::SchemaRef;
@@ -18,6 +19,7 @@ use crate::progress::{Progress, Summary};
 use crate::pump::{self, CHECKPOINT_EVERY};
 use crate::sink::KafkaSink;
 use crate::source::Pipe;
+use crate::surroundings::{SourceMetrics, Surroundings};
 
 /// What to send.
 #[derive(Debug, Clone)]
@@ -73,6 +75,10 @@ pub struct Services {
     pub clock: SharedClock,
     /// Hears how far the run is.
     pub progress: watch::Sender<Progress>,
+    /// Finds the schemas of records that another topic holds.
+    pub schemas: Option<SchemaRegistry>,
+    /// Counts what sources do besides sending records.
+    pub metrics: SourceMetrics,
 }
 
 /// Sends a source to its end, or until `cancel` fires; the summary then tells where the next run goes on.
@@ -85,10 +91,13 @@ pub struct Services {
 pub async fn run(job: Job, services: Services, cancel: CancellationToken) -> Result<Summary, Error> {
     let admin = Admin::new(&services.settings)?;
     admin.ensure(&[TopicSpec { name: SOURCES_TOPIC.to_owned(), partitions: 1, compacted: true }]).await?;
+    let around =
+        Surroundings { kafka: services.settings.clone(), schemas: services.schemas, metrics: services.metrics };
     let sink = KafkaSink::new(services.producer, admin, services.settings);
     let tools = pump::Tools {
         store: &services.store,
-        clock: services.clock.as_ref(),
+        clock: &services.clock,
+        around: &around,
         progress: &services.progress,
         checkpoint_every: CHECKPOINT_EVERY,
     };

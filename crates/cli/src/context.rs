@@ -15,6 +15,7 @@ use driftmill_platform::registry::Registry;
 use driftmill_platform::schema_registry::SchemaRegistry;
 use driftmill_platform::stage::{Services, StageMetrics};
 use driftmill_platform::store::Store;
+use driftmill_producers::SourceMetrics;
 use driftmill_schemas::pipeline::Loaded;
 use driftmill_schemas::topic::{self, Topics};
 use tokio_util::sync::CancellationToken;
@@ -34,6 +35,7 @@ pub struct Context {
     pub schemas: Option<SchemaRegistry>,
     pub metrics: Metrics,
     pub stage_metrics: StageMetrics,
+    pub source_metrics: SourceMetrics,
     pub clock: SharedClock,
 }
 
@@ -56,6 +58,7 @@ impl Context {
             registry,
             schemas,
             stage_metrics: StageMetrics::new(&metrics),
+            source_metrics: SourceMetrics::new(&metrics),
             metrics,
             clock,
             settings,

@@ -84,6 +84,14 @@ pub enum Reason {
         /// What is said when the original is cut, too; else nothing.
         kept: String,
     },
+    /// A message of another topic that is no record of ours.
+    #[error("{message}")]
+    Foreign {
+        /// The kind.
+        kind: &'static str,
+        /// What is wrong, and what to do.
+        message: String,
+    },
     /// No JSON object.
     #[error("is no JSON object: {0}")]
     Json(String),
@@ -101,6 +109,7 @@ impl Reason {
             Self::UnclosedQuote | Self::TextAfterQuote | Self::StrayQuote | Self::RunawayQuote { .. } => "BrokenQuote",
             Self::Encoding(_) => "InvalidEncoding",
             Self::TooLong { .. } => "TooLong",
+            Self::Foreign { kind, .. } => kind,
             Self::Json(_) => "InvalidJson",
         }
     }

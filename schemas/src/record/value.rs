@@ -70,6 +70,14 @@ impl Value {
         if field.nullable { Ok(Self::Null) } else { Err(ValueError::Missing { field: field.name.clone() }) }
     }
 
+    /// Bytes that a text takes up, so that whoever gathers values knows how much they are; a number is nothing beside.
+    pub fn weight(&self) -> usize {
+        match self {
+            Self::String(text) => text.len(),
+            _ => 0,
+        }
+    }
+
     /// The value as people write it; `None` when it is missing.
     pub fn to_text(&self) -> Option<String> {
         match self {

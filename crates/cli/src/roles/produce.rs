@@ -12,6 +12,7 @@ use driftmill_schemas::name;
 use driftmill_schemas::pipeline::{CsvSource, JsonLinesSource, Loaded, Source, Start};
 use driftmill_schemas::record::framing::SchemaRef;
 use driftmill_schemas::topic::Topics;
+use futures::future::try_join_all;
 use indicatif::{ProgressBar, ProgressStyle};
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -27,7 +28,7 @@ use crate::{pipelines, shutdown};
 /// How often a run without a terminal tells how far it is.
 const TELL_EVERY: Duration = Duration::from_secs(5);
 
-/// Sends the chosen sources, one after the other.
+/// Sends the chosen sources, one after the other; those that never end, all at once.
 pub async fn run(settings: Settings, produce: Produce) -> anyhow::Result<()> {
     telemetry::init("warn", settings.log_format, None).map_err(anyhow::Error::msg)?;
     if let Some(pipeline) = &produce.pipeline {
@@ -51,25 +52,38 @@ pub async fn run(settings: Settings, produce: Produce) -> anyhow::Result<()> {
         restart: produce.restart || (produce.stdin && !produce.resume),
         skip: produce.skip,
     };
-    for (loaded, source) in chosen {
+    let (following, ending): (Vec<_>, Vec<_>) = chosen.into_iter().partition(|(_, source)| source.follows());
+    let run = async |loaded: Arc<Loaded>, source: Source| {
         let title = format!("{}/{}", loaded.pipeline.name, source.name);
         let job = Job { pipe: pipe.clone(), ..job(&context, loaded, source, overrides.clone()).await? };
-        let (sender, progress) = watch::channel(Progress::default());
-        let drawing = tokio::spawn(draw(title.clone(), progress.clone()));
-        let sent = send(job, services(&context, sender), cancel.clone()).await;
-        // The sender is gone with the run, so the bar ends by itself.
-        drawing.await.ok();
-        if pipe.is_some() && !sent.as_ref().is_ok_and(|summary| summary.complete) {
-            let rows = progress.borrow().position.sequence;
-            println!(
-                "{title}: {rows} rows are acknowledged; feed it the same rows again with --resume (or --skip {rows}) to go on"
-            );
-        }
-        print(&title, &sent.with_context(|| title.clone())?);
+        send_and_tell(&context, title, job, &cancel).await
+    };
+    for (loaded, source) in ending {
+        run(loaded, source).await?;
         if cancel.is_cancelled() {
-            break;
+            return Ok(());
         }
     }
+    // None of these would leave the next one its turn.
+    try_join_all(following.into_iter().map(|(loaded, source)| run(loaded, source))).await?;
+    Ok(())
+}
+
+/// Sends one source, and tells how far it is and what came of it.
+async fn send_and_tell(context: &Context, title: String, job: Job, cancel: &CancellationToken) -> anyhow::Result<()> {
+    let piped = job.pipe.is_some();
+    let (sender, progress) = watch::channel(Progress::default());
+    let drawing = tokio::spawn(draw(title.clone(), progress.clone()));
+    let sent = send(job, services(context, sender), cancel.clone()).await;
+    // The sender is gone with the run, so the bar ends by itself.
+    drawing.await.ok();
+    if piped && !sent.as_ref().is_ok_and(|summary| summary.complete) {
+        let rows = progress.borrow().position.sequence;
+        println!(
+            "{title}: {rows} rows are acknowledged; feed it the same rows again with --resume (or --skip {rows}) to go on"
+        );
+    }
+    print(&title, &sent.with_context(|| title.clone())?);
     Ok(())
 }
 
@@ -140,6 +154,8 @@ pub fn services(context: &Context, progress: watch::Sender<Progress>) -> Service
         store: context.store.clone(),
         clock: Arc::clone(&context.clock),
         progress,
+        schemas: context.schemas.clone(),
+        metrics: context.source_metrics.clone(),
     }
 }
 
@@ -176,14 +192,22 @@ async fn draw(title: String, mut progress: watch::Receiver<Progress>) {
             }
         }
         bar.set_position((share.unwrap_or_default() * 1000.0) as u64);
-        bar.set_message(format!("{} sent, {} unreadable", now.sent, now.unreadable));
+        bar.set_message(format!("{} sent, {} unreadable{}", now.sent, now.unreadable, polls(&now)));
         if lines && told.elapsed() >= TELL_EVERY {
             told = Instant::now();
-            eprintln!("{}: {} rows are acknowledged", bar.prefix(), now.position.sequence);
+            eprintln!("{}: {} rows are acknowledged{}", bar.prefix(), now.position.sequence, polls(&now));
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     bar.finish_and_clear();
+}
+
+/// What a source that polls has asked for; nothing for others.
+fn polls(progress: &Progress) -> String {
+    match (progress.polls, progress.failed_polls) {
+        (0, _) => String::new(),
+        (polls, failed) => format!(", {failed} of {polls} polls failed"),
+    }
 }
 
 /// The summary: what was sent, what could not be read and where.
@@ -195,6 +219,10 @@ fn print(title: &str, summary: &Summary) {
         summary.unreadable,
         if summary.complete { "" } else { "; stopped before the end, the next run goes on from here" }
     );
+    if summary.failed_polls > 0 {
+        let (failed, polls) = (summary.failed_polls, summary.polls);
+        println!("  {failed} of {polls} polls failed, and were made again");
+    }
     for note in &summary.notes {
         println!("  note: {note}");
     }
