@@ -5,8 +5,8 @@ use std::io::{self, BufReader};
 use std::path::{Path, PathBuf};
 
 use driftmill_schemas::pipeline::{
-    CsvSource, HttpSource, JsonLinesSource, Loaded, ParquetSource, SOURCE_KINDS, SourceKind, SyntheticSource,
-    TopicSource,
+    CsvSource, HttpSource, ImageSource, JsonLinesSource, Loaded, ParquetSource, SOURCE_KINDS, SourceKind,
+    SyntheticSource, TopicSource,
 };
 use driftmill_schemas::record::RecordSchema;
 use sha2::{Digest, Sha256};
@@ -16,8 +16,8 @@ use crate::checkpoint::Checkpoint;
 use crate::evidence;
 use crate::job::{Job, Overrides};
 use crate::source::{
-    AvroReader, CsvReader, Generator, HttpReader, JsonLinesReader, Opening, PIPE, ParquetReader, Pipe, PipeFormat,
-    PipeReader, Position, RecordSource, TopicReader,
+    AvroReader, CsvReader, Generator, HttpReader, ImageReader, JsonLinesReader, Opening, PIPE, ParquetReader, Pipe,
+    PipeFormat, PipeReader, Position, RecordSource, TopicReader,
 };
 
 /// A source, ready to open.
@@ -48,6 +48,7 @@ enum Kind {
     Parquet(PathBuf, ParquetSource),
     Http(HttpSource),
     Topic(TopicSource),
+    Images(PathBuf, ImageSource),
     Synthetic(SyntheticSource),
     /// A container, out of a pipe.
     Avro,
@@ -64,6 +65,7 @@ impl Plan {
             Some(SourceKind::Parquet(parquet)) => Kind::Parquet(file(job, &parquet.path), parquet.clone()),
             Some(SourceKind::Http(http)) => Kind::Http(http.clone()),
             Some(SourceKind::Topic(topic)) => Kind::Topic(topic.clone()),
+            Some(SourceKind::Images(images)) => Kind::Images(file(job, &images.path), images.clone()),
             Some(SourceKind::Synthetic(source)) => {
                 Kind::Synthetic(overridden(source, &job.overrides).map_err(at_fault)?)
             }
@@ -88,7 +90,9 @@ impl Plan {
         }
         let origin = match &kind {
             _ if job.pipe.is_some() => PIPE.to_owned(),
-            Kind::Csv(path, _) | Kind::JsonLines(path, _) | Kind::Parquet(path, _) => path.display().to_string(),
+            Kind::Csv(path, _) | Kind::JsonLines(path, _) | Kind::Parquet(path, _) | Kind::Images(path, _) => {
+                path.display().to_string()
+            }
             Kind::Http(http) => http.shown_url().to_owned(),
             Kind::Topic(topic) => topic.name.clone(),
             Kind::Synthetic(_) | Kind::Avro => name.clone(),
@@ -109,7 +113,7 @@ impl Plan {
 
     /// Whether its items are found by what they are, and have to be remembered.
     pub(crate) fn remembers(&self) -> bool {
-        matches!(self.kind, Kind::Http(_))
+        matches!(self.kind, Kind::Http(_) | Kind::Images(..))
     }
 
     /// Whether it says which items need not be remembered any more.
@@ -134,6 +138,7 @@ impl Plan {
             }
             Kind::Parquet(path, declared) => Box::new(ParquetReader::open(path, declared, schema, position)?),
             Kind::Http(declared) => Box::new(HttpReader::open(&self.pipeline, &self.name, declared, schema, opening)?),
+            Kind::Images(path, declared) => Box::new(ImageReader::open(path, declared, schema, opening)?),
             Kind::Topic(declared) => Box::new(TopicReader::open(&self.name, declared, loaded, opening)?),
             Kind::Synthetic(declared) => {
                 Box::new(Generator::open(&self.name, declared, schema, &loaded.pipeline.label, position)?)
@@ -148,7 +153,7 @@ impl Plan {
             Kind::Csv(_, declared) => Box::new(CsvReader::begin(input, 0, &self.origin, declared, schema)?),
             Kind::JsonLines(_, declared) => Box::new(JsonLinesReader::begin(input, 0, &self.origin, declared, schema)?),
             Kind::Avro => Box::new(AvroReader::open(BufReader::new(input), &self.origin, schema)?),
-            Kind::Parquet(..) | Kind::Http(_) | Kind::Topic(_) | Kind::Synthetic(_) => {
+            Kind::Parquet(..) | Kind::Http(_) | Kind::Topic(_) | Kind::Images(..) | Kind::Synthetic(_) => {
                 return Err(Error::PipeTaken);
             }
         };
@@ -177,7 +182,7 @@ impl Plan {
         let Position { sequence, bytes, .. } = last.position;
         let reason = match (self.look(last.position).await?, &self.kind) {
             (Some(found), _) if found == *wanted => return Ok(()),
-            (_, Kind::Http(_) | Kind::Topic(_) | Kind::Synthetic(_) | Kind::Avro) => return Ok(()),
+            (_, Kind::Http(_) | Kind::Topic(_) | Kind::Images(..) | Kind::Synthetic(_) | Kind::Avro) => return Ok(()),
             (None, Kind::Parquet(..)) => format!("it has fewer than the {sequence} rows that were read"),
             (Some(_), Kind::Parquet(..)) => format!("the files of its first {sequence} rows are not what they were"),
             (None, _) => format!("it is shorter than the {bytes} bytes that were read of it"),
@@ -195,7 +200,7 @@ impl Plan {
             Kind::Csv(path, _) | Kind::JsonLines(path, _) => evidence::of_text(&path, position.bytes)
                 .map_err(|error| Error::File { file: origin, doing: "read", error }),
             Kind::Parquet(path, _) => evidence::of_parquet(&path, position.sequence),
-            Kind::Http(_) | Kind::Topic(_) | Kind::Synthetic(_) | Kind::Avro => Ok(None),
+            Kind::Http(_) | Kind::Topic(_) | Kind::Images(..) | Kind::Synthetic(_) | Kind::Avro => Ok(None),
         };
         tokio::task::spawn_blocking(look).await.map_err(|_| Error::ShuttingDown)?
     }
@@ -239,6 +244,7 @@ fn identity(job: &Job, kind: &Kind) -> String {
         Kind::Csv(path, source) => (path, &source.path),
         Kind::JsonLines(path, source) => (path, &source.path),
         Kind::Parquet(path, source) => (path, &source.path),
+        Kind::Images(path, source) => (path, &source.path),
     };
     let absolute = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
     if absolute(path) == absolute(&job.loaded.folder.join(declared)) {

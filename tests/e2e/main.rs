@@ -19,4 +19,5 @@ mod piping;
 mod producing;
 mod pushing;
 mod replay;
+mod sources;
 mod start_up;

@@ -88,6 +88,7 @@ fn sources(pipeline: &Pipeline) -> String {
                 Some(SourceKind::Parquet(parquet)) => format!("parquet {}", parquet.path),
                 Some(SourceKind::Http(http)) => http.plan(),
                 Some(SourceKind::Topic(topic)) => topic.plan(),
+                Some(SourceKind::Images(images)) => images.plan(),
                 Some(SourceKind::Synthetic(_)) => "generated".to_owned(),
                 None => "nothing".to_owned(),
             };

@@ -17,6 +17,7 @@ use crate::checkpoint::{Checkpoint, SEQUENCE_HEADER};
 use crate::job::Overrides;
 use crate::sink::memory::Memory;
 
+mod images;
 mod pipes;
 
 const PIPELINE: &str = "

@@ -92,6 +92,14 @@ pub enum Reason {
         /// What is wrong, and what to do.
         message: String,
     },
+    /// A file that is no image, or not a whole one.
+    #[error("{fault}")]
+    Image {
+        /// The kind.
+        kind: &'static str,
+        /// What is wrong.
+        fault: String,
+    },
     /// No JSON object.
     #[error("is no JSON object: {0}")]
     Json(String),
@@ -109,7 +117,7 @@ impl Reason {
             Self::UnclosedQuote | Self::TextAfterQuote | Self::StrayQuote | Self::RunawayQuote { .. } => "BrokenQuote",
             Self::Encoding(_) => "InvalidEncoding",
             Self::TooLong { .. } => "TooLong",
-            Self::Foreign { kind, .. } => kind,
+            Self::Foreign { kind, .. } | Self::Image { kind, .. } => kind,
             Self::Json(_) => "InvalidJson",
         }
     }

@@ -9,7 +9,7 @@ use serde_saphyr::Spanned;
 
 use super::{Error, FORMAT_VERSION, Pipeline, Problem, SOURCE_KINDS, Source, SourceKind};
 use crate::name;
-use crate::record::{Mapping, RecordSchema};
+use crate::record::{FieldKind, Mapping, RecordSchema};
 
 /// A pipeline that passed every check that needs no running service, with what its file refers to.
 #[derive(Debug, Clone)]
@@ -192,9 +192,15 @@ fn faults(pipeline: &Pipeline, schema: Option<&RecordSchema>, places: &Places) -
     if let Some(entity) = &pipeline.entity {
         found.check_field("entity", entity, schema);
     }
+    for (part, field) in [("label", Some(&pipeline.label.field)), ("entity", pipeline.entity.as_ref())] {
+        let kind = field.and_then(|field| schema?.field(field)).map(|field| field.kind);
+        if let (Some(field), Some(FieldKind::Bytes)) = (field, kind) {
+            found.add(part, format!("field `{field}` holds bytes, which are no {part}: name another"));
+        }
+    }
     if let (Some(field), Some(schema)) = (&pipeline.event_time, schema) {
         found.check_field("event_time", field, Some(schema));
-        if schema.field(field).is_some_and(|f| f.kind != crate::record::FieldKind::Timestamp) {
+        if schema.field(field).is_some_and(|f| f.kind != FieldKind::Timestamp) {
             found.add(
                 "event_time",
                 format!("field `{field}` is no timestamp: give it the logical type timestamp-millis"),
@@ -303,6 +309,12 @@ impl Faults<'_> {
                         self.check_field(&part, field, schema);
                     }
                     topic.faults(&pipeline.name).into_iter().for_each(|fault| self.add(&part, fault));
+                }
+                Some(SourceKind::Images(images)) => {
+                    for field in images.fields.values() {
+                        self.check_field(&part, field, schema);
+                    }
+                    images.faults(schema).into_iter().for_each(|fault| self.add(&part, fault));
                 }
                 Some(SourceKind::Synthetic(synthetic)) => {
                     for field in synthetic.fields.keys().chain(synthetic.drift.iter().map(|d| &d.field)) {

@@ -1,6 +1,7 @@
 //! The pipeline file: one versioned YAML per pipeline that declares everything about it but its URLs and secrets.
 
 mod expectation;
+mod image_source;
 mod load;
 mod polling;
 mod problem;
@@ -10,6 +11,7 @@ mod topic_source;
 mod training;
 
 pub use expectation::{Expectation, Severity};
+pub use image_source::{ImagePart, ImageSource};
 pub use load::{Loaded, json_schema, load, parse};
 pub use polling::{CursorTime, HttpSource, Paging, RowCursor, RowFormat, variables};
 pub use problem::{Error, Problem};

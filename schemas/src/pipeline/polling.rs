@@ -12,6 +12,9 @@ const MOST_REMEMBERED: usize = 50_000;
 /// Headers whose values are secrets.
 const SECRET_HEADERS: [&str; 6] =
     ["authorization", "proxy-authorization", "cookie", "x-api-key", "api-key", "x-auth-token"];
+/// Parameters whose values are secrets.
+const SECRET_PARAMETERS: [&str; 7] =
+    ["api_key", "apikey", "api-key", "access_token", "client_secret", "password", "secret"];
 
 /// An HTTP API that is asked for rows, once or on a schedule. One round is a request, or one a page.
 ///
@@ -191,6 +194,19 @@ impl HttpSource {
                 ));
             }
         }
+        let named = |names: &[&str], name: &str| names.contains(&name.to_ascii_lowercase().as_str());
+        for (name, _) in
+            self.parameters.iter().filter(|(name, value)| named(&SECRET_PARAMETERS, name) && !value.contains("${"))
+        {
+            fault(format!(
+                "the parameter `{name}` is a secret: name an environment variable, as in `{name}: \"${{MY_KEY}}\"`"
+            ));
+        }
+        let query = self.url.split_once('?').map_or("", |(_, query)| query);
+        let written = query.split('&').filter_map(|pair| pair.split('=').next());
+        for name in written.filter(|name| named(&SECRET_PARAMETERS, name)) {
+            fault(format!("`url` holds the secret `{name}`: give it under `parameters`, from the environment"));
+        }
         for text in self.headers.values().chain(self.parameters.values()) {
             if let Err(reason) = variables(text) {
                 fault(reason);
@@ -324,6 +340,7 @@ mod tests {
         for (text, part) in [
             ("headers: { Authorization: Bearer 123 }", "${MY_TOKEN}"),
             ("headers: { x-api-key: 123 }", "is a secret"),
+            ("parameters: { api_key: 123 }", "is a secret"),
             ("headers: { A: '${B' }", "never closed"),
             ("parameters: { A: '${B-C}' }", "letters, digits"),
             ("every: 0", "`every`"),
@@ -337,7 +354,12 @@ mod tests {
             let faults = source(text).faults(None).join("; ");
             assert!(faults.contains(part), "{text}: {faults}");
         }
-        for (url, part) in [("ftp://h", "http://"), ("https://u:p@h/", "password"), ("https://h/${A}", "shown")] {
+        for (url, part) in [
+            ("ftp://h", "http://"),
+            ("https://u:p@h/", "password"),
+            ("https://h/?api_key=1", "the secret"),
+            ("https://h/${A}", "shown"),
+        ] {
             let faults = HttpSource { url: url.to_owned(), ..source("") }.faults(None).join("; ");
             assert!(faults.contains(part), "{url}: {faults}");
         }

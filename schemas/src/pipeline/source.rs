@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{HttpSource, TopicSource};
+use super::{HttpSource, ImageSource, TopicSource};
 
-/// A named source. Exactly one of `csv`, `json_lines`, `parquet`, `http`, `topic` and `synthetic` is given.
+/// A named source. Exactly one of `csv`, `json_lines`, `parquet`, `http`, `topic`, `images` and
+/// `synthetic` is given.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Source {
@@ -34,6 +35,9 @@ pub struct Source {
     /// Another topic.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub topic: Option<TopicSource>,
+    /// A folder of images.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub images: Option<ImageSource>,
     /// A seeded generator.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub synthetic: Option<SyntheticSource>,
@@ -52,6 +56,8 @@ pub enum SourceKind<'a> {
     Http(&'a HttpSource),
     /// Read from another topic.
     Topic(&'a TopicSource),
+    /// Read from a folder of images.
+    Images(&'a ImageSource),
     /// Generated.
     Synthetic(&'a SyntheticSource),
 }
@@ -65,6 +71,7 @@ impl Source {
             self.parquet.as_ref().map(SourceKind::Parquet),
             self.http.as_ref().map(SourceKind::Http),
             self.topic.as_ref().map(SourceKind::Topic),
+            self.images.as_ref().map(SourceKind::Images),
             self.synthetic.as_ref().map(SourceKind::Synthetic),
         ]
         .into_iter()
@@ -79,13 +86,15 @@ impl Source {
         match self.kind() {
             Some(SourceKind::Http(http)) => http.every.is_some(),
             Some(SourceKind::Topic(topic)) => topic.follows(),
+            Some(SourceKind::Images(images)) => images.every.is_some(),
             _ => false,
         }
     }
 }
 
 /// The kinds, for whoever declares none or several.
-pub const SOURCE_KINDS: &str = "give exactly one of `csv`, `json_lines`, `parquet`, `http`, `topic` and `synthetic`";
+pub const SOURCE_KINDS: &str =
+    "give exactly one of `csv`, `json_lines`, `parquet`, `http`, `topic`, `images` and `synthetic`";
 
 /// Who starts a source.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use driftmill_platform::backoff::{Backoff, until_done};
 use driftmill_platform::config::Settings;
+use driftmill_platform::supervisor::Supervisor;
 use driftmill_platform::telemetry;
 use driftmill_producers::{Job, Pipe, PipeFormat, Progress, Services, Summary};
 use driftmill_schemas::name;
@@ -23,7 +24,7 @@ pub use driftmill_producers::Overrides;
 
 use crate::args::{Format, Produce};
 use crate::context::Context;
-use crate::{pipelines, shutdown};
+use crate::{health, pipelines, shutdown};
 
 /// How often a run without a terminal tells how far it is.
 const TELL_EVERY: Duration = Duration::from_secs(5);
@@ -39,6 +40,11 @@ pub async fn run(settings: Settings, produce: Produce) -> anyhow::Result<()> {
     let context = Context::new(settings)?;
     let chosen = choose(&context, &produce)?;
     context.prepare(&cancel).await?;
+    // Sources that never end are watched; the task ends with this function.
+    let mut watched = Supervisor::new(cancel.child_token());
+    if let Some(address) = context.settings.metrics_listen {
+        health::serve(address, context.metrics.clone(), &mut watched).await?;
+    }
     let pipe = produce.stdin.then(|| {
         let format = if produce.format == Format::Avro { PipeFormat::Avro } else { PipeFormat::Declared };
         Pipe::new(std::io::stdin(), format)
