@@ -1,5 +1,7 @@
 //! How a source goes on exactly where it stopped.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::source::Position;
@@ -7,9 +9,10 @@ use crate::source::Position;
 /// Compacted topic of checkpoints, keyed by `pipeline/source`, with one partition.
 pub const SOURCES_TOPIC: &str = driftmill_schemas::topic::SOURCES;
 
-/// Header of every message that a source sent, record or dead letter: `<source>:<number of the item>`, where the source
-/// is `<name>@<16 hexadecimal digits>`. The digits stand for what the source reads (a path, or a generator's
-/// declaration), so that two files sent under one name are two sources.
+/// Header of every message that a source sent, record or dead letter: `<source>:<identity of the item>`, where the source
+/// is `<name>@<16 hexadecimal digits>`. The digits stand for what the source reads (a path, a URL, or a generator's
+/// declaration), so that two files sent under one name are two sources. The identity is the item's number, or
+/// `<partition>/<offset>` of the topic it is from, or `#` and a fingerprint of what it is.
 pub const SEQUENCE_HEADER: &str = driftmill_schemas::message::dead_letter::SEQUENCE;
 
 /// What is known to be acknowledged of one source.
@@ -29,6 +32,12 @@ pub const SEQUENCE_HEADER: &str = driftmill_schemas::message::dead_letter::SEQUE
 /// twice: whatever of this source lies beyond the position lies at or after the checkpoint's offsets, because the
 /// idempotent producer keeps the order within a partition, and offsets move only with the position; so the next run sees
 /// it and skips it. Dead letters are found in `<pipeline>.rejected` in the same way.
+///
+/// **Items without numbers.** What another topic holds comes in an order of its own each time, so its items are found by
+/// their places there, and each partition has a position. What an API answers, or a folder holds, has no order at all: its
+/// items are found by fingerprints, and the checkpoint remembers those of everything that may come again; what the topics'
+/// tails hold beyond it is added to them. The rest is the same: an item counts when it is acknowledged, and a checkpoint
+/// that is behind is made up for by what the topics hold.
 ///
 /// The next run begins by writing a checkpoint of its own. Before the first record of a source there is one, too, with the
 /// ends of the topics: that is why a new source needs not read them, and why `--restart`, which begins at item 0 with the
@@ -58,6 +67,19 @@ pub struct Checkpoint {
     /// sizes and footers of those that were read.
     #[serde(default)]
     pub evidence: Option<String>,
+    /// What a source that is polled wrote down when its last item was acknowledged: the values that conditional requests
+    /// and cursors are made of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<String>,
+    /// Of a source that reads another topic: for each partition, the offset it reads next.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub places: BTreeMap<i32, i64>,
+    /// Fingerprints, 12 bytes each, in base64, of the acknowledged items of a source that may yield them again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub known: Option<String>,
+    /// Objects of the store that hold further ones.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sealed: Vec<String>,
     /// When it was written, milliseconds since 1970 UTC.
     pub at: i64,
 }

@@ -143,6 +143,16 @@ pub enum Error {
     /// The object store refused an original.
     #[error(transparent)]
     Store(#[from] store::Error),
+    /// An API that is asked only once does not answer.
+    #[error("`{url}` does not answer with rows: {reason}; that was try {tries}, and the last one")]
+    Api {
+        /// The address, without its query.
+        url: String,
+        /// What went wrong last.
+        reason: String,
+        /// How often it was asked.
+        tries: u32,
+    },
     /// The process is shutting down.
     #[error("the reading was cut off because the process is shutting down")]
     ShuttingDown,
@@ -167,6 +177,7 @@ impl Retryable for Error {
             | Self::Changed { .. }
             | Self::NoTopic(_)
             | Self::TopicRecreated { .. }
+            | Self::Api { .. }
             | Self::ShuttingDown => Retry::Never,
         }
     }

@@ -1,14 +1,17 @@
 //! The way in.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use driftmill_platform::clock::SharedClock;
 use driftmill_platform::config;
 use driftmill_platform::kafka::{Admin, Producer, TopicSpec};
+use driftmill_platform::schemas::Schemas;
 use driftmill_platform::store::Store;
-use driftmill_schemas::pipeline::{Loaded, Source};
+use driftmill_schemas::pipeline::{Loaded, Source, SourceKind};
 use driftmill_schemas::record::framing::SchemaRef;
+use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -18,7 +21,8 @@ use crate::plan::Plan;
 use crate::progress::{Progress, Summary};
 use crate::pump::{self, CHECKPOINT_EVERY};
 use crate::sink::KafkaSink;
-use crate::source::{Item, Pipe, Position};
+use crate::source::{Item, Live, Opening, Pipe, Position};
+use crate::surroundings::{SourceMetrics, Surroundings};
 
 /// What to send.
 #[derive(Debug, Clone)]
@@ -74,6 +78,10 @@ pub struct Services {
     pub clock: SharedClock,
     /// Hears how far the run is.
     pub progress: watch::Sender<Progress>,
+    /// Finds the schemas of records that another topic holds.
+    pub schemas: Option<Schemas>,
+    /// Counts what sources do besides sending records.
+    pub metrics: SourceMetrics,
 }
 
 /// Sends a source to its end, or until `cancel` fires; the summary then tells where the next run goes on.
@@ -86,19 +94,37 @@ pub struct Services {
 pub async fn run(job: Job, services: Services, cancel: CancellationToken) -> Result<Summary, Error> {
     let admin = Admin::new(&services.settings)?;
     admin.ensure(&[TopicSpec { name: SOURCES_TOPIC.to_owned(), partitions: 1, compacted: true }]).await?;
+    let around =
+        Surroundings { kafka: services.settings.clone(), schemas: services.schemas, metrics: services.metrics };
     let sink = KafkaSink::new(services.producer, admin, services.settings);
     let tools = pump::Tools {
         store: &services.store,
-        clock: services.clock.as_ref(),
+        clock: &services.clock,
+        around: &around,
         progress: &services.progress,
         checkpoint_every: CHECKPOINT_EVERY,
     };
     pump::produce(&sink, &job, tools, &cancel).await
 }
 
-/// The first items of a source, at most `rows` of them; nothing is sent. It blocks on the disk.
-pub fn preview(job: &Job, rows: usize) -> Result<Vec<Item>, Error> {
-    let mut source = Plan::new(job)?.open(&job.loaded, Position::default())?;
+/// The first items of a source, at most `rows` of them; nothing is sent. For sources that end: files and generators. It blocks
+/// on the disk.
+pub fn preview(job: &Job, rows: usize, clock: SharedClock) -> Result<Vec<Item>, Error> {
+    if matches!(job.source.kind(), Some(SourceKind::Http(_) | SourceKind::Topic(_))) {
+        let reason = "it reads from elsewhere, and may give something else every time: write what it gives into a file";
+        return Err(Error::Declaration { source_name: job.source.name.clone(), reason: reason.to_owned() });
+    }
+    let live = Live {
+        runtime: Handle::current(),
+        cancel: CancellationToken::new(),
+        progress: watch::Sender::default(),
+        clock,
+        framing: job.framing,
+        around: Surroundings::default(),
+    };
+    let (position, known) = (Position::default(), BTreeSet::new());
+    let opening = Opening { position, state: None, places: BTreeMap::new(), known, live };
+    let mut source = Plan::new(job)?.open(&job.loaded, opening)?;
     let mut items = Vec::new();
     while items.len() < rows
         && let Some(item) = source.next()?

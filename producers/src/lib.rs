@@ -1,5 +1,5 @@
-//! Producers: they read a source (CSV, JSON lines, Parquet, a seeded generator, the standard input) and send its records, framed as Avro, to
-//! `<pipeline>.raw`. What cannot be read goes to `<pipeline>.rejected` with its original bytes and the reason, and the
+//! Producers: they read a source (CSV, JSON lines, Parquet, an API that is polled, another topic, a folder of images, a
+//! seeded generator, the standard input) and send its records, framed as Avro, to `<pipeline>.raw`. What cannot be read goes to `<pipeline>.rejected` with its original bytes and the reason, and the
 //! reading goes on.
 //!
 //! ```text
@@ -17,6 +17,7 @@ mod error;
 mod evidence;
 mod job;
 mod keeper;
+mod known;
 mod partition;
 mod plan;
 mod progress;
@@ -25,9 +26,11 @@ mod rate;
 mod resume;
 mod sink;
 mod source;
+mod surroundings;
 
 pub use checkpoint::{Checkpoint, SEQUENCE_HEADER, SOURCES_TOPIC};
 pub use error::Error;
 pub use job::{Job, Overrides, Services, preview, run};
 pub use progress::{Progress, Summary, Unread};
-pub use source::{Content, Item, Pipe, PipeFormat, Position, Reason, RecordSource, Total};
+pub use source::{Content, Fingerprint, Identity, Item, More, Pipe, PipeFormat, Position, Reason, RecordSource, Total};
+pub use surroundings::SourceMetrics;

@@ -5,7 +5,8 @@ use std::io::{self, BufReader};
 use std::path::{Path, PathBuf};
 
 use driftmill_schemas::pipeline::{
-    CsvSource, JsonLinesSource, Loaded, ParquetSource, SOURCE_KINDS, SourceKind, SyntheticSource,
+    CsvSource, HttpSource, ImageSource, JsonLinesSource, Loaded, ParquetSource, SOURCE_KINDS, SourceKind,
+    SyntheticSource, TopicSource,
 };
 use driftmill_schemas::record::RecordSchema;
 use sha2::{Digest, Sha256};
@@ -15,8 +16,8 @@ use crate::checkpoint::Checkpoint;
 use crate::evidence;
 use crate::job::{Job, Overrides};
 use crate::source::{
-    AvroReader, CsvReader, Generator, JsonLinesReader, PIPE, ParquetReader, Pipe, PipeFormat, PipeReader, Position,
-    RecordSource,
+    AvroReader, CsvReader, Generator, HttpReader, ImageReader, JsonLinesReader, Opening, PIPE, ParquetReader, Pipe,
+    PipeFormat, PipeReader, Position, RecordSource, TopicReader,
 };
 
 /// A source, ready to open.
@@ -45,6 +46,9 @@ enum Kind {
     Csv(PathBuf, CsvSource),
     JsonLines(PathBuf, JsonLinesSource),
     Parquet(PathBuf, ParquetSource),
+    Http(HttpSource),
+    Topic(TopicSource),
+    Images(PathBuf, ImageSource),
     Synthetic(SyntheticSource),
     /// A container, out of a pipe.
     Avro,
@@ -59,6 +63,9 @@ impl Plan {
             Some(SourceKind::Csv(csv)) => Kind::Csv(file(job, &csv.path), csv.clone()),
             Some(SourceKind::JsonLines(lines)) => Kind::JsonLines(file(job, &lines.path), lines.clone()),
             Some(SourceKind::Parquet(parquet)) => Kind::Parquet(file(job, &parquet.path), parquet.clone()),
+            Some(SourceKind::Http(http)) => Kind::Http(http.clone()),
+            Some(SourceKind::Topic(topic)) => Kind::Topic(topic.clone()),
+            Some(SourceKind::Images(images)) => Kind::Images(file(job, &images.path), images.clone()),
             Some(SourceKind::Synthetic(source)) => {
                 Kind::Synthetic(overridden(source, &job.overrides).map_err(at_fault)?)
             }
@@ -72,7 +79,10 @@ impl Plan {
         if generated && overrides.from.is_some() {
             return Err(at_fault("it is a generator and reads no file: name a source that does".to_owned()));
         }
-        if matches!(kind, Kind::Synthetic(_) | Kind::Parquet(..)) && job.pipe.is_some() {
+        if matches!(kind, Kind::Http(_) | Kind::Topic(_)) && overrides.from.is_some() {
+            return Err(at_fault("it reads no file: name a source that does".to_owned()));
+        }
+        if job.pipe.is_some() && !matches!(kind, Kind::Csv(..) | Kind::JsonLines(..) | Kind::Avro) {
             return Err(at_fault("it cannot read an input from its beginning: name a source of text".to_owned()));
         }
         if job.pipe.is_none() && overrides.skip > 0 {
@@ -80,7 +90,11 @@ impl Plan {
         }
         let origin = match &kind {
             _ if job.pipe.is_some() => PIPE.to_owned(),
-            Kind::Csv(path, _) | Kind::JsonLines(path, _) | Kind::Parquet(path, _) => path.display().to_string(),
+            Kind::Csv(path, _) | Kind::JsonLines(path, _) | Kind::Parquet(path, _) | Kind::Images(path, _) => {
+                path.display().to_string()
+            }
+            Kind::Http(http) => http.shown_url().to_owned(),
+            Kind::Topic(topic) => topic.name.clone(),
             Kind::Synthetic(_) | Kind::Avro => name.clone(),
         };
         let digest = hex::encode(Sha256::digest(identity(job, &kind).as_bytes()));
@@ -97,9 +111,19 @@ impl Plan {
         })
     }
 
-    /// Opens the source at `position`. Blocks on the disk.
-    pub(crate) fn open(&self, loaded: &Loaded, position: Position) -> Result<Box<dyn RecordSource>, Error> {
-        let schema = &loaded.schema;
+    /// Whether its items are found by what they are, and have to be remembered.
+    pub(crate) fn remembers(&self) -> bool {
+        matches!(self.kind, Kind::Http(_) | Kind::Images(..))
+    }
+
+    /// Whether it says which items need not be remembered any more.
+    pub(crate) fn forgets(&self) -> bool {
+        matches!(self.kind, Kind::Http(_))
+    }
+
+    /// Opens the source where `opening` says. Blocks on the disk.
+    pub(crate) fn open(&self, loaded: &Loaded, opening: Opening) -> Result<Box<dyn RecordSource>, Error> {
+        let (schema, position) = (&loaded.schema, opening.position);
         if let Some(pipe) = &self.pipe {
             return self.open_pipe(pipe, schema, position.sequence);
         }
@@ -113,6 +137,9 @@ impl Plan {
                 Box::new(JsonLinesReader::open(file, size, &self.origin, declared, schema, position)?)
             }
             Kind::Parquet(path, declared) => Box::new(ParquetReader::open(path, declared, schema, position)?),
+            Kind::Http(declared) => Box::new(HttpReader::open(&self.pipeline, &self.name, declared, schema, opening)?),
+            Kind::Images(path, declared) => Box::new(ImageReader::open(path, declared, schema, opening)?),
+            Kind::Topic(declared) => Box::new(TopicReader::open(&self.name, declared, loaded, opening)?),
             Kind::Synthetic(declared) => {
                 Box::new(Generator::open(&self.name, declared, schema, &loaded.pipeline.label, position)?)
             }
@@ -126,7 +153,9 @@ impl Plan {
             Kind::Csv(_, declared) => Box::new(CsvReader::begin(input, 0, &self.origin, declared, schema)?),
             Kind::JsonLines(_, declared) => Box::new(JsonLinesReader::begin(input, 0, &self.origin, declared, schema)?),
             Kind::Avro => Box::new(AvroReader::open(BufReader::new(input), &self.origin, schema)?),
-            Kind::Parquet(..) | Kind::Synthetic(_) => return Err(Error::PipeTaken),
+            Kind::Parquet(..) | Kind::Http(_) | Kind::Topic(_) | Kind::Images(..) | Kind::Synthetic(_) => {
+                return Err(Error::PipeTaken);
+            }
         };
         Ok(Box::new(PipeReader::new(inner, skip)))
     }
@@ -153,7 +182,7 @@ impl Plan {
         let Position { sequence, bytes, .. } = last.position;
         let reason = match (self.look(last.position).await?, &self.kind) {
             (Some(found), _) if found == *wanted => return Ok(()),
-            (_, Kind::Synthetic(_) | Kind::Avro) => return Ok(()),
+            (_, Kind::Http(_) | Kind::Topic(_) | Kind::Images(..) | Kind::Synthetic(_) | Kind::Avro) => return Ok(()),
             (None, Kind::Parquet(..)) => format!("it has fewer than the {sequence} rows that were read"),
             (Some(_), Kind::Parquet(..)) => format!("the files of its first {sequence} rows are not what they were"),
             (None, _) => format!("it is shorter than the {bytes} bytes that were read of it"),
@@ -171,7 +200,7 @@ impl Plan {
             Kind::Csv(path, _) | Kind::JsonLines(path, _) => evidence::of_text(&path, position.bytes)
                 .map_err(|error| Error::File { file: origin, doing: "read", error }),
             Kind::Parquet(path, _) => evidence::of_parquet(&path, position.sequence),
-            Kind::Synthetic(_) | Kind::Avro => Ok(None),
+            Kind::Http(_) | Kind::Topic(_) | Kind::Images(..) | Kind::Synthetic(_) | Kind::Avro => Ok(None),
         };
         tokio::task::spawn_blocking(look).await.map_err(|_| Error::ShuttingDown)?
     }
@@ -195,7 +224,7 @@ fn overridden(source: &SyntheticSource, overrides: &Overrides) -> Result<Synthet
 }
 
 /// What makes a source the same source in the next run: the file as the pipeline names it (so that the pipeline's folder
-/// may move), another file by its absolute path, or a generator's declaration but for how many rows it makes.
+/// may move), another file by its absolute path, an API by its address and by what tells its rows apart, or a generator's declaration but for how many rows it makes.
 fn identity(job: &Job, kind: &Kind) -> String {
     if job.pipe.is_some() {
         return "pipe".to_owned();
@@ -206,9 +235,16 @@ fn identity(job: &Job, kind: &Kind) -> String {
             let endless = SyntheticSource { rows: None, ..source.clone() };
             return format!("synthetic {}", serde_json::to_string(&endless).unwrap_or_default());
         }
+        Kind::Http(source) => {
+            let rows = (&source.parameters, &source.format, &source.records, &source.key);
+            let cursor = source.cursor.as_ref().map(|cursor| &cursor.field);
+            return format!("http {} {rows:?} {cursor:?}", source.url);
+        }
+        Kind::Topic(source) => return format!("topic {} from {:?}", source.name, source.from),
         Kind::Csv(path, source) => (path, &source.path),
         Kind::JsonLines(path, source) => (path, &source.path),
         Kind::Parquet(path, source) => (path, &source.path),
+        Kind::Images(path, source) => (path, &source.path),
     };
     let absolute = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
     if absolute(path) == absolute(&job.loaded.folder.join(declared)) {

@@ -15,6 +15,10 @@ pub struct Progress {
     pub unreadable: u64,
     /// Everything before it is acknowledged.
     pub position: Position,
+    /// Requests to an API that were answered, also with nothing new, or failed.
+    pub polls: u64,
+    /// Those that failed.
+    pub failed_polls: u64,
     /// The whole source; absent: no end.
     pub total: Option<Total>,
 }
@@ -52,6 +56,10 @@ pub struct Summary {
     pub first_unreadable: Vec<Unread>,
     /// Dead letters by kind of reason.
     pub unreadable_by_kind: BTreeMap<&'static str, u64>,
+    /// Requests to an API.
+    pub polls: u64,
+    /// Those that failed: nothing is lost by it, as each is made again.
+    pub failed_polls: u64,
     /// Whether the source's end (or the row limit) was reached, and not the run cancelled.
     pub complete: bool,
     /// Where the next run goes on.

@@ -6,12 +6,13 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use driftmill_platform::clock::Clock;
+use driftmill_platform::clock::SharedClock;
 use driftmill_platform::kafka::{Headers, MAX_RECORD_BYTES, Outgoing};
 use driftmill_platform::store::Store;
 use driftmill_schemas::name::shortened;
 use driftmill_schemas::record::Encoder;
 use driftmill_schemas::topic::Topics;
+use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -22,13 +23,14 @@ use crate::checkpoint::SOURCES_TOPIC;
 use crate::dead_letter::dead_letter;
 use crate::encode::outgoing;
 use crate::job::Job;
-use crate::keeper::{Keeper, Lane, Spot};
+use crate::keeper::{Keeper, Lane, Spot, Step};
 use crate::plan::Plan;
 use crate::progress::{Progress, Summary, Unread};
 use crate::rate::Limiter;
 use crate::resume::resume;
 use crate::sink::Sink;
-use crate::source::{Content, Item, Position, Reason, RecordSource};
+use crate::source::{Content, Identity, Item, Live, Opening, Position, Reason, RecordSource};
+use crate::surroundings::Surroundings;
 
 /// How often a checkpoint is written: what the next run must read of the topics after a crash.
 pub(crate) const CHECKPOINT_EVERY: Duration = Duration::from_secs(5);
@@ -47,14 +49,16 @@ const REASON_SHOWN: usize = 300;
 #[derive(Clone, Copy)]
 pub(crate) struct Tools<'a> {
     pub store: &'a Store,
-    pub clock: &'a dyn Clock,
+    pub clock: &'a SharedClock,
     pub progress: &'a watch::Sender<Progress>,
     pub checkpoint_every: Duration,
+    /// What sources that are no files read.
+    pub around: &'a Surroundings,
 }
 
 /// A message under way, or an item that needs none.
 struct Pending<A> {
-    next: Position,
+    step: Step,
     message: Option<(Lane, A)>,
     unread: Option<(&'static str, Unread)>,
 }
@@ -71,12 +75,31 @@ pub(crate) async fn produce<S: Sink>(
         Limiter::new(plan.rate).map_err(|reason| Error::Declaration { source_name: plan.name.clone(), reason })?;
     let topics = Topics::of(&plan.pipeline);
     let flow = Flow { sink, plan: &plan, topics: &topics, tools, encoder: Encoder::new(&job.loaded, job.framing) };
+    // A source that waits for something to come ends with the run, also with one that failed.
+    let stop = cancel.child_token();
+    let _stop = stop.clone().drop_guard();
     let prepared = async {
-        let keeper = resume(sink, &plan, &topics, plan.restart).await?;
-        let (opener, loaded, position) = (plan.clone(), job.loaded.clone(), keeper.position());
-        let source = blocking(move || opener.open(&loaded, position)).await??;
+        let mut keeper = resume(sink, &plan, &topics, tools.store, plan.restart).await?;
+        let memory = keeper.memory();
+        let opening = Opening {
+            position: keeper.position(),
+            state: memory.state.clone(),
+            places: memory.places.clone(),
+            known: memory.known.all(tools.store).await?,
+            live: Live {
+                runtime: Handle::current(),
+                cancel: stop.clone(),
+                progress: tools.progress.clone(),
+                clock: tools.clock.clone(),
+                framing: job.framing,
+                around: tools.around.clone(),
+            },
+        };
+        let (opener, loaded) = (plan.clone(), job.loaded.clone());
+        let source = blocking(move || opener.open(&loaded, opening)).await??;
+        keeper.begin_at(source.places());
         // From here on the offsets are known by which the next run finds what this one sends.
-        flow.save(&keeper, false).await?;
+        flow.save(&mut keeper, false).await?;
         Ok::<_, Error>((source, keeper))
     };
     let (source, keeper) = tokio::select! {
@@ -84,7 +107,7 @@ pub(crate) async fn produce<S: Sink>(
         () = cancel.cancelled() => return Ok(Summary::default()),
         prepared = prepared => prepared?,
     };
-    flow.run(source, keeper, limiter, cancel).await
+    flow.run(source, keeper, limiter, cancel, stop).await
 }
 
 struct Flow<'a, S> {
@@ -102,6 +125,7 @@ impl<S: Sink> Flow<'_, S> {
         mut keeper: Keeper,
         limiter: Limiter,
         cancel: &CancellationToken,
+        stop: CancellationToken,
     ) -> Result<Summary, Error> {
         let total = source.total_hint();
         let start = keeper.position();
@@ -112,7 +136,6 @@ impl<S: Sink> Flow<'_, S> {
             ..Progress::default()
         });
         let (sender, receiver) = mpsc::channel(IN_FLIGHT);
-        let stop = cancel.child_token();
         let lanes = [keeper.partitions(Lane::Raw), keeper.partitions(Lane::Rejected)];
         let sending = self.send(source, keeper.present().collect(), lanes, limiter, sender, &stop);
         let mut settled = Settled::new(start);
@@ -127,7 +150,7 @@ impl<S: Sink> Flow<'_, S> {
         let quiet = drained && settled.fault.is_none();
         let last = tokio::time::timeout(
             if cancel.is_cancelled() { LAST_WORD } else { Duration::MAX },
-            self.save(&keeper, quiet),
+            self.save(&mut keeper, quiet),
         );
         match last.await {
             Ok(Ok(())) => {}
@@ -136,6 +159,8 @@ impl<S: Sink> Flow<'_, S> {
             Err(_) => warn!(source = self.plan.key, "the last checkpoint was not acknowledged in time"),
         }
         let mut summary = settled.summary;
+        let polled = *self.tools.progress.borrow();
+        (summary.polls, summary.failed_polls) = (polled.polls, polled.failed_polls);
         if let Some(fault) = settled.fault {
             return Err(fault);
         }
@@ -151,7 +176,7 @@ impl<S: Sink> Flow<'_, S> {
     async fn send(
         &self,
         mut source: Box<dyn RecordSource>,
-        present: HashSet<u64>,
+        present: HashSet<Identity>,
         partitions: [usize; 2],
         mut limiter: Limiter,
         pending: mpsc::Sender<Pending<S::Acknowledgement>>,
@@ -168,10 +193,11 @@ impl<S: Sink> Flow<'_, S> {
             if items.is_empty() {
                 return fault.map_or(Ok(true), Err);
             }
-            for item in items {
+            for mut item in items {
                 if self.plan.limit.is_some_and(|limit| item.sequence >= limit) {
                     return Ok(true);
                 }
+                let step = step(&mut item);
                 // A place for the acknowledgement comes first: nothing is ever started that nobody waits for.
                 let place = tokio::select! {
                     biased;
@@ -181,9 +207,12 @@ impl<S: Sink> Flow<'_, S> {
                         Err(_) => return Ok(false),
                     },
                 };
-                let next = item.next;
-                if present.contains(&item.sequence) {
-                    place.send(Pending { next, message: None, unread: None });
+                let done = self.plan.limit.is_some_and(|limit| step.next.sequence >= limit);
+                if item.content == Content::Nothing || present.contains(&step.identity) {
+                    place.send(Pending { step, message: None, unread: None });
+                    if done {
+                        return Ok(true);
+                    }
                     continue;
                 }
                 let started = async {
@@ -191,12 +220,16 @@ impl<S: Sink> Flow<'_, S> {
                     let (lane, message, unread) = self.message(item, partitions).await?;
                     let topic = if lane == Lane::Raw { &self.topics.raw } else { &self.topics.rejected };
                     let acknowledgement = self.sink.start(topic, message).await?;
-                    Ok::<_, Error>(Pending { next, message: Some((lane, acknowledgement)), unread })
+                    Ok::<_, Error>(Pending { step, message: Some((lane, acknowledgement)), unread })
                 };
                 tokio::select! {
                     biased;
                     () = stop.cancelled() => return Ok(false),
                     started = started => place.send(started?),
+                }
+                // Who waits for the next one may wait for long.
+                if done {
+                    return Ok(true);
                 }
             }
             if let Some(fault) = fault {
@@ -211,13 +244,22 @@ impl<S: Sink> Flow<'_, S> {
         item: Item,
         partitions: [usize; 2],
     ) -> Result<(Lane, Outgoing, Option<(&'static str, Unread)>), Error> {
+        let (identity, more) = (item.identity(), item.more.as_deref());
+        let timestamp = more.and_then(|more| more.timestamp);
+        let place = more.and_then(|more| more.place.clone());
+        let place = place.unwrap_or_else(|| format!("{}:{}", self.plan.origin, item.line));
         let make = |lane, key, payload, headers| {
             let count = partitions[usize::from(lane == Lane::Rejected)];
-            let message = outgoing(key, payload, headers, &self.plan.key, item.sequence, count);
-            Outgoing { timestamp: Some(self.tools.clock.now()), ..message }
+            let message = outgoing(key, payload, headers, &self.plan.key, (identity, item.sequence), count);
+            Outgoing { timestamp: Some(timestamp.unwrap_or_else(|| self.tools.clock.now())), ..message }
         };
         let (reason, original) = match item.content {
             Content::Unreadable { reason, original } => (reason, original),
+            Content::Framed(record, payload) => {
+                return Ok((Lane::Raw, make(Lane::Raw, self.encoder.key(&record), payload, Headers::new()), None));
+            }
+            // Nobody sends it.
+            Content::Nothing => (Reason::Json(String::new()), Vec::new()),
             Content::Record(record) => match self.encoder.payload(&record) {
                 Ok(payload) if payload.len() <= MAX_RECORD_BYTES => {
                     return Ok((Lane::Raw, make(Lane::Raw, self.encoder.key(&record), payload, Headers::new()), None));
@@ -227,12 +269,11 @@ impl<S: Sink> Flow<'_, S> {
                 Err(error) => (Reason::Value(error), format!("{record:?}").into_bytes()),
             },
         };
-        let place = format!("{}:{}", self.plan.origin, item.line);
         let (headers, value) = dead_letter(self.tools.store, &place, &reason, original).await?;
         let unread = Unread { place, reason: shortened(&reason.to_string(), REASON_SHOWN) };
         // Keyed by the item, so that a reader who keeps the last of each key holds one, as for every dead letter.
         let mut message = make(Lane::Rejected, Vec::new(), value, headers);
-        message.key = format!("{}:{}", self.plan.key, item.sequence).into_bytes();
+        message.key = format!("{}:{identity}", self.plan.key).into_bytes();
         Ok((Lane::Rejected, message, Some((reason.kind(), unread))))
     }
 
@@ -245,8 +286,20 @@ impl<S: Sink> Flow<'_, S> {
         settled: &mut Settled,
         stop: &CancellationToken,
     ) {
-        let mut saved = Instant::now();
-        while let Some(Pending { next, message, unread }) = pending.recv().await {
+        let (mut saved, mut behind) = (Instant::now(), false);
+        loop {
+            let due = saved + self.tools.checkpoint_every.max(keeper.patience());
+            let received = tokio::select! {
+                biased;
+                received = pending.recv() => received,
+                // Nothing more comes for now: the next run is to find this one at its end.
+                () = tokio::time::sleep_until(due), if behind && settled.fault.is_none() => {
+                    self.save_by_the_way(keeper).await;
+                    (saved, behind) = (Instant::now(), false);
+                    continue;
+                }
+            };
+            let Some(Pending { step, message, unread }) = received else { return };
             let spot = match message {
                 None => None,
                 Some((lane, acknowledgement)) => match acknowledgement.await {
@@ -263,20 +316,32 @@ impl<S: Sink> Flow<'_, S> {
             if settled.fault.is_some() {
                 continue;
             }
-            keeper.advance(next, spot);
-            settled.count(spot, unread);
+            let next = step.next;
+            let nothing = next.sequence == keeper.position().sequence;
+            keeper.advance(step, spot);
+            if !nothing {
+                settled.count(spot, unread);
+            }
             self.tools.progress.send_modify(|progress| settled.report(progress, next));
-            if saved.elapsed() >= self.tools.checkpoint_every {
-                // A stale checkpoint is a true one: the topics tell the rest.
-                if let Err(error) = self.save(keeper, false).await {
-                    warn!(source = self.plan.key, %error, "a checkpoint could not be written");
-                }
-                saved = Instant::now();
+            behind = true;
+            if Instant::now() >= due {
+                self.save_by_the_way(keeper).await;
+                (saved, behind) = (Instant::now(), false);
             }
         }
     }
 
-    async fn save(&self, keeper: &Keeper, quiet: bool) -> Result<(), Error> {
+    /// A stale checkpoint is a true one, as the topics tell the rest: without this one, it goes on.
+    async fn save_by_the_way(&self, keeper: &mut Keeper) {
+        if let Err(error) = self.save(keeper, false).await {
+            warn!(source = self.plan.key, %error, "a checkpoint could not be written");
+        }
+    }
+
+    async fn save(&self, keeper: &mut Keeper, quiet: bool) -> Result<(), Error> {
+        if !self.plan.forgets() {
+            keeper.seal(self.tools.store).await?;
+        }
         let evidence = self.plan.evidence(keeper.position()).await;
         let at = self.tools.clock.now();
         let checkpoint = keeper.checkpoint(&self.plan.pipeline, &self.plan.key, quiet, evidence, at);
@@ -320,6 +385,14 @@ impl Settled {
     }
 }
 
+/// What is true once `item` is done; takes it out of the item.
+fn step(item: &mut Item) -> Step {
+    let identity = item.identity();
+    let (state, forget) =
+        item.more.as_mut().map(|more| (more.state.take(), std::mem::take(&mut more.forget))).unwrap_or_default();
+    Step { next: item.next, identity, state, forget }
+}
+
 type Batch = (Box<dyn RecordSource>, Vec<Item>, Option<Error>);
 
 /// Some items; none at the end. What was read before an error comes with it.
@@ -329,7 +402,7 @@ fn batch(mut source: Box<dyn RecordSource>) -> Batch {
         match source.next() {
             Ok(Some(item)) => {
                 let before = items.last().map_or(item.next.bytes, |last: &Item| last.next.bytes);
-                bytes += (item.next.bytes - before) as usize;
+                bytes += (item.next.bytes - before) as usize + item.weight();
                 items.push(item);
                 if !source.at_hand() {
                     break;

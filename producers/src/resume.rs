@@ -3,15 +3,17 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use driftmill_platform::store::Store;
 use driftmill_schemas::topic::Topics;
 use tracing::info;
 
 use crate::Error;
 use crate::checkpoint::{Checkpoint, SEQUENCE_HEADER, SOURCES_TOPIC};
-use crate::keeper::{Keeper, Lane, Spot};
+use crate::keeper::{Keeper, Lane, Memory, Spot};
+use crate::known::Known;
 use crate::plan::Plan;
 use crate::sink::{Seen, Sink};
-use crate::source::Position;
+use crate::source::{Identity, Position};
 
 /// How long an unfinished source must be silent before somebody else goes on with it.
 const SILENCE: Duration = Duration::from_millis(500);
@@ -24,6 +26,7 @@ pub(crate) async fn resume<S: Sink>(
     sink: &S,
     plan: &Plan,
     topics: &Topics,
+    store: &Store,
     restart: Option<u64>,
 ) -> Result<Keeper, Error> {
     let raw = ends(sink, &topics.raw).await?;
@@ -36,19 +39,37 @@ pub(crate) async fn resume<S: Sink>(
     plan.check_unchanged(&last).await?;
     still_there(&topics.raw, &last.raw, &raw)?;
     still_there(&topics.rejected, &last.rejected, &rejected)?;
+    let mut memory = Memory {
+        state: last.state.as_deref().map(Into::into),
+        places: last.places.clone(),
+        known: Known::from_checkpoint(&last.sealed, last.known.as_deref()),
+    };
     if last.clean {
-        return Ok(Keeper::new(last.position, raw, rejected, BTreeMap::new()));
+        return Ok(Keeper::new(last.position, raw, rejected, BTreeMap::new()).with(memory));
     }
-    let present = tail(sink, plan, topics, &last).await?;
+    let ([raw_end, rejected_end], mut present) = tail(sink, plan, topics, &last).await?;
     info!(
         source = plan.key,
         position = last.position.sequence,
         ahead = present.len(),
         "going on after an interruption"
     );
+    // What is found by its fingerprint is remembered from here on, so that nothing has to be looked up twice.
+    let before = if last.sealed.is_empty() { Default::default() } else { memory.known.all(store).await? };
+    let mut position = last.position;
+    present.retain(|identity, _| {
+        let Identity::Hash(one) = *identity else { return true };
+        if !before.contains(&one) && memory.known.insert(one) {
+            position.sequence += 1;
+        }
+        false
+    });
+    if plan.remembers() {
+        return Ok(Keeper::new(position, raw_end, rejected_end, present).with(memory));
+    }
     // Partitions that were added since begin at 0.
     let from = |offsets: &[i64], ends: &[i64]| (0..ends.len()).map(|p| offsets.get(p).copied().unwrap_or(0)).collect();
-    Ok(Keeper::new(last.position, from(&last.raw, &raw), from(&last.rejected, &rejected), present))
+    Ok(Keeper::new(position, from(&last.raw, &raw), from(&last.rejected, &rejected), present).with(memory))
 }
 
 async fn ends<S: Sink>(sink: &S, topic: &str) -> Result<Vec<i64>, Error> {
@@ -82,13 +103,16 @@ fn still_there(topic: &str, wanted: &[i64], ends: &[i64]) -> Result<(), Error> {
     Ok(())
 }
 
-/// What lies beyond the position of `last`.
+/// Items, by their names.
+type Present = BTreeMap<Identity, Spot>;
+
+/// What lies beyond the position of `last`, and up to where both topics were read for it.
 async fn tail<S: Sink>(
     sink: &S,
     plan: &Plan,
     topics: &Topics,
     last: &Checkpoint,
-) -> Result<BTreeMap<u64, Spot>, Error> {
+) -> Result<([Vec<i64>; 2], Present), Error> {
     let lanes = [(Lane::Raw, &topics.raw), (Lane::Rejected, &topics.rejected)];
     let (mut from, mut present) = ([last.raw.clone(), last.rejected.clone()], BTreeMap::new());
     for _ in 0..TRIES {
@@ -98,26 +122,31 @@ async fn tail<S: Sink>(
         for (i, (lane, topic)) in lanes.into_iter().enumerate() {
             let to = sink.ends(topic).await?;
             sink.read(topic, &from[i], &to, &mut |seen| {
-                let Some(sequence) = sequence(&seen, &plan.key) else { return };
+                let Some(identity) = identity(&seen, &plan.key) else { return };
                 arriving |= before[i].get(seen.partition).is_none_or(|before| seen.offset >= *before);
-                if sequence >= last.position.sequence {
+                let beyond = match identity {
+                    Identity::Number(number) => number >= last.position.sequence,
+                    Identity::Place(partition, offset) => last.places.get(&partition).is_none_or(|at| offset >= *at),
+                    Identity::Hash(_) => true,
+                };
+                if beyond {
                     // Should an item be there twice after all, the earlier place is the one to stay behind.
-                    present.entry(sequence).or_insert(Spot { lane, partition: seen.partition, offset: seen.offset });
+                    present.entry(identity).or_insert(Spot { lane, partition: seen.partition, offset: seen.offset });
                 }
             })
             .await?;
             from[i] = to;
         }
         if !arriving {
-            return Ok(present);
+            return Ok((from, present));
         }
     }
     Err(Error::Busy { source_name: plan.name.clone() })
 }
 
-/// The number of the item that became this message, if the source called `key` sent it.
-fn sequence(seen: &Seen<'_>, key: &str) -> Option<u64> {
+/// The name of the item that became this message, if the source called `key` sent it.
+fn identity(seen: &Seen<'_>, key: &str) -> Option<Identity> {
     let (_, value) = seen.headers.iter().find(|(name, _)| name == SEQUENCE_HEADER)?;
-    let number = value.strip_prefix(key.as_bytes())?.strip_prefix(b":")?;
-    std::str::from_utf8(number).ok()?.parse().ok()
+    let name = value.strip_prefix(key.as_bytes())?.strip_prefix(b":")?;
+    std::str::from_utf8(name).ok()?.parse().ok()
 }

@@ -24,5 +24,6 @@ mod rebuild;
 mod replay;
 mod schema_registry;
 mod schemas;
+mod sources;
 mod start_up;
 mod testing;

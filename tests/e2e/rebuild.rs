@@ -2,7 +2,9 @@
 
 use std::path::Path;
 use std::process::Stdio;
+use std::time::Duration;
 
+use driftmill_platform::clickhouse::Claim;
 use serde_json::{Value, json};
 
 use crate::harness::{Options, Stack};
@@ -136,8 +138,55 @@ async fn new_features_are_put_in_force_at_once_and_every_record_stays_accounted_
     assert_eq!(stack.sql(tripled).await, "1");
     let audit = stack.cli_ok(&["audit", "loan"]).await;
     assert!(audit.contains("balanced"), "{audit}");
+    // What was refused, was good in between, and is refused once more, is open again; and nothing else is.
+    edit(&stack.pipelines, &[(r#"one_of: ["0", "1", "7"] }"#, r#"one_of: ["0", "1"] }"#)]);
+    stack.cli_ok(&["replay", "loan", "--swap"]).await;
+    stack.sql_becomes("SELECT count() FROM loan_features WHERE had_past_default = 7", "0").await;
+    let marks_are_right = "SELECT count() FROM loan_dead_letters WHERE (replayed_at IS NOT NULL) != \
+                           ((origin_partition, origin_offset) IN (SELECT _partition, _offset FROM loan_features))";
+    stack.sql_becomes(marks_are_right, "0").await;
+    let audit = stack.cli_ok(&["audit", "loan"]).await;
+    assert!(audit.contains("balanced"), "{audit}");
     // One version stands in for live rows, and no more than one is kept.
     let tables = "SELECT groupArray(name) FROM system.tables WHERE name LIKE 'loan_features_v%'";
-    assert_eq!(stack.sql(tables).await, "['loan_features_v3_rows']");
+    assert_eq!(stack.sql(tables).await, "['loan_features_v4_rows']");
     assert!(stack.stop().await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_replay_waits_for_another_and_new_columns_never_hide_what_is_in_force() {
+    let stack = loans(1_000).await;
+    stack.cli_ok(&["replay", "loan", "--swap"]).await;
+    let claim = Claim::of(&stack.clickhouse, "replay.loan").await.unwrap().unwrap();
+    assert!(Claim::of(&stack.clickhouse, "replay.loan").await.unwrap().is_none());
+    let mut waiting = std::pin::pin!(stack.cli(&["replay", "loan", "--verify"]));
+    let early = tokio::time::timeout(Duration::from_secs(3), &mut waiting).await;
+    assert!(early.is_err(), "it waits");
+    assert!(claim.holds().await.unwrap());
+    claim.release().await.unwrap();
+    assert!(waiting.await.status.success());
+
+    // Every process prepares the tables at its start; a reader sees all rows all the while.
+    edit(
+        &stack.pipelines,
+        &[("  - name: amount_to_income", "  - name: age_squared\n    sql: age * age\n  - name: amount_to_income")],
+    );
+    let watched = tokio::spawn({
+        let clickhouse = stack.clickhouse.clone();
+        async move {
+            let mut seen = std::collections::BTreeSet::new();
+            for _ in 0..200 {
+                let answer = clickhouse.bytes("SELECT count() FROM loan_features", "TabSeparated").await.unwrap();
+                seen.insert(String::from_utf8_lossy(&answer).trim().to_owned());
+            }
+            seen
+        }
+    });
+    stack.cli_ok(&["audit", "loan"]).await;
+    assert_eq!(watched.await.unwrap().into_iter().collect::<Vec<_>>(), ["1000"]);
+    assert_eq!(stack.sql("SELECT countIf(age_squared IS NULL) FROM loan_features").await, "1000");
+    // Killed as it is, a claim is somebody else's after a while.
+    drop(Claim::of(&stack.clickhouse, "replay.loan").await.unwrap().unwrap());
+    stack.cli_ok(&["replay", "loan", "--swap"]).await;
+    assert_eq!(stack.sql("SELECT countIf(age_squared = age * age) > 900 FROM loan_features").await, "1");
 }

@@ -45,7 +45,7 @@ fn a_case_is_one_file_whose_expectations_write_themselves_and_fail_when_the_pipe
     let changed = std::fs::read_to_string(&file).unwrap().replace("loan_amount / NULLIF", "2 * loan_amount / NULLIF");
     std::fs::write(&file, changed).unwrap();
     let (well, said) = test(&pipelines, &["loan/mine"]);
-    assert!(!well && said.contains("record 0 (line 7): `amount_to_income` is 1.0, and 0.5 was expected"), "{said}");
+    assert!(!well && said.contains("record 1 (line 7): `amount_to_income` is 1.0, and 0.5 was expected"), "{said}");
 
     let (well, said) = test(&pipelines, &["loan/mien"]);
     assert!(!well && said.contains("did you mean `mine`"), "{said}");

@@ -89,6 +89,9 @@ fn sources(pipeline: &Pipeline) -> String {
                 Some(SourceKind::Csv(csv)) => format!("csv {}", csv.path),
                 Some(SourceKind::JsonLines(lines)) => format!("json lines {}", lines.path),
                 Some(SourceKind::Parquet(parquet)) => format!("parquet {}", parquet.path),
+                Some(SourceKind::Http(http)) => http.plan(),
+                Some(SourceKind::Topic(topic)) => topic.plan(),
+                Some(SourceKind::Images(images)) => images.plan(),
                 Some(SourceKind::Synthetic(_)) => "generated".to_owned(),
                 None => "nothing".to_owned(),
             };

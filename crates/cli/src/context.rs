@@ -16,6 +16,7 @@ use driftmill_platform::schema_registry::SchemaRegistry;
 use driftmill_platform::schemas::{AnnouncedSchemas, Schemas};
 use driftmill_platform::stage::{Services, StageMetrics};
 use driftmill_platform::store::Store;
+use driftmill_producers::SourceMetrics;
 use driftmill_schemas::pipeline::Loaded;
 use driftmill_schemas::topic::{self, Topics};
 use tokio_util::sync::CancellationToken;
@@ -35,6 +36,7 @@ pub struct Context {
     pub schemas: Schemas,
     pub metrics: Metrics,
     pub stage_metrics: StageMetrics,
+    pub source_metrics: SourceMetrics,
     pub clock: SharedClock,
 }
 
@@ -61,6 +63,7 @@ impl Context {
             registry,
             schemas,
             stage_metrics: StageMetrics::new(&metrics),
+            source_metrics: SourceMetrics::new(&metrics),
             metrics,
             clock,
             settings,

@@ -2,19 +2,25 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use driftmill_platform::clickhouse::{FeatureVersion, told};
+use driftmill_platform::clickhouse::{Claim, FeatureVersion, told};
 use driftmill_platform::config::Settings;
 use driftmill_platform::kafka::Admin;
 use driftmill_platform::telemetry;
-use driftmill_processors::rebuild::{Comparison, Place, Rebuild, Services, beside, discard, ranges};
+use driftmill_processors::rebuild::{Comparison, Place, Rebuild, Services, beside, definition, discard, ranges};
+use driftmill_schemas::pipeline::Loaded;
 use indicatif::{ProgressBar, ProgressStyle};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::args::Replay;
 use crate::context::Context;
 use crate::{pipelines, shutdown, time};
+
+/// How long another replay's end is waited for: longer than one that was killed is taken for alive.
+const PATIENCE: Duration = Duration::from_secs(25);
 
 /// Makes the rows, compares them, and does with them what was asked for.
 pub async fn run(settings: Settings, asked: &Replay) -> anyhow::Result<()> {
@@ -24,6 +30,46 @@ pub async fn run(settings: Settings, asked: &Replay) -> anyhow::Result<()> {
     let cancel = CancellationToken::new();
     shutdown::listen(cancel.clone())?;
     context.prepare(&cancel).await?;
+    let name = loaded.pipeline.name.clone();
+    let claim = claim(&context, &name, &cancel).await?;
+    let claim = Arc::new(claim);
+    let outcome = replay(&context, loaded, asked, Arc::clone(&claim), &cancel).await;
+    // Whatever became of it, the next one need not wait. A claim that cannot be given back is nobody's soon.
+    if let Some(claim) = Arc::into_inner(claim) {
+        claim.release().await.ok();
+    }
+    outcome
+}
+
+/// The right to replay the pipeline. One that was killed leaves it for some seconds, which are waited for.
+async fn claim(context: &Context, pipeline: &str, cancel: &CancellationToken) -> anyhow::Result<Claim> {
+    let deadline = Instant::now() + PATIENCE;
+    let mut told = false;
+    loop {
+        if let Some(claim) = Claim::of(&context.clickhouse, &format!("replay.{pipeline}")).await? {
+            return Ok(claim);
+        }
+        if !told {
+            eprintln!("another replay of {pipeline} is under way, or was killed a moment ago: waiting for its end");
+            told = true;
+        }
+        tokio::select! {
+            () = cancel.cancelled() => bail!("stopped"),
+            () = tokio::time::sleep(Duration::from_secs(1)) => {}
+        }
+        if Instant::now() > deadline {
+            bail!("another replay of `{pipeline}` is under way: one at a time");
+        }
+    }
+}
+
+async fn replay(
+    context: &Context,
+    loaded: Arc<Loaded>,
+    asked: &Replay,
+    claim: Arc<Claim>,
+    cancel: &CancellationToken,
+) -> anyhow::Result<()> {
     let (name, now) = (&loaded.pipeline.name, context.clock.now());
     let standing = beside(&context.clickhouse, name).await?;
     if asked.discard {
@@ -34,6 +80,7 @@ pub async fn run(settings: Settings, asked: &Replay) -> anyhow::Result<()> {
         return Ok(());
     }
     let to = place(asked.to.as_deref(), now).context("--to")?;
+    let standing = standing.filter(|standing| !asked.verify && standing.definition == definition(&loaded, now));
     let from = match (&asked.from, &standing) {
         (Some(_), _) | (None, None) => place(asked.from.as_deref(), now).context("--from")?,
         (None, Some(standing)) => begin_of(standing),
@@ -47,9 +94,9 @@ pub async fn run(settings: Settings, asked: &Replay) -> anyhow::Result<()> {
         schemas: context.schemas.clone(),
         clock: Arc::clone(&context.clock),
     };
-    let mut rebuild = Rebuild::begin(Arc::clone(&loaded), ranges.clone(), services).await?;
+    let mut rebuild = Rebuild::begin(Arc::clone(&loaded), ranges.clone(), asked.verify, claim, services).await?;
     let bar = bar(ranges.iter().map(|(_, from, to)| (to - from).unsigned_abs()).sum(), name);
-    let ran = rebuild.run(|offsets| bar.inc(offsets), &cancel).await;
+    let ran = rebuild.run(|offsets| bar.inc(offsets), cancel).await;
     bar.finish_and_clear();
     ran?;
     let version = rebuild.version().version;

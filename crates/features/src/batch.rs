@@ -86,6 +86,9 @@ impl Column {
             (Self::Text(column), DataType::Utf8) => texts(array.as_string::<i32>().iter(), column),
             (Self::Text(column), DataType::LargeUtf8) => texts(array.as_string::<i64>().iter(), column),
             (Self::Text(column), DataType::Utf8View) => texts(array.as_string_view().iter(), column),
+            (Self::Opaque(count), DataType::Binary | DataType::BinaryView | DataType::LargeBinary) => {
+                *count += array.len();
+            }
             _ => return None,
         }
         Some(())
@@ -97,6 +100,7 @@ impl Column {
             Self::Integer(values) => values.resize(values.len() + count, None),
             Self::Number(values) => values.resize(values.len() + count, f64::NAN),
             Self::Text(column) => (0..count).for_each(|_| column.push(None)),
+            Self::Opaque(rows) => *rows += count,
         }
     }
 }

@@ -47,6 +47,8 @@ pub(crate) enum Column {
     /// Finite, or `NaN` for null.
     Number(Vec<f64>),
     Text(TextColumn),
+    /// Bytes, which nothing is computed from: only how many there are.
+    Opaque(usize),
 }
 
 /// Texts one behind the other.
@@ -139,6 +141,7 @@ impl Column {
             FieldKind::Int | FieldKind::Long | FieldKind::Timestamp => Self::Integer(Vec::new()),
             FieldKind::Float | FieldKind::Double => Self::Number(Vec::new()),
             FieldKind::String => Self::Text(TextColumn::default()),
+            FieldKind::Bytes => Self::Opaque(0),
         }
     }
 
@@ -153,6 +156,7 @@ impl Column {
             (Self::Number(values), Value::Null) => values.push(f64::NAN),
             (Self::Text(texts), Value::String(text)) => texts.push(Some(text)),
             (Self::Text(texts), Value::Null) => texts.push(None),
+            (Self::Opaque(count), Value::Bytes(_) | Value::Null) => *count += 1,
             _ => return false,
         }
         true
@@ -168,6 +172,7 @@ impl Column {
                 let end = text.pieces.iter().rev().find_map(|piece| piece.map(|(start, len)| start + len as usize));
                 text.bytes.truncate(end.unwrap_or(0));
             }
+            Self::Opaque(count) => *count = rows.min(*count),
         }
     }
 }

@@ -163,7 +163,7 @@ fn wrong_type(field: &Field, value: &serde_json::Value) -> Detail {
         FieldKind::Int | FieldKind::Long => ("int_type", "Input should be a valid integer"),
         FieldKind::Float | FieldKind::Double => ("float_type", "Input should be a valid number"),
         FieldKind::Boolean => ("bool_type", "Input should be a valid boolean"),
-        FieldKind::String => ("string_type", "Input should be a valid string"),
+        FieldKind::String | FieldKind::Bytes => ("string_type", "Input should be a valid string"),
         FieldKind::Timestamp => ("datetime_type", "Input should be a valid datetime"),
     };
     detail(kind, Some(&field.name), msg, value.clone())

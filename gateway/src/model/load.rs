@@ -115,5 +115,6 @@ fn plain_value(kind: FieldKind) -> Value {
         FieldKind::Int | FieldKind::Long | FieldKind::Timestamp => Value::Long(1),
         FieldKind::Float | FieldKind::Double => Value::Double(1.0),
         FieldKind::String => Value::String("a".to_owned()),
+        FieldKind::Bytes => Value::Bytes(vec![0]),
     }
 }

@@ -12,6 +12,7 @@ pub(super) fn schema(field: &Field) -> Value {
         FieldKind::Float => ("number", Some("float")),
         FieldKind::Double => ("number", Some("double")),
         FieldKind::String => ("string", None),
+        FieldKind::Bytes => ("string", Some("byte")),
         FieldKind::Timestamp => ("string", Some("date-time")),
     };
     let mut schema = json!({ "type": if field.nullable { json!([kind, "null"]) } else { json!(kind) } });
@@ -31,6 +32,7 @@ pub(super) fn example(field: &Field) -> Value {
         FieldKind::Int | FieldKind::Long => json!(1),
         FieldKind::Float | FieldKind::Double => json!(1.5),
         FieldKind::String => json!("text"),
+        FieldKind::Bytes => json!("Ynl0ZXM="),
         FieldKind::Timestamp => json!("2026-01-31T12:00:00Z"),
     }
 }

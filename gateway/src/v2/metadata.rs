@@ -93,6 +93,6 @@ pub(crate) fn datatype(kind: FieldKind) -> &'static str {
         FieldKind::Long | FieldKind::Timestamp => "INT64",
         FieldKind::Float => "FP32",
         FieldKind::Double => "FP64",
-        FieldKind::String => "BYTES",
+        FieldKind::String | FieldKind::Bytes => "BYTES",
     }
 }

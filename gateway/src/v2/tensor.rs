@@ -47,7 +47,7 @@ impl Datatype {
     fn suits(self, kind: FieldKind) -> bool {
         match kind {
             FieldKind::Boolean => self == Self::Bool,
-            FieldKind::String => self == Self::Bytes,
+            FieldKind::String | FieldKind::Bytes => self == Self::Bytes,
             FieldKind::Timestamp => matches!(self, Self::Int64 | Self::Uint64 | Self::Bytes),
             _ => !matches!(self, Self::Bool | Self::Bytes),
         }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use clickhouse::Row;
-use driftmill_platform::clickhouse::{ClickHouse, Error, FeatureTable, quote};
+use driftmill_platform::clickhouse::{ClickHouse, Error, FeatureTable, FeatureVersion, quote};
 use serde::Deserialize;
 
 use super::judge::Counts;
@@ -66,6 +66,13 @@ pub async fn of_rows(clickhouse: &ClickHouse, pipeline: &str, new: &[Bounds], pe
         quote(&FeatureTable::of(pipeline).rows),
         condition(new, "_partition", "_offset"),
     );
+    Ok(clickhouse.rows::<StartRow>(&sql).await?.into_iter().map(|row| row.start).collect())
+}
+
+/// The windows that the rows of a version lie in.
+pub async fn of_version(clickhouse: &ClickHouse, version: &FeatureVersion, per: i64) -> Result<Vec<i64>, Error> {
+    let (start, rows) = (start_of("event_time", per), quote(&version.table().rows));
+    let sql = format!("SELECT DISTINCT {start} AS start FROM {rows}");
     Ok(clickhouse.rows::<StartRow>(&sql).await?.into_iter().map(|row| row.start).collect())
 }
 

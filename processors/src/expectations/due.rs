@@ -17,9 +17,14 @@ pub struct Due {
 }
 
 impl Due {
-    /// Nothing waits. Windows without rows are judged from the one at `now` on.
-    pub fn new(per: i64, grace: i64, now: i64) -> Self {
-        Self { per, grace, waiting: BTreeSet::new(), looked: start(now, per) }
+    /// Nothing waits. Windows without rows are judged from the one at `from` on.
+    pub fn new(per: i64, grace: i64, from: i64) -> Self {
+        Self { per, grace, waiting: BTreeSet::new(), looked: start(from, per) }
+    }
+
+    /// Windows without rows are judged from the one at `from` on.
+    pub fn go_on_from(&mut self, from: i64) {
+        self.looked = start(from, self.per);
     }
 
     /// Rows came into these windows.
@@ -53,7 +58,7 @@ impl Due {
 
 /// The start of the window of `per` milliseconds that `at` lies in.
 pub fn start(at: i64, per: i64) -> i64 {
-    at - at.rem_euclid(per)
+    at.saturating_sub(at.rem_euclid(per))
 }
 
 #[cfg(test)]
@@ -83,5 +88,6 @@ mod tests {
     #[test]
     fn times_before_1970_have_windows_too() {
         assert_eq!((start(-1, 100), start(-100, 100), start(99, 100)), (-100, -100, 0));
+        assert_eq!(start(i64::MIN, 60_000), i64::MIN, "whatever a record claims");
     }
 }

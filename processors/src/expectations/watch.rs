@@ -66,6 +66,12 @@ struct NewestRow {
 }
 
 #[derive(Row, Deserialize)]
+struct EndRow {
+    per: i64,
+    end: i64,
+}
+
+#[derive(Row, Deserialize)]
 struct PlaceRow {
     partition: i32,
     from: i64,
@@ -84,6 +90,8 @@ struct Watch {
     rows: Option<HashMap<i32, i64>>,
     /// The same of dead letters.
     letters: i64,
+    /// Which version of the features the view shows.
+    version: Option<u64>,
     /// Newest window that was judged, and whether it was met, by expectation.
     newest: HashMap<String, (i64, bool)>,
 }
@@ -114,6 +122,7 @@ pub async fn watch(
         rules,
         rows: None,
         letters: 0,
+        version: None,
         newest: HashMap::new(),
     };
     loop {
@@ -158,10 +167,17 @@ impl Watch {
 
     /// Finds the windows into which rows and dead letters came since the last look.
     async fn find_touched(&mut self) -> Result<(), Error> {
+        let in_force = self.clickhouse.feature_version_in_force(&self.pipeline).await?;
+        let version = in_force.as_ref().map(|version| version.version);
         let seen = match &self.rows {
             Some(seen) => seen.clone(),
-            None => self.begin().await?,
+            None => {
+                self.version = version;
+                self.begin().await?
+            }
         };
+        // Rows that were made anew are other rows of their windows.
+        let anew = in_force.filter(|_| version != self.version);
         // A partition that nobody knew of begins at its first offset in the ledger.
         let new = bounds(&self.clickhouse, &self.pipeline, |partition| seen.get(&partition).copied()).await?;
         let letters = (self.letters, count::end_of_letters(&self.clickhouse, &self.pipeline).await?);
@@ -171,6 +187,9 @@ impl Watch {
             if !new.is_empty() {
                 starts.extend(count::of_rows(&self.clickhouse, &self.pipeline, &new, *per).await?);
             }
+            if let Some(version) = &anew {
+                starts.extend(count::of_version(&self.clickhouse, version, *per).await?);
+            }
             if letters.0 < letters.1 {
                 starts.extend(count::of_letters(&self.clickhouse, &self.pipeline, letters, *per).await?);
             }
@@ -179,14 +198,25 @@ impl Watch {
         // Only now, all of them: after an error everything is looked for again.
         self.due.values_mut().zip(touched).for_each(|(due, starts)| due.touched(starts));
         self.letters = letters.1;
+        self.version = version;
         let mut seen = seen;
         seen.extend(new.iter().map(|bounds| (bounds.partition, bounds.to)));
         self.rows = Some(seen);
         Ok(())
     }
 
-    /// Where the first look of this process begins.
-    async fn begin(&self) -> Result<HashMap<i32, i64>, Error> {
+    /// Where the first look of this process begins. Windows without rows are made up for that ended while none was there.
+    async fn begin(&mut self) -> Result<HashMap<i32, i64>, Error> {
+        let ends = format!(
+            "SELECT toUnixTimestamp64Milli(window_end) - toUnixTimestamp64Milli(window_start) AS per, \
+             max(toUnixTimestamp64Milli(window_end)) AS end FROM {} WHERE about = 'window' AND window_end <= at GROUP BY per",
+            quote(&format!("{}_expectations_rows", self.pipeline))
+        );
+        for EndRow { per, end } in self.clickhouse.rows::<EndRow>(&ends).await? {
+            if let Some(due) = self.due.get_mut(&per) {
+                due.go_on_from(end);
+            }
+        }
         let newest = format!(
             "SELECT toUnixTimestamp64Milli(max(at)) AS at FROM {}",
             quote(&format!("{}_expectations_rows", self.pipeline))

@@ -42,12 +42,13 @@ pub enum ColumnKind {
 impl ColumnKind {
     const ALL: [Self; 5] = [Self::Boolean, Self::Integer, Self::Number, Self::Text, Self::Time];
 
+    /// The kind for values of a field; bytes are refused before.
     fn of(kind: FieldKind) -> Self {
         match kind {
             FieldKind::Boolean => Self::Boolean,
             FieldKind::Int | FieldKind::Long => Self::Integer,
             FieldKind::Float | FieldKind::Double => Self::Number,
-            FieldKind::String => Self::Text,
+            FieldKind::String | FieldKind::Bytes => Self::Text,
             FieldKind::Timestamp => Self::Time,
         }
     }
@@ -220,7 +221,9 @@ impl AddedColumns {
         let mut room = MOST.saturating_sub(known.len());
         missing.retain(|field| {
             let name = &field.name;
-            let reason = if name.starts_with('_') || self.reserved.contains(name) {
+            let reason = if field.kind == FieldKind::Bytes {
+                "bytes are for models and not for SQL".to_owned()
+            } else if name.starts_with('_') || self.reserved.contains(name) {
                 "the table has a column of this name for something else: give the field another one".to_owned()
             } else if name.len() > MAX_LEN {
                 format!("its name is longer than {MAX_LEN} characters")

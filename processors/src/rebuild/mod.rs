@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use driftmill_platform::backoff::Backoff;
-use driftmill_platform::clickhouse::{self, ClickHouse, FeatureVersion, Ledger, LedgerEntry, Offsets, quote};
+use driftmill_platform::clickhouse::{self, Claim, ClickHouse, FeatureVersion, Ledger, LedgerEntry, Offsets, quote};
 use driftmill_platform::clock::SharedClock;
 use driftmill_platform::config;
 use driftmill_platform::error::{Retry, Retryable};
@@ -25,7 +25,7 @@ use driftmill_platform::kafka::{self, Coverage, Fetcher, MessageBatch, OffsetRan
 use driftmill_platform::metrics::Metrics;
 use driftmill_platform::schemas::Schemas;
 use driftmill_platform::stage::{self, Output, Stage as _, token};
-use driftmill_schemas::pipeline::Loaded;
+use driftmill_schemas::pipeline::{KnownIn, Loaded, Rule};
 use driftmill_schemas::topic::Topics;
 use sha2::{Digest as _, Sha256};
 use tokio::sync::watch;
@@ -86,6 +86,7 @@ pub struct Rebuild {
     services: Services,
     topic: String,
     version: FeatureVersion,
+    claim: Arc<Claim>,
     ledger: Ledger,
     ingest: Ingest,
     fetcher: Fetcher,
@@ -97,9 +98,21 @@ impl std::fmt::Debug for Rebuild {
     }
 }
 
-/// Names what rows are made by: whatever of a pipeline decides which record becomes which row.
-pub fn definition(loaded: &Loaded) -> String {
+/// Names what rows are made by: whatever of a pipeline decides which record becomes which row. A set of known values that is
+/// asked for in ClickHouse may be another one every time, so then no two are the same: `now` tells them apart.
+pub fn definition(loaded: &Loaded, now: i64) -> String {
     let pipeline = &loaded.pipeline;
+    let mut digest = Sha256::new();
+    for expectation in &pipeline.expectations {
+        match expectation.rule() {
+            Ok(Rule::KnownIn(_, KnownIn { file: Some(file), .. })) => {
+                // One that cannot be read is told when the stage is made.
+                digest.update(std::fs::read(loaded.folder.join(file)).unwrap_or_default());
+            }
+            Ok(Rule::KnownIn(..)) => digest.update(now.to_be_bytes()),
+            _ => {}
+        }
+    }
     let parts = (
         &loaded.schema.text,
         &pipeline.expectations,
@@ -109,7 +122,8 @@ pub fn definition(loaded: &Loaded) -> String {
         &pipeline.event_time,
     );
     // These always serialise.
-    hex::encode(&Sha256::digest(serde_json::to_vec(&parts).unwrap_or_default())[..8])
+    digest.update(serde_json::to_vec(&parts).unwrap_or_default());
+    hex::encode(&digest.finalize()[..8])
 }
 
 /// The version that stands beside the live rows, if one does.
@@ -118,8 +132,17 @@ pub async fn beside(clickhouse: &ClickHouse, pipeline: &str) -> Result<Option<Fe
     Ok(versions.into_iter().rev().find(|version| version.state == FeatureVersion::BESIDE))
 }
 
-/// Throws a version away that stands beside the live rows.
+/// Throws a version away that stands beside the live rows. Letters that were made for it are settled.
 pub async fn discard(clickhouse: &ClickHouse, version: FeatureVersion, now: i64) -> Result<(), Error> {
+    let known = clickhouse.feature_versions(&version.pipeline).await?;
+    if known.iter().any(|known| known.version == version.version && known.state == FeatureVersion::IN_FORCE) {
+        return Err(Error::Impossible(format!("version {} is in force", version.version)));
+    }
+    swap::settle(clickhouse, &version.pipeline, &version.ranges, now).await?;
+    drop_version(clickhouse, version, now).await
+}
+
+async fn drop_version(clickhouse: &ClickHouse, version: FeatureVersion, now: i64) -> Result<(), Error> {
     let table = version.table();
     clickhouse.note_feature_version(&FeatureVersion { state: FeatureVersion::GONE, at: now, ..version }).await?;
     clickhouse.execute(&format!("DROP VIEW IF EXISTS {}", quote(&table.view))).await?;
@@ -128,30 +151,47 @@ pub async fn discard(clickhouse: &ClickHouse, version: FeatureVersion, now: i64)
 }
 
 impl Rebuild {
-    /// Begins a version of the rows at `ranges`, or goes on with the one that stands beside the live rows: if it is made by
-    /// the same definition, and of no fewer offsets. Another one is thrown away.
-    pub async fn begin(loaded: Arc<Loaded>, ranges: Vec<Offsets>, services: Services) -> Result<Self, Error> {
+    /// Begins a version of the rows at `ranges`; or goes on with the one that stands beside the live rows, if it is made by the
+    /// same definition and of no more offsets, and throws it away if not. `alone`: it is left as it is, and never gone on with.
+    ///
+    /// Whoever calls this has the [`Claim`](clickhouse::Claim) of the pipeline's replays, and passes it on.
+    pub async fn begin(
+        loaded: Arc<Loaded>,
+        ranges: Vec<Offsets>,
+        alone: bool,
+        claim: Arc<Claim>,
+        services: Services,
+    ) -> Result<Self, Error> {
         let (pipeline, now) = (loaded.pipeline.name.clone(), services.clock.now());
-        let definition = definition(&loaded);
+        let definition = definition(&loaded, now);
         let clickhouse = &services.clickhouse;
-        let version = match beside(clickhouse, &pipeline).await? {
-            Some(found) if found.definition == definition && begins_alike(&found.ranges, &ranges) => {
+        let versions = clickhouse.feature_versions(&pipeline).await?;
+        let last = versions.last().map_or(0, |last| last.version);
+        let mut found = None;
+        for version in versions.into_iter().rev().filter(|version| version.state == FeatureVersion::BESIDE && !alone) {
+            if found.is_none() && version.definition == definition && begins_alike(&version.ranges, &ranges) {
+                found = Some(version);
+            } else {
+                discard(clickhouse, version, now).await?;
+            }
+        }
+        let version = match found {
+            Some(found) => {
+                // What a swap that was killed took over from an earlier version is not of this definition.
+                let (rows, made) = (quote(&found.table().rows), found.covers());
+                clickhouse.execute(&format!("DELETE FROM {rows} WHERE NOT ({made})")).await?;
                 FeatureVersion { ranges, at: now, ..found }
             }
-            other => {
-                if let Some(other) = other {
-                    discard(clickhouse, other, now).await?;
-                }
-                let last = clickhouse.feature_versions(&pipeline).await?.last().map_or(0, |last| last.version);
+            None => {
                 let state = FeatureVersion::BESIDE;
                 FeatureVersion { pipeline: pipeline.clone(), version: last + 1, ranges, definition, state, at: now }
             }
         };
-        clickhouse.note_feature_version(&version).await?;
         let live = clickhouse::FeatureTable::of(&pipeline).rows;
         let table = version.table();
         let rows = quote(&table.rows);
         clickhouse.execute(&format!("CREATE TABLE IF NOT EXISTS {rows} AS {}", quote(&live))).await?;
+        clickhouse.note_feature_version(&version).await?;
         for feature in &loaded.pipeline.features {
             let column = quote(&feature.name);
             let add = format!("ALTER TABLE {rows} ADD COLUMN IF NOT EXISTS {column} Nullable(Float64)");
@@ -167,7 +207,18 @@ impl Rebuild {
             loaded,
             services,
             version,
+            claim,
         })
+    }
+
+    /// Fails when somebody else replays the pipeline by now.
+    async fn still_ours(&self) -> Result<(), Error> {
+        if self.claim.holds().await? {
+            return Ok(());
+        }
+        Err(Error::Impossible(
+            "this replay stood still for so long that another one may have begun: start it again".to_owned(),
+        ))
     }
 
     /// The version.
@@ -179,6 +230,7 @@ impl Rebuild {
     /// until `cancel` fires.
     pub async fn run(&mut self, mut progress: impl FnMut(u64), cancel: &CancellationToken) -> Result<(), Error> {
         for (partition, from, to) in self.version.ranges.clone() {
+            self.still_ours().await?;
             let reached = self.ledger.resume(&self.topic, &[partition]).await?;
             let mut next = match reached.first() {
                 Some(Position::At(next) | Position::After { next, .. }) => (*next).clamp(from, to),
@@ -190,7 +242,11 @@ impl Rebuild {
                 if cancel.is_cancelled() {
                     return Err(Error::Stopped);
                 }
-                match self.step(partition, next, to).await {
+                let step = tokio::select! {
+                    step = self.step(partition, next, to) => step,
+                    () = cancel.cancelled() => return Err(Error::Stopped),
+                };
+                match step {
                     Ok(reached) => {
                         progress((reached - next).unsigned_abs());
                         next = reached;

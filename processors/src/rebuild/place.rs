@@ -34,6 +34,20 @@ pub async fn ranges(
     let topic = Topics::of(pipeline).raw;
     let held = admin.watermarks(&topic).await?;
     let processed = bounds(clickhouse, pipeline, |_| None).await?;
+    for place in [from, to] {
+        if let Place::Offsets(offsets) = place
+            && let Some(partition) =
+                offsets.keys().find(|partition| usize::try_from(**partition).is_ok_and(|p| p >= held.len()))
+        {
+            let most = held.len().saturating_sub(1);
+            return Err(Error::Impossible(format!("`{topic}` has no partition {partition}: 0 to {most} exist")));
+        }
+    }
+    if let (Place::Offset(from), Place::Offset(to)) | (Place::Time(from), Place::Time(to)) = (from, to)
+        && from >= to
+    {
+        return Err(Error::Impossible("there is nothing to replay: the end is not behind the beginning".to_owned()));
+    }
     let (from, to) = (offsets(admin, &topic, from).await?, offsets(admin, &topic, to).await?);
     let mut ranges = Vec::new();
     for bounds in processed {

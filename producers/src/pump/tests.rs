@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock};
 
+use crate::surroundings::Surroundings;
 use arrow_array::{ArrayRef, Int64Array, RecordBatch};
 use driftmill_platform::clock::ManualClock;
 use driftmill_schemas::message::dead_letter as header;
@@ -16,6 +17,7 @@ use crate::checkpoint::{Checkpoint, SEQUENCE_HEADER};
 use crate::job::Overrides;
 use crate::sink::memory::Memory;
 
+mod images;
 mod pipes;
 
 const PIPELINE: &str = "
@@ -48,7 +50,8 @@ const SCHEMA: &str = r#"{"type":"record","name":"r","fields":[{"name":"id","type
 struct World {
     folder: tempfile::TempDir,
     store: Store,
-    clock: ManualClock,
+    clock: SharedClock,
+    around: Surroundings,
     progress: watch::Sender<Progress>,
     sink: Memory,
 }
@@ -75,7 +78,8 @@ impl World {
         }
         let store = Store::open(&url::Url::from_file_path(folder.path().join("objects")).unwrap()).unwrap();
         let sink = Memory::new(&[("t.raw", 3), ("t.rejected", 2), (SOURCES_TOPIC, 1)], seed);
-        Self { folder, store, clock: ManualClock::at(1_000), progress: watch::Sender::default(), sink }
+        let clock: SharedClock = Arc::new(ManualClock::at(1_000));
+        Self { folder, store, clock, around: Surroundings::default(), progress: watch::Sender::default(), sink }
     }
 
     fn path(&self, file: &str) -> PathBuf {
@@ -93,7 +97,13 @@ impl World {
     }
 
     async fn produce(&self, job: &Job, every: Duration, cancel: &CancellationToken) -> Result<Summary, Error> {
-        let tools = Tools { store: &self.store, clock: &self.clock, progress: &self.progress, checkpoint_every: every };
+        let tools = Tools {
+            store: &self.store,
+            clock: &self.clock,
+            progress: &self.progress,
+            checkpoint_every: every,
+            around: &self.around,
+        };
         produce(&self.sink, job, tools, cancel).await
     }
 

@@ -47,7 +47,7 @@ impl<R: Read + Send> RecordSource for AvroReader<R> {
         let sequence = self.sequence;
         self.sequence += 1;
         let next = Position { sequence: self.sequence, ..Position::default() };
-        Ok(Some(Item { sequence, line: self.sequence, content, next }))
+        Ok(Some(Item::numbered(sequence, self.sequence, content, next)))
     }
 
     fn total_hint(&self) -> Option<Total> {

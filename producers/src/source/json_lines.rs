@@ -110,7 +110,7 @@ impl<R: Read + Send> RecordSource for JsonLinesReader<R> {
         let sequence = self.sequence;
         self.sequence += 1;
         let next = Position { sequence: self.sequence, bytes: self.window.offset(), lines: self.window.lines() };
-        Ok(Some(Item { sequence, line, content, next }))
+        Ok(Some(Item::numbered(sequence, line, content, next)))
     }
 
     fn total_hint(&self) -> Option<Total> {
@@ -156,7 +156,7 @@ mod tests {
 
     fn kinds(items: &[Item]) -> Vec<(u64, &'static str)> {
         let kind = |item: &Item| match &item.content {
-            Content::Record(_) => "record",
+            Content::Record(_) | Content::Framed(..) | Content::Nothing => "record",
             Content::Unreadable { reason, .. } => reason.kind(),
         };
         items.iter().map(|item| (item.line, kind(item))).collect()

@@ -2,25 +2,38 @@
 
 mod avro;
 mod csv;
+mod http;
+mod identity;
+mod images;
 mod json_lines;
+mod live;
 pub(crate) mod parquet;
 mod pipe;
 mod reason;
 mod synthetic;
 mod text;
+mod topic;
 mod window;
 
-use driftmill_schemas::record::Record;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use driftmill_schemas::record::{Record, Value};
 use serde::{Deserialize, Serialize};
 
 pub(crate) use avro::AvroReader;
 pub(crate) use csv::CsvReader;
+pub(crate) use http::HttpReader;
+pub use identity::{Fingerprint, Identity};
+pub(crate) use images::ImageReader;
 pub(crate) use json_lines::JsonLinesReader;
+pub(crate) use live::{Live, Opening};
 pub(crate) use parquet::ParquetReader;
 pub(crate) use pipe::{ORIGIN as PIPE, PipeReader};
 pub use pipe::{Pipe, PipeFormat};
 pub use reason::Reason;
 pub(crate) use synthetic::Generator;
+pub(crate) use topic::TopicReader;
 
 use crate::Error;
 
@@ -57,6 +70,11 @@ pub trait RecordSource: Send {
     /// not to wait for what is not written yet.
     fn at_hand(&self) -> bool {
         true
+    }
+
+    /// Of a source that reads another topic: the offset of each partition that it begins at.
+    fn places(&self) -> BTreeMap<i32, i64> {
+        BTreeMap::new()
     }
 
     /// Whether the input ended within the last item, where that can be told.
@@ -98,6 +116,52 @@ pub struct Item {
     pub content: Content,
     /// Where the next one starts.
     pub next: Position,
+    /// What else is known of an item that is no row of a file.
+    pub more: Option<Box<More>>,
+}
+
+/// What is known of an item of a source that is no file.
+#[derive(Debug, Clone, PartialEq)]
+pub struct More {
+    /// What it is found by in the next run.
+    pub identity: Identity,
+    /// Where it stands, for people; its source's name and its line otherwise.
+    pub place: Option<String>,
+    /// When it happened, if it is told: milliseconds since 1970 UTC.
+    pub timestamp: Option<i64>,
+    /// What the source is to be opened with once this item is acknowledged; absent: what was said before.
+    pub state: Option<Arc<str>>,
+    /// Items that cannot come any more, and need not be remembered once this one is acknowledged.
+    pub forget: Vec<Fingerprint>,
+}
+
+impl More {
+    /// An item that is found by `identity`, and nothing else.
+    pub(crate) fn of(identity: Identity) -> Self {
+        Self { identity, place: None, timestamp: None, state: None, forget: Vec::new() }
+    }
+}
+
+impl Item {
+    /// A row of a file, which is found by its number.
+    pub(crate) fn numbered(sequence: u64, line: u64, content: Content, next: Position) -> Self {
+        Self { sequence, line, content, next, more: None }
+    }
+
+    /// Bytes it holds besides those that [`Position::bytes`] counts.
+    pub(crate) fn weight(&self) -> usize {
+        match &self.content {
+            Content::Framed(_, payload) => payload.len(),
+            Content::Unreadable { original, .. } if self.more.is_some() => original.len(),
+            Content::Record(record) if self.more.is_some() => record.values.iter().map(Value::weight).sum(),
+            _ => 0,
+        }
+    }
+
+    /// What it is found by in the next run.
+    pub(crate) fn identity(&self) -> Identity {
+        self.more.as_ref().map_or(Identity::Number(self.sequence), |more| more.identity)
+    }
 }
 
 /// What an item is.
@@ -105,6 +169,8 @@ pub struct Item {
 pub enum Content {
     /// A record of the pipeline's schema.
     Record(Record),
+    /// The same, and the message it already is.
+    Framed(Record, Vec<u8>),
     /// Something that is none.
     Unreadable {
         /// Why.
@@ -112,4 +178,6 @@ pub enum Content {
         /// Its bytes as they stand in the source, without the line's end; at most 32 MiB of them.
         original: Vec<u8>,
     },
+    /// Nothing to send: only what [`Item::more`] tells has changed. It has the number of the next item.
+    Nothing,
 }

@@ -84,6 +84,22 @@ pub enum Reason {
         /// What is said when the original is cut, too; else nothing.
         kept: String,
     },
+    /// A message of another topic that is no record of ours.
+    #[error("{message}")]
+    Foreign {
+        /// The kind.
+        kind: &'static str,
+        /// What is wrong, and what to do.
+        message: String,
+    },
+    /// A file that is no image, or not a whole one.
+    #[error("{fault}")]
+    Image {
+        /// The kind.
+        kind: &'static str,
+        /// What is wrong.
+        fault: String,
+    },
     /// No JSON object.
     #[error("is no JSON object: {0}")]
     Json(String),
@@ -101,6 +117,7 @@ impl Reason {
             Self::UnclosedQuote | Self::TextAfterQuote | Self::StrayQuote | Self::RunawayQuote { .. } => "BrokenQuote",
             Self::Encoding(_) => "InvalidEncoding",
             Self::TooLong { .. } => "TooLong",
+            Self::Foreign { kind, .. } | Self::Image { kind, .. } => kind,
             Self::Json(_) => "InvalidJson",
         }
     }

@@ -7,9 +7,9 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_saphyr::Spanned;
 
-use super::{Error, FORMAT_VERSION, Pipeline, Problem, Rule, SOURCE_KINDS, SourceKind};
+use super::{Error, FORMAT_VERSION, Pipeline, Problem, Rule, SOURCE_KINDS, Source, SourceKind};
 use crate::name;
-use crate::record::{FieldKind, RecordSchema};
+use crate::record::{FieldKind, Mapping, RecordSchema};
 
 /// A pipeline that passed every check that needs no running service, with what its file refers to.
 #[derive(Debug, Clone)]
@@ -79,6 +79,7 @@ pub fn parse(
         },
     };
     problems.extend(faults(&pipeline, schema.as_ref(), &places));
+    problems.extend(written_schemas(&pipeline, schema.as_ref(), &places, &read));
     match schema {
         Some(schema) if problems.is_empty() => Ok((pipeline, schema, places)),
         _ => {
@@ -183,6 +184,12 @@ fn faults(pipeline: &Pipeline, schema: Option<&RecordSchema>, places: &Places) -
     if let Some(entity) = &pipeline.entity {
         found.check_field("entity", entity, schema);
     }
+    for (part, field) in [("label", Some(&pipeline.label.field)), ("entity", pipeline.entity.as_ref())] {
+        let kind = field.and_then(|field| schema?.field(field)).map(|field| field.kind);
+        if let (Some(field), Some(FieldKind::Bytes)) = (field, kind) {
+            found.add(part, format!("field `{field}` holds bytes, which are no {part}: name another"));
+        }
+    }
     if let (Some(field), Some(schema)) = (&pipeline.event_time, schema) {
         found.check_field("event_time", field, Some(schema));
         if schema.field(field).is_some_and(|f| f.kind != FieldKind::Timestamp) {
@@ -193,6 +200,26 @@ fn faults(pipeline: &Pipeline, schema: Option<&RecordSchema>, places: &Places) -
         }
     }
     found.problems
+}
+
+/// What is wrong with the schemas that other topics are said to be written with.
+fn written_schemas(
+    pipeline: &Pipeline,
+    schema: Option<&RecordSchema>,
+    places: &Places,
+    read: &impl Fn(&str) -> Result<String, String>,
+) -> Vec<Problem> {
+    let fault = |source: &Source| {
+        let (topic, schema) = (source.topic.as_ref()?, schema?);
+        let path = topic.schema.as_ref()?;
+        let written = read(path).and_then(|text| RecordSchema::parse(&text).map_err(|e| format!("`{path}`: {e}")));
+        let mapped = written.and_then(|written| {
+            Mapping::renamed(&written, schema, &topic.columns, &topic.ignore).map_err(|e| format!("`{path}`: {e}"))
+        });
+        mapped.err()
+    };
+    let numbered = pipeline.sources.iter().enumerate();
+    numbered.filter_map(|(index, source)| Some(places.problem(&format!("sources[{index}]"), fault(source)?))).collect()
 }
 
 struct Faults<'a> {
@@ -237,6 +264,9 @@ impl Faults<'_> {
         let mut seen = HashSet::new();
         for (index, expectation) in pipeline.expectations.iter().enumerate() {
             let part = format!("expectations[{index}]");
+            if expectation.name.as_deref().is_some_and(|name| name.trim().is_empty()) {
+                self.add(&part, "`name` is empty: breaches are told by it");
+            }
             if !seen.insert(expectation.title()) {
                 self.add(&part, format!("`{}` is declared twice: give one a `name`", expectation.title()));
             }
@@ -289,6 +319,24 @@ impl Faults<'_> {
                     for field in parquet.columns.values() {
                         self.check_field(&part, field, schema);
                     }
+                }
+                Some(SourceKind::Http(http)) => {
+                    for field in http.fields() {
+                        self.check_field(&part, field, schema);
+                    }
+                    http.faults(schema).into_iter().for_each(|fault| self.add(&part, fault));
+                }
+                Some(SourceKind::Topic(topic)) => {
+                    for field in topic.columns.values() {
+                        self.check_field(&part, field, schema);
+                    }
+                    topic.faults(&pipeline.name).into_iter().for_each(|fault| self.add(&part, fault));
+                }
+                Some(SourceKind::Images(images)) => {
+                    for field in images.fields.values() {
+                        self.check_field(&part, field, schema);
+                    }
+                    images.faults(schema).into_iter().for_each(|fault| self.add(&part, fault));
                 }
                 Some(SourceKind::Synthetic(synthetic)) => {
                     for field in synthetic.fields.keys().chain(synthetic.drift.iter().map(|d| &d.field)) {

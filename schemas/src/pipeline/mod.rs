@@ -1,20 +1,26 @@
 //! The pipeline file: one versioned YAML per pipeline that declares everything about it but its URLs and secrets.
 
 mod expectation;
+mod image_source;
 mod load;
+mod polling;
 mod problem;
 mod serving;
 mod source;
+mod topic_source;
 mod training;
 
 pub use expectation::{Expectation, Fresh, KnownIn, MOST_REMEMBERED, NullRate, Rule, Severity, Unique, Volume};
+pub use image_source::{ImagePart, ImageSource};
 pub use load::{Loaded, json_schema, load, parse};
+pub use polling::{CursorTime, HttpSource, Paging, RowCursor, RowFormat, variables};
 pub use problem::{Error, Problem};
 pub use serving::{Dialect, Serving};
 pub use source::{
     CsvSource, Distribution, Drift, JsonLinesSource, Outcome, ParquetSource, SOURCE_KINDS, Source, SourceKind, Start,
     SyntheticField, SyntheticSource,
 };
+pub use topic_source::{TopicSource, TopicStart};
 pub use training::{DriftPolicy, Metric, Promotion, Split, Training};
 
 use schemars::JsonSchema;

@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// A named source. Exactly one of `csv`, `json_lines`, `parquet` and `synthetic` is given.
+use super::{HttpSource, ImageSource, TopicSource};
+
+/// A named source. Exactly one of `csv`, `json_lines`, `parquet`, `http`, `topic`, `images` and
+/// `synthetic` is given.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Source {
@@ -26,6 +29,15 @@ pub struct Source {
     /// Parquet files.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parquet: Option<ParquetSource>,
+    /// An HTTP API that is asked again and again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub http: Option<HttpSource>,
+    /// Another topic.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub topic: Option<TopicSource>,
+    /// A folder of images.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub images: Option<ImageSource>,
     /// A seeded generator.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub synthetic: Option<SyntheticSource>,
@@ -40,6 +52,12 @@ pub enum SourceKind<'a> {
     JsonLines(&'a JsonLinesSource),
     /// Parquet.
     Parquet(&'a ParquetSource),
+    /// Polled.
+    Http(&'a HttpSource),
+    /// Read from another topic.
+    Topic(&'a TopicSource),
+    /// Read from a folder of images.
+    Images(&'a ImageSource),
     /// Generated.
     Synthetic(&'a SyntheticSource),
 }
@@ -51,6 +69,9 @@ impl Source {
             self.csv.as_ref().map(SourceKind::Csv),
             self.json_lines.as_ref().map(SourceKind::JsonLines),
             self.parquet.as_ref().map(SourceKind::Parquet),
+            self.http.as_ref().map(SourceKind::Http),
+            self.topic.as_ref().map(SourceKind::Topic),
+            self.images.as_ref().map(SourceKind::Images),
             self.synthetic.as_ref().map(SourceKind::Synthetic),
         ]
         .into_iter()
@@ -59,8 +80,21 @@ impl Source {
     }
 }
 
+impl Source {
+    /// Whether it waits for more when it has sent what there is.
+    pub fn follows(&self) -> bool {
+        match self.kind() {
+            Some(SourceKind::Http(http)) => http.every.is_some(),
+            Some(SourceKind::Topic(topic)) => topic.follows(),
+            Some(SourceKind::Images(images)) => images.every.is_some(),
+            _ => false,
+        }
+    }
+}
+
 /// The kinds, for whoever declares none or several.
-pub const SOURCE_KINDS: &str = "give exactly one of `csv`, `json_lines`, `parquet` and `synthetic`";
+pub const SOURCE_KINDS: &str =
+    "give exactly one of `csv`, `json_lines`, `parquet`, `http`, `topic`, `images` and `synthetic`";
 
 /// Who starts a source.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

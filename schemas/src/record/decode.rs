@@ -93,6 +93,10 @@ fn decode_value(field: &Field, bytes: &mut &[u8]) -> Result<Value, DecodeError> 
             *bytes = rest;
             Ok(Value::Double(f64::from_le_bytes(*head)))
         }
+        FieldKind::Bytes => {
+            let length = usize::try_from(number(bytes)?).map_err(|_| invalid("bytes of a negative length"))?;
+            Ok(Value::Bytes(take(bytes, length).ok_or_else(ended)?.to_vec()))
+        }
         FieldKind::String => {
             let length = usize::try_from(number(bytes)?).map_err(|_| invalid("a text of a negative length"))?;
             let text = take(bytes, length).ok_or_else(ended)?;
@@ -113,11 +117,15 @@ mod tests {
 
     const TEXT: &str = r#"{"type":"record","name":"r","fields":[
         {"name":"a","type":["null","double"]},{"name":"b","type":["long","null"]},{"name":"c","type":"string"},
-        {"name":"d","type":"boolean"},{"name":"e","type":"float"},{"name":"f","type":["null","int"]}]}"#;
+        {"name":"d","type":"boolean"},{"name":"e","type":"float"},{"name":"f","type":["null","int"]},
+        {"name":"g","type":["null","bytes"]}]}"#;
 
     fn records() -> Vec<Record> {
         let text = |text: &str| Value::String(text.to_owned());
-        let record = |values: [Value; 6]| Record { values: values.to_vec() };
+        let record = |values: [Value; 6]| {
+            let bytes = if values[0] == Value::Null { Value::Null } else { Value::Bytes(vec![0, 0xff, 7]) };
+            Record { values: values.into_iter().chain([bytes]).collect() }
+        };
         vec![
             record([Value::Null, Value::Null, text(""), Value::Boolean(true), Value::Double(0.5), Value::Null]),
             record([
@@ -171,6 +179,8 @@ mod tests {
         for (kind, bytes, wanted) in [
             (r#""string""#, &[0xfe, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f][..], ended),
             (r#""string""#, &[0x03], "negative"),
+            (r#""bytes""#, &[0x03], "negative"),
+            (r#""bytes""#, &[0x08, 1, 2], ended),
             (r#""string""#, &[0x02, 0xff], "UTF-8"),
             (r#""boolean""#, &[2], "neither true nor false"),
             (r#"["null","int"]"#, &[4], "branch"),

@@ -1,5 +1,7 @@
 //! Records of another schema as records of ours: columns found by name, values taken where the type allows it.
 
+use std::collections::BTreeMap;
+
 use super::{Record, RecordSchema, Value, ValueError};
 use crate::name;
 
@@ -14,6 +16,12 @@ pub enum MappingError {
         /// "did you mean", or nothing.
         hint: String,
     },
+    /// Two columns fill one field.
+    #[error("its schema fills the field `{field}` twice: pass over one of its fields under `ignore`")]
+    Twice {
+        /// The field.
+        field: String,
+    },
     /// A field that must have a value has no column.
     #[error("its schema lacks the field `{field}`, which must have a value")]
     Missing {
@@ -27,22 +35,49 @@ pub enum MappingError {
 pub struct Mapping {
     /// For each field of ours: the other's.
     from: Vec<Option<usize>>,
+    /// Fields of the other's records.
+    width: usize,
     schema: RecordSchema,
 }
 
 impl Mapping {
     /// From records of `writer` to records of `reader`.
     pub fn new(writer: &RecordSchema, reader: &RecordSchema) -> Result<Self, MappingError> {
-        if let Some(field) = writer.names().find(|name| reader.field(name).is_none()) {
-            let hint = name::did_you_mean(field, reader.names());
-            return Err(MappingError::Unknown { field: field.to_owned(), hint });
+        Self::renamed(writer, reader, &BTreeMap::new(), &[])
+    }
+
+    /// The same; `columns` says which field of `reader` one of `writer` fills, and those in `ignore` fill none.
+    pub fn renamed(
+        writer: &RecordSchema,
+        reader: &RecordSchema,
+        columns: &BTreeMap<String, String>,
+        ignore: &[String],
+    ) -> Result<Self, MappingError> {
+        let mut from = vec![None; reader.fields.len()];
+        for (index, column) in writer.names().enumerate() {
+            let name = match columns.get(column) {
+                Some(name) => name,
+                None if ignore.iter().any(|ignored| ignored == column) => continue,
+                None => column,
+            };
+            let Some(field) = reader.index(name) else {
+                let hint = name::did_you_mean(column, reader.names());
+                return Err(MappingError::Unknown { field: column.to_owned(), hint });
+            };
+            if from[field].replace(index).is_some() {
+                return Err(MappingError::Twice { field: name.to_owned() });
+            }
         }
-        let from: Vec<_> = reader.names().map(|name| writer.index(name)).collect();
         let missing = reader.fields.iter().zip(&from).find(|(field, from)| from.is_none() && !field.nullable);
         match missing {
             Some((field, _)) => Err(MappingError::Missing { field: field.name.clone() }),
-            None => Ok(Self { from, schema: reader.clone() }),
+            None => Ok(Self { from, width: writer.fields.len(), schema: reader.clone() }),
         }
+    }
+
+    /// Whether each field stays in its place.
+    pub fn is_identity(&self) -> bool {
+        self.width == self.from.len() && self.from.iter().enumerate().all(|(to, from)| *from == Some(to))
     }
 
     /// The record as one of ours.
@@ -76,6 +111,19 @@ mod tests {
         for bad in [2.5, 1e12, f64::NAN] {
             assert!(matches!(apply(Value::Double(bad)), Err(ValueError::WrongType { .. })), "{bad}");
         }
+    }
+
+    #[test]
+    fn fields_may_be_renamed_and_passed_over() {
+        let writer = schema(r#"{"name":"a","type":"int"},{"name":"b","type":"int"},{"name":"c","type":"int"}"#);
+        let reader = schema(r#"{"name":"c","type":"int"},{"name":"z","type":"int"}"#);
+        let to = |name: &str| [("a".to_owned(), name.to_owned())].into();
+        let mapping = Mapping::renamed(&writer, &reader, &to("z"), &["b".to_owned()]).unwrap();
+        let record = Record { values: [1, 2, 3].map(Value::Long).to_vec() };
+        assert_eq!(mapping.apply(record).unwrap().values, [Value::Long(3), Value::Long(1)]);
+        assert!(!mapping.is_identity() && Mapping::new(&writer, &writer).unwrap().is_identity());
+        let twice = Mapping::renamed(&writer, &reader, &to("c"), &["b".to_owned()]).unwrap_err();
+        assert_eq!(twice, MappingError::Twice { field: "c".to_owned() });
     }
 
     #[test]

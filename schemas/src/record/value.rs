@@ -1,5 +1,8 @@
 //! One record in hand: what producers encode and the gateway receives.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+
 use super::{Field, FieldKind, RecordSchema};
 
 /// A field's value.
@@ -15,6 +18,8 @@ pub enum Value {
     Double(f64),
     /// Text.
     String(String),
+    /// Bytes.
+    Bytes(Vec<u8>),
 }
 
 /// Why a text or a JSON value is not a value of a field.
@@ -70,6 +75,15 @@ impl Value {
         if field.nullable { Ok(Self::Null) } else { Err(ValueError::Missing { field: field.name.clone() }) }
     }
 
+    /// Bytes that a text takes up, so that whoever gathers values knows how much they are; a number is nothing beside.
+    pub fn weight(&self) -> usize {
+        match self {
+            Self::String(text) => text.len(),
+            Self::Bytes(bytes) => bytes.len(),
+            _ => 0,
+        }
+    }
+
     /// The value as people write it; `None` when it is missing.
     pub fn to_text(&self) -> Option<String> {
         match self {
@@ -78,6 +92,7 @@ impl Value {
             Self::Long(value) => Some(value.to_string()),
             Self::Double(value) => Some(value.to_string()),
             Self::String(value) => Some(value.clone()),
+            Self::Bytes(value) => Some(BASE64.encode(value)),
         }
     }
 
@@ -91,6 +106,7 @@ impl Value {
         let trimmed = text.trim();
         match field.kind {
             FieldKind::String => Ok(Self::String(text.to_owned())),
+            FieldKind::Bytes => BASE64.decode(trimmed).map(Self::Bytes).map_err(|_| not_base64(field, trimmed)),
             FieldKind::Boolean => match trimmed {
                 "true" | "True" | "TRUE" | "1" => Ok(Self::Boolean(true)),
                 "false" | "False" | "FALSE" | "0" => Ok(Self::Boolean(false)),
@@ -126,7 +142,9 @@ impl Value {
         };
         match (self, field.kind) {
             (Self::Null, _) => Self::null(field),
-            (value @ Self::Boolean(_), FieldKind::Boolean) | (value @ Self::String(_), FieldKind::String) => Ok(value),
+            (value @ Self::Boolean(_), FieldKind::Boolean)
+            | (value @ Self::String(_), FieldKind::String)
+            | (value @ Self::Bytes(_), FieldKind::Bytes) => Ok(value),
             (Self::Long(number), FieldKind::Int | FieldKind::Long | FieldKind::Timestamp) => {
                 fits(number, field.kind).ok_or_else(|| wrong(Self::Long(number)))
             }
@@ -156,6 +174,9 @@ impl Value {
             (serde_json::Value::Null, _) => Err(ValueError::Missing { field: field.name.clone() }),
             (serde_json::Value::Bool(value), FieldKind::Boolean) => Ok(Self::Boolean(*value)),
             (serde_json::Value::String(text), FieldKind::String) => Ok(Self::String(text.clone())),
+            (serde_json::Value::String(text), FieldKind::Bytes) => {
+                BASE64.decode(text).map(Self::Bytes).map_err(|_| not_base64(field, text))
+            }
             (serde_json::Value::String(text), FieldKind::Timestamp) => {
                 timestamp(text).map(Self::Long).ok_or_else(wrong)
             }
@@ -227,6 +248,10 @@ fn encode_value(value: &Value, field: &Field, out: &mut Vec<u8>) -> Result<(), V
             zigzag(value.len() as i64, out);
             out.extend_from_slice(value.as_bytes());
         }
+        (Value::Bytes(value), FieldKind::Bytes) => {
+            zigzag(value.len() as i64, out);
+            out.extend_from_slice(value);
+        }
         (other, kind) => {
             return Err(ValueError::WrongType {
                 field: field.name.clone(),
@@ -273,6 +298,14 @@ fn timestamp(text: &str) -> Option<i64> {
     Some(day.and_hms_opt(0, 0, 0)?.and_utc().timestamp_millis())
 }
 
+fn not_base64(field: &Field, text: &str) -> ValueError {
+    ValueError::WrongType {
+        field: field.name.clone(),
+        found: format!("`{}`", shorten(text)),
+        wanted: "base64 of bytes",
+    }
+}
+
 fn shorten(text: &str) -> String {
     const SHOWN: usize = 60;
     if text.chars().count() <= SHOWN {
@@ -307,6 +340,8 @@ mod tests {
             ("1970-01-01T00:00:01Z", FieldKind::Timestamp, Some(Value::Long(1000))),
             ("1970-01-02", FieldKind::Timestamp, Some(Value::Long(86_400_000))),
             ("1e300", FieldKind::Long, None),
+            ("AP8=", FieldKind::Bytes, Some(Value::Bytes(vec![0, 255]))),
+            ("AP8", FieldKind::Bytes, None),
         ];
         for (text, kind, wanted) in cases {
             assert_eq!(Value::from_text(text, &field(kind)).ok(), wanted, "{text} as {kind:?}");

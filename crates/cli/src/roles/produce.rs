@@ -7,10 +7,12 @@ use anyhow::{Context as _, bail};
 use driftmill_platform::backoff::{Backoff, until_done};
 use driftmill_platform::config::Settings;
 use driftmill_platform::schemas::{self, Announce as _};
+use driftmill_platform::supervisor::Supervisor;
 use driftmill_platform::telemetry;
 use driftmill_producers::{Job, Pipe, PipeFormat, Progress, Services, Summary};
 use driftmill_schemas::name;
 use driftmill_schemas::pipeline::{CsvSource, JsonLinesSource, Loaded, Source, Start};
+use futures::future::try_join_all;
 use indicatif::{ProgressBar, ProgressStyle};
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -21,12 +23,12 @@ pub use driftmill_producers::Overrides;
 
 use crate::args::{Format, Produce};
 use crate::context::Context;
-use crate::{pipelines, shutdown};
+use crate::{health, pipelines, shutdown};
 
 /// How often a run without a terminal tells how far it is.
 const TELL_EVERY: Duration = Duration::from_secs(5);
 
-/// Sends the chosen sources, one after the other.
+/// Sends the chosen sources, one after the other; those that never end, all at once.
 pub async fn run(settings: Settings, produce: Produce) -> anyhow::Result<()> {
     telemetry::init("warn", settings.log_format, None).map_err(anyhow::Error::msg)?;
     if let Some(pipeline) = &produce.pipeline {
@@ -37,6 +39,11 @@ pub async fn run(settings: Settings, produce: Produce) -> anyhow::Result<()> {
     let context = Context::new(settings)?;
     let chosen = choose(&context, &produce)?;
     context.prepare(&cancel).await?;
+    // Sources that never end are watched; the task ends with this function.
+    let mut watched = Supervisor::new(cancel.child_token());
+    if let Some(address) = context.settings.metrics_listen {
+        health::serve(address, context.metrics.clone(), &mut watched).await?;
+    }
     let pipe = produce.stdin.then(|| {
         let format = if produce.format == Format::Avro { PipeFormat::Avro } else { PipeFormat::Declared };
         Pipe::new(std::io::stdin(), format)
@@ -50,25 +57,38 @@ pub async fn run(settings: Settings, produce: Produce) -> anyhow::Result<()> {
         restart: produce.restart || (produce.stdin && !produce.resume),
         skip: produce.skip,
     };
-    for (loaded, source) in chosen {
+    let (following, ending): (Vec<_>, Vec<_>) = chosen.into_iter().partition(|(_, source)| source.follows());
+    let run = async |loaded: Arc<Loaded>, source: Source| {
         let title = format!("{}/{}", loaded.pipeline.name, source.name);
         let job = Job { pipe: pipe.clone(), ..job(&context, loaded, source, overrides.clone(), &cancel).await? };
-        let (sender, progress) = watch::channel(Progress::default());
-        let drawing = tokio::spawn(draw(title.clone(), progress.clone()));
-        let sent = send(job, services(&context, sender), cancel.clone()).await;
-        // The sender is gone with the run, so the bar ends by itself.
-        drawing.await.ok();
-        if pipe.is_some() && !sent.as_ref().is_ok_and(|summary| summary.complete) {
-            let rows = progress.borrow().position.sequence;
-            println!(
-                "{title}: {rows} rows are acknowledged; feed it the same rows again with --resume (or --skip {rows}) to go on"
-            );
-        }
-        print(&title, &sent.with_context(|| title.clone())?);
+        send_and_tell(&context, title, job, &cancel).await
+    };
+    for (loaded, source) in ending {
+        run(loaded, source).await?;
         if cancel.is_cancelled() {
-            break;
+            return Ok(());
         }
     }
+    // None of these would leave the next one its turn.
+    try_join_all(following.into_iter().map(|(loaded, source)| run(loaded, source))).await?;
+    Ok(())
+}
+
+/// Sends one source, and tells how far it is and what came of it.
+async fn send_and_tell(context: &Context, title: String, job: Job, cancel: &CancellationToken) -> anyhow::Result<()> {
+    let piped = job.pipe.is_some();
+    let (sender, progress) = watch::channel(Progress::default());
+    let drawing = tokio::spawn(draw(title.clone(), progress.clone()));
+    let sent = send(job, services(context, sender), cancel.clone()).await;
+    // The sender is gone with the run, so the bar ends by itself.
+    drawing.await.ok();
+    if piped && !sent.as_ref().is_ok_and(|summary| summary.complete) {
+        let rows = progress.borrow().position.sequence;
+        println!(
+            "{title}: {rows} rows are acknowledged; feed it the same rows again with --resume (or --skip {rows}) to go on"
+        );
+    }
+    print(&title, &sent.with_context(|| title.clone())?);
     Ok(())
 }
 
@@ -143,6 +163,8 @@ pub fn services(context: &Context, progress: watch::Sender<Progress>) -> Service
         store: context.store.clone(),
         clock: Arc::clone(&context.clock),
         progress,
+        schemas: Some(context.schemas.clone()),
+        metrics: context.source_metrics.clone(),
     }
 }
 
@@ -179,14 +201,22 @@ async fn draw(title: String, mut progress: watch::Receiver<Progress>) {
             }
         }
         bar.set_position((share.unwrap_or_default() * 1000.0) as u64);
-        bar.set_message(format!("{} sent, {} unreadable", now.sent, now.unreadable));
+        bar.set_message(format!("{} sent, {} unreadable{}", now.sent, now.unreadable, polls(&now)));
         if lines && told.elapsed() >= TELL_EVERY {
             told = Instant::now();
-            eprintln!("{}: {} rows are acknowledged", bar.prefix(), now.position.sequence);
+            eprintln!("{}: {} rows are acknowledged{}", bar.prefix(), now.position.sequence, polls(&now));
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     bar.finish_and_clear();
+}
+
+/// What a source that polls has asked for; nothing for others.
+fn polls(progress: &Progress) -> String {
+    match (progress.polls, progress.failed_polls) {
+        (0, _) => String::new(),
+        (polls, failed) => format!(", {failed} of {polls} polls failed"),
+    }
 }
 
 /// The summary: what was sent, what could not be read and where.
@@ -198,6 +228,10 @@ fn print(title: &str, summary: &Summary) {
         summary.unreadable,
         if summary.complete { "" } else { "; stopped before the end, the next run goes on from here" }
     );
+    if summary.failed_polls > 0 {
+        let (failed, polls) = (summary.failed_polls, summary.polls);
+        println!("  {failed} of {polls} polls failed, and were made again");
+    }
     for note in &summary.notes {
         println!("  note: {note}");
     }

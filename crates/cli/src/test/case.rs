@@ -38,7 +38,7 @@ pub struct CaseFile {
 }
 
 /// The first records of a source.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FromSource {
     /// The source.
@@ -91,12 +91,22 @@ impl Case {
     /// Reads the file.
     pub fn read(file: &Path) -> anyhow::Result<Self> {
         let text = std::fs::read_to_string(file).with_context(|| format!("`{}` cannot be read", file.display()))?;
-        let parsed: CaseFile = serde_saphyr::from_str(&text).map_err(|error| {
+        Self::parse(text, file)
+    }
+
+    /// Reads its text.
+    pub fn parse(text: String, file: &Path) -> anyhow::Result<Self> {
+        // `NO` is a country, not a boolean.
+        let options = serde_saphyr::options! { strict_booleans: true };
+        let parsed: CaseFile = serde_saphyr::from_str_with_options(&text, options).map_err(|error| {
             let place = error.location().map(|at| format!(":{}:{}", at.line(), at.column())).unwrap_or_default();
             let said = error.without_snippet().to_string();
             let said = said.lines().next().unwrap_or_default().split(" at line ").next().unwrap_or_default().to_owned();
             anyhow::anyhow!("{}{place}: {said}", file.display())
         })?;
+        if parsed.given.as_ref().is_some_and(Vec::is_empty) || parsed.given.is_some() == parsed.source.is_some() {
+            anyhow::bail!("{}: give exactly one of `given`, with a record or more, and `source`", file.display());
+        }
         Ok(Self { text, file: parsed })
     }
 }

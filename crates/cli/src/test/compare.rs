@@ -27,7 +27,7 @@ pub fn differences(case: &Case, loaded: &Loaded, trial: &Trial) -> Vec<String> {
             }
             (outcome, _) => vec![format!("it became {}", golden::outcome(loaded, outcome))],
         };
-        found.extend(said.into_iter().map(|said| format!("  record {number} (line {line}): {said}")));
+        found.extend(said.into_iter().map(|said| format!("  record {} (line {line}): {said}", number + 1)));
     }
     let (given, wanted) = (trial.outcomes.len(), expected.len());
     if given != wanted {
@@ -73,7 +73,8 @@ fn equal(column: &str, wanted: &Value, value: &Value) -> bool {
     if column == "event_time"
         && let (Some(text), Some(at)) = (wanted.as_str(), value.as_i64())
     {
-        return chrono::DateTime::parse_from_rfc3339(text).is_ok_and(|wanted| wanted.timestamp_millis() == at);
+        return text == time(at)
+            || chrono::DateTime::parse_from_rfc3339(text).is_ok_and(|wanted| wanted.timestamp_millis() == at);
     }
     match (wanted.as_f64(), value.as_f64()) {
         // 1 and 1.0 are one number.

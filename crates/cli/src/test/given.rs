@@ -26,7 +26,7 @@ pub struct Given {
 }
 
 /// The records that the case names.
-pub fn read(loaded: &Arc<Loaded>, case: &Case) -> anyhow::Result<Given> {
+pub fn read(loaded: &Arc<Loaded>, case: &Case, clock: SharedClock) -> anyhow::Result<Given> {
     let mut given = Given { messages: Vec::new(), unreadable: BTreeMap::new(), count: 0 };
     match &case.file {
         CaseFile { given: Some(objects), source: None, .. } => {
@@ -40,7 +40,7 @@ pub fn read(loaded: &Arc<Loaded>, case: &Case) -> anyhow::Result<Given> {
                 }
             }
         }
-        CaseFile { given: None, source: Some(source), .. } => given.read_source(loaded, source)?,
+        CaseFile { given: None, source: Some(source), .. } => given.read_source(loaded, source, clock)?,
         _ => bail!("give exactly one of `given` and `source`"),
     }
     Ok(given)
@@ -75,7 +75,7 @@ impl Given {
         self.count += 1;
     }
 
-    fn read_source(&mut self, loaded: &Arc<Loaded>, wanted: &FromSource) -> anyhow::Result<()> {
+    fn read_source(&mut self, loaded: &Arc<Loaded>, wanted: &FromSource, clock: SharedClock) -> anyhow::Result<()> {
         let sources = &loaded.pipeline.sources;
         let Some(source) = sources.iter().find(|source| source.name == wanted.name) else {
             let near = driftmill_schemas::name::did_you_mean(&wanted.name, sources.iter().map(|s| s.name.as_str()));
@@ -92,10 +92,11 @@ impl Given {
             pipe: None,
             framing: Job::fingerprint(loaded),
         };
-        for item in preview(&job, wanted.rows)? {
+        for item in preview(&job, wanted.rows, clock)? {
             let at = EPOCH + 1_000 * self.count as i64;
             match item.content {
-                Content::Record(record) => self.add(loaded, &record, at)?,
+                Content::Record(record) | Content::Framed(record, _) => self.add(loaded, &record, at)?,
+                Content::Nothing => {}
                 Content::Unreadable { reason, .. } => self.refuse(reason.kind(), reason.to_string()),
             }
         }

@@ -5,9 +5,12 @@ use driftmill_processors::trial::{Outcome, Trial};
 use driftmill_schemas::pipeline::Loaded;
 use serde_json::{Map, Value, json};
 
+use super::case::CaseFile;
+
 /// The text of a case with `expected` and `windows` as `trial` has them. They end the file; what stands before stays as it
 /// is.
 pub fn updated(text: &str, loaded: &Loaded, trial: &Trial) -> anyhow::Result<String> {
+    let end = if text.contains("\r\n") { "\r\n" } else { "\n" };
     let ours = |line: &str| line.starts_with("expected:") || line.starts_with("windows:");
     let kept = text.lines().position(ours).unwrap_or_else(|| text.lines().count());
     let is_key = |line: &str| line.starts_with(|first: char| first.is_ascii_alphabetic()) && !ours(line);
@@ -27,7 +30,16 @@ pub fn updated(text: &str, loaded: &Loaded, trial: &Trial) -> anyhow::Result<Str
             format!("  - {}", json!({"expectation": window.expectation, "from": time(window.from), "met": window.met}))
         }));
     }
-    Ok(lines.join("\n") + "\n")
+    Ok(lines.join(end) + end)
+}
+
+/// Whether `after` gives the same as `before`, and says of each record what is expected.
+pub fn keeps_what_is_given(before: &CaseFile, after: &CaseFile, records: usize) -> bool {
+    let given = |file: &CaseFile| -> Option<Vec<Map<String, Value>>> {
+        file.given.as_ref().map(|given| given.iter().map(|record| record.value.clone()).collect())
+    };
+    let expected = after.expected.as_ref().map_or(0, Vec::len);
+    given(before) == given(after) && before.source == after.source && expected == records
 }
 
 /// An outcome as one line of JSON, which is YAML, too.
@@ -64,6 +76,9 @@ fn shown(loaded: &Loaded, row: &Map<String, Value>) -> Map<String, Value> {
 
 /// Milliseconds since 1970 UTC as RFC 3339.
 pub fn time(millis: i64) -> String {
-    let at = chrono::DateTime::from_timestamp_millis(millis).unwrap_or_default();
-    at.to_rfc3339_opts(chrono::SecondsFormat::AutoSi, true)
+    match chrono::DateTime::from_timestamp_millis(millis) {
+        Some(at) => at.to_rfc3339_opts(chrono::SecondsFormat::AutoSi, true),
+        // Beyond the calendar, and the number is as good a name.
+        None => millis.to_string(),
+    }
 }

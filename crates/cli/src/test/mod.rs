@@ -95,12 +95,19 @@ fn stem(file: &Path) -> String {
 /// Runs one case, and says what came out.
 async fn run_case(loaded: &Arc<Loaded>, file: &Path, update: bool) -> anyhow::Result<String> {
     let case = Case::read(file)?;
-    let given = given::read(loaded, &case)?;
+    let given = given::read(loaded, &case, Arc::new(SystemClock))?;
     let trial = given.run(loaded, Arc::new(SystemClock)).await?;
     let said = summary(&trial);
     if update {
         let text = golden::updated(&case.text, loaded, &trial)?;
         if text != case.text {
+            let after = Case::parse(text.clone(), file);
+            if !after.is_ok_and(|after| golden::keeps_what_is_given(&case.file, &after.file, trial.outcomes.len())) {
+                bail!(
+                    "what is expected cannot be written into this file: write it as YAML whose keys stand at the beginning of \
+                     their lines, without quotes, with `expected` and `windows` last"
+                );
+            }
             std::fs::write(file, text).with_context(|| format!("`{}` cannot be written", file.display()))?;
             return Ok(format!("{said}; written as expected"));
         }

@@ -97,6 +97,9 @@ impl<'s> Compiler<'s> {
             FieldKind::Float | FieldKind::Double => Type::Number,
             FieldKind::String => Type::Text,
             FieldKind::Timestamp => Type::Timestamp,
+            FieldKind::Bytes => {
+                return Err(Error::Type(format!("field `{name}` holds bytes, and no expression can be made of bytes")));
+            }
         };
         Ok(self.emit(Operation::Field(kind.bank(), index as u32), kind))
     }

@@ -79,6 +79,8 @@ fn run(step: &Step, code: &Code, columns: &Columns, start: usize, scratch: &mut 
                     out.copy_from_slice(&values[rows(out.len())]);
                 }
                 Column::Text(column) => column.views(field, start, texts.out(out)),
+                // No expression names such a field.
+                Column::Opaque(_) => {}
             }
         }
         Operation::Null(Bank::Boolean) => booleans.out(out).fill(Truth::UNKNOWN),

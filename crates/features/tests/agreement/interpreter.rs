@@ -228,6 +228,7 @@ fn field(value: &Value, kind: Kind) -> Val {
         (Value::Long(value), _) => Val::Int(*value),
         (Value::Double(value), _) => num(*value),
         (Value::String(text), _) => Val::Text(text.clone()),
+        (Value::Bytes(_), _) => Val::Null,
     }
 }
 

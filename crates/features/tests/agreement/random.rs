@@ -284,6 +284,7 @@ pub fn record(schema: &RecordSchema, rng: &mut ChaCha8Rng) -> Record {
                 FieldKind::Float => Value::Double(f64::from(double(rng) as f32)),
                 FieldKind::Double => Value::Double(double(rng)),
                 FieldKind::String => Value::String(word(rng)),
+                FieldKind::Bytes => Value::Bytes(word(rng).into_bytes()),
                 FieldKind::Timestamp => Value::Long(time(rng)),
             }
         })

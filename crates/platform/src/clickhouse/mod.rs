@@ -1,6 +1,7 @@
 //! ClickHouse over HTTP(S): queries, inserts that may be repeated, migrations, and the ledger of what was processed.
 
 mod added;
+mod claim;
 mod client;
 mod ledger;
 mod migrate;
@@ -8,8 +9,9 @@ mod tables;
 mod versions;
 
 pub use added::first_fields;
+pub use claim::Claim;
 pub use client::{ClickHouse, Error, InsertBody, quote, quote_text};
 pub use ledger::{Ledger, LedgerEntry};
 pub use migrate::{Migration, migrate};
 pub use tables::{FeatureTable, pipeline_migrations, platform_migrations};
-pub use versions::{FeatureVersion, Offsets, covers, told};
+pub use versions::{FeatureVersion, Offsets, covers, told, union};

@@ -88,7 +88,6 @@ fn expectations(pipeline: &str) -> Vec<String> {
         ),
         // Rows come roughly in the order of their time, so that most parts and granules can be passed over.
         format!("ALTER TABLE {rows} ADD INDEX IF NOT EXISTS event_time_range event_time TYPE minmax GRANULARITY 1"),
-        features.view_statement(),
         format!("ALTER TABLE {letters} ADD COLUMN IF NOT EXISTS expectation LowCardinality(String)"),
         format!(
             "CREATE TABLE IF NOT EXISTS {results} (expectation String, about LowCardinality(String), \
@@ -154,7 +153,7 @@ pub fn platform_migrations() -> Vec<Migration> {
         },
         Migration {
             id: "platform-005-feature-versions".to_owned(),
-            statements: vec![super::versions::table(DEDUPLICATION)],
+            statements: vec![super::versions::table(DEDUPLICATION), super::claim::table(DEDUPLICATION)],
         },
         Migration {
             id: "platform-006-first-fields".to_owned(),
@@ -194,14 +193,14 @@ pub fn pipeline_migrations(pipeline: &Pipeline) -> Vec<Migration> {
          reasons Array(String), report String",
     );
     let columns: Vec<&str> = pipeline.features.iter().map(|feature| feature.name.as_str()).collect();
-    let mut added: Vec<String> = columns
+    // The view follows in `ClickHouse::make_feature_view`: which rows it shows is not the table's alone to say.
+    let added: Vec<String> = columns
         .iter()
         .map(|column| {
             let (rows, column) = (quote(&features.rows), quote(column));
             format!("ALTER TABLE {rows} ADD COLUMN IF NOT EXISTS {column} Nullable(Float64)")
         })
         .collect();
-    added.push(features.view_statement());
     vec![
         Migration { id: format!("{name}-001-tables"), statements: [base, dead_letters, predictions, drift].concat() },
         Migration { id: format!("{name}-002-replays"), statements: replays(name) },

@@ -9,6 +9,7 @@
 
 use clickhouse::Row;
 use serde::{Deserialize, Serialize};
+use tracing::error;
 
 use super::tables::FeatureTable;
 use super::{ClickHouse, Error, quote, quote_text};
@@ -27,7 +28,8 @@ pub struct FeatureVersion {
     pub ranges: Vec<Offsets>,
     /// Names what the rows are made by: schema, expectations and features.
     pub definition: String,
-    /// 0 while it stands beside the live rows, 1 when it is in force, 2 when it is no more.
+    /// 0 while it stands beside the live rows, 1 when it is in force, 2 when it is no more. It only grows: of two entries the
+    /// one of the later state counts, whatever the clocks of those who made them said.
     pub state: u8,
     /// Milliseconds since 1970 UTC.
     pub at: i64,
@@ -119,6 +121,16 @@ impl ClickHouse {
     async fn make_view_of(&self, live: &FeatureTable, version: Option<&FeatureVersion>) -> Result<(), Error> {
         let (view, rows) = (quote(&live.view), quote(&live.rows));
         let Some(version) = version else { return self.execute(&live.view_statement()).await };
+        if self.columns(&version.table().rows).await?.is_empty() {
+            // Somebody dropped it. Without the view nothing would start that could make it again.
+            let (pipeline, version) = (&version.pipeline, version.version);
+            error!(
+                pipeline,
+                version,
+                "the table of the version in force is gone: `driftmill replay {pipeline} --swap` makes it anew"
+            );
+            return self.execute(&live.view_statement()).await;
+        }
         let columns = self.copy_columns(&live.rows, &version.table().rows).await?;
         let columns = columns.iter().map(|column| quote(column)).collect::<Vec<_>>().join(", ");
         let covers = version.covers();
@@ -129,6 +141,20 @@ impl ClickHouse {
         ))
         .await
     }
+}
+
+/// The same offsets as ranges that neither overlap nor touch.
+pub fn union(ranges: &[Offsets]) -> Vec<Offsets> {
+    let mut sorted = ranges.to_vec();
+    sorted.sort_unstable();
+    let mut union: Vec<Offsets> = Vec::new();
+    for (partition, from, to) in sorted {
+        match union.last_mut() {
+            Some((of, _, end)) if *of == partition && from <= *end => *end = to.max(*end),
+            _ => union.push((partition, from, to)),
+        }
+    }
+    union
 }
 
 /// A text that tells where ranges lie, for people.
@@ -144,7 +170,18 @@ pub(super) fn table(settings: &str) -> String {
     format!(
         "CREATE TABLE IF NOT EXISTS feature_versions (pipeline LowCardinality(String), version UInt64, \
          ranges Array(Tuple(Int32, Int64, Int64)), definition String, state UInt8 COMMENT {}, at DateTime64(3, 'UTC')) \
-         ENGINE = ReplacingMergeTree(at) ORDER BY (pipeline, version) {settings}",
+         ENGINE = ReplacingMergeTree(state) ORDER BY (pipeline, version) {settings}",
         quote_text(&states.join(", "))
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges_of_a_partition_that_touch_become_one() {
+        let ranges = [(1, 5, 7), (0, 10, 20), (0, 0, 10), (0, 15, 18), (1, 0, 4)];
+        assert_eq!(union(&ranges), [(0, 0, 20), (1, 0, 4), (1, 5, 7)]);
+    }
 }

@@ -43,8 +43,9 @@ impl KnownValues {
         let at = folder.join(file);
         let wrong = |what: String| Unavailable(format!("`known_in`: `{}` {what}", at.display()));
         let text = std::fs::read_to_string(&at).map_err(|e| wrong(format!("cannot be read: {e}")))?;
+        let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
         let values = match &rule.column {
-            Some(column) => column_of(&text, column).map_err(wrong)?,
+            Some(column) => column_of(text, column).map_err(wrong)?,
             None => text.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect(),
         };
         if values.is_empty() || values.len() > MOST_VALUES {
@@ -132,6 +133,10 @@ async fn ask(clickhouse: Option<&ClickHouse>, query: &str) -> Result<HashSet<Str
             _ => return Err(wrong("must give one column".to_owned())),
         }
     }
+    // One that is just being filled again would refuse everything.
+    if values.is_empty() || values.len() > MOST_VALUES {
+        return Err(wrong(format!("gives {} values: 1 to {MOST_VALUES} are possible", values.len())));
+    }
     Ok(values)
 }
 
@@ -149,8 +154,8 @@ mod tests {
 
     #[test]
     fn a_file_holds_a_value_a_line_or_in_a_column() {
-        let lines = read("DE\n FR \n\nIT", None).unwrap();
-        assert!(lines.contains("FR") && lines.contains("IT") && !lines.contains(""));
+        let lines = read("\u{feff}DE\n FR \n\nIT", None).unwrap();
+        assert!(lines.contains("DE") && lines.contains("FR") && lines.contains("IT") && !lines.contains(""));
         let column = read("name,code\nGermany,DE\n\"Korea, Republic of\",KR\nnowhere,\n", Some("code")).unwrap();
         assert!(column.contains("KR") && !column.contains("Germany") && !column.contains(""));
     }

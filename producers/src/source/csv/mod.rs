@@ -132,7 +132,7 @@ impl<R: Read + Send> RecordSource for CsvReader<R> {
         self.sequence += 1;
         let window = &self.rows.window;
         let next = Position { sequence: self.sequence, bytes: window.offset(), lines: window.lines() };
-        Ok(Some(Item { sequence, line: row.line, content, next }))
+        Ok(Some(Item::numbered(sequence, row.line, content, next)))
     }
 
     fn total_hint(&self) -> Option<Total> {

@@ -52,7 +52,7 @@ fn contents(items: &[Item]) -> Vec<&Content> {
 
 fn kinds(items: &[Item]) -> Vec<(u64, &'static str)> {
     let kind = |item: &Item| match &item.content {
-        Content::Record(_) => "record",
+        Content::Record(_) | Content::Framed(..) | Content::Nothing => "record",
         Content::Unreadable { reason, .. } => reason.kind(),
     };
     items.iter().map(|item| (item.line, kind(item))).collect()
@@ -60,8 +60,8 @@ fn kinds(items: &[Item]) -> Vec<(u64, &'static str)> {
 
 fn reason(item: &Item) -> (String, &[u8]) {
     match &item.content {
-        Content::Record(record) => panic!("{record:?} was read"),
         Content::Unreadable { reason, original } => (reason.to_string(), original),
+        read => panic!("{read:?} was read"),
     }
 }
 

@@ -52,6 +52,9 @@ pub(super) fn value(array: &ArrayRef, row: usize) -> Value {
         DataType::Utf8 => Value::String(array.as_string::<i32>().value(row).to_owned()),
         DataType::LargeUtf8 => Value::String(array.as_string::<i64>().value(row).to_owned()),
         DataType::Utf8View => Value::String(array.as_string_view().value(row).to_owned()),
+        DataType::Binary => Value::Bytes(array.as_binary::<i32>().value(row).to_vec()),
+        DataType::LargeBinary => Value::Bytes(array.as_binary::<i64>().value(row).to_vec()),
+        DataType::BinaryView => Value::Bytes(array.as_binary_view().value(row).to_vec()),
         DataType::Date32 => Value::Long(i64::from(array.as_primitive::<Date32Type>().value(row)) * MILLIS_A_DAY),
         DataType::Date64 => Value::Long(array.as_primitive::<Date64Type>().value(row)),
         DataType::Timestamp(unit, _) => time(array, *unit, row),
@@ -88,6 +91,7 @@ pub(super) fn json(cells: &[Cell]) -> Vec<u8> {
                 Value::Double(value) if value.is_finite() => (*value).into(),
                 Value::Double(value) => value.to_string().into(),
                 Value::String(value) => value.as_str().into(),
+                Value::Bytes(_) => cell.value.to_text().into(),
             };
             (cell.column.to_string(), value)
         })

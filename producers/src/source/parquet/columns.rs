@@ -74,7 +74,7 @@ pub(super) fn columns(
 
 /// Whether values of a column can be values of a field; each is looked at again when it comes.
 fn fits(found: &DataType, wanted: FieldKind) -> bool {
-    use FieldKind::{Boolean, String, Timestamp};
+    use FieldKind::{Boolean, Bytes, String, Timestamp};
     match found {
         DataType::Boolean => wanted == Boolean,
         DataType::Int8 | DataType::Int16 | DataType::Int32 | DataType::UInt8 | DataType::UInt16 | DataType::UInt32 => {
@@ -82,6 +82,7 @@ fn fits(found: &DataType, wanted: FieldKind) -> bool {
         }
         DataType::Int64 | DataType::UInt64 => wanted.is_numeric() || wanted == Timestamp,
         DataType::Float32 | DataType::Float64 | DataType::Decimal128(..) => wanted.is_numeric(),
+        DataType::Binary | DataType::LargeBinary | DataType::BinaryView => wanted == Bytes,
         DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => wanted == String || wanted == Timestamp,
         DataType::Timestamp(..) | DataType::Date32 | DataType::Date64 => wanted == Timestamp,
         _ => false,

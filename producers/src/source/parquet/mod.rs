@@ -105,7 +105,7 @@ impl RecordSource for ParquetReader {
             let sequence = self.sequence;
             self.sequence += 1;
             let next = Position { sequence: self.sequence, ..Position::default() };
-            return Ok(Some(Item { sequence, line, content, next }));
+            return Ok(Some(Item::numbered(sequence, line, content, next)));
         }
         Ok(None)
     }

@@ -43,7 +43,7 @@ fn items(path: &Path, declared: &ParquetSource, schema: &RecordSchema, from: Pos
 fn values(items: &[Item]) -> Vec<Vec<Value>> {
     let values = |item: &Item| match &item.content {
         Content::Record(record) => record.values.clone(),
-        Content::Unreadable { reason, .. } => panic!("{reason}"),
+        other => panic!("{other:?}"),
     };
     items.iter().map(values).collect()
 }

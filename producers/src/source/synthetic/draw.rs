@@ -83,6 +83,8 @@ pub(super) fn value(number: f64, kind: FieldKind) -> Value {
         FieldKind::Long | FieldKind::Timestamp => Value::Long(number.round() as i64),
         FieldKind::Float | FieldKind::Double => Value::Double(number),
         FieldKind::String => Value::String(number.to_string()),
+        // The declaration is refused before.
+        FieldKind::Bytes => Value::Bytes(number.to_le_bytes().to_vec()),
     }
 }
 

@@ -165,7 +165,7 @@ impl RecordSource for Generator {
         }
         self.next += 1;
         let next = Position { sequence: self.next, ..Position::default() };
-        Ok(Some(Item { sequence: row, line: row, content: Content::Record(self.record(row)), next }))
+        Ok(Some(Item::numbered(row, row, Content::Record(self.record(row)), next)))
     }
 
     fn total_hint(&self) -> Option<Total> {

@@ -22,7 +22,7 @@ fn records(loaded: &Loaded, source: &SyntheticSource, from: u64, count: usize) -
         .take(count)
         .map(|item| match item.content {
             Content::Record(record) => record,
-            Content::Unreadable { reason, .. } => panic!("{reason}"),
+            other => panic!("{other:?}"),
         })
         .collect()
 }
