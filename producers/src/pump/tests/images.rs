@@ -13,7 +13,8 @@ impl World {
         let source = "sources:\n  - name: photos\n    images: { path: photos, fields: { size: x } }\n";
         std::fs::write(world.path("pipeline.yaml"), PIPELINE.replace("sources:\n", source)).unwrap();
         let path = r#",{"name":"path","type":["null","string"]},{"name":"bytes","type":["null","bytes"]}]}"#;
-        let schema = SCHEMA.replace(r#""type":"long""#, r#""type":["null","long"]"#).replace("]}]}", &format!("]}}{path}"));
+        let schema =
+            SCHEMA.replace(r#""type":"long""#, r#""type":["null","long"]"#).replace("]}]}", &format!("]}}{path}"));
         std::fs::write(world.path("record.avsc"), schema).unwrap();
         std::fs::create_dir(world.path("photos")).unwrap();
         for number in 0..FILES {

@@ -281,6 +281,26 @@ async fn rows_in_the_order_of_the_cursor_make_rounds_of_any_length() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn rows_sent_ahead_of_the_cursor_are_remembered_until_it_has_passed_them() {
+    let declared = r#","every":10,"cursor":{"field":"id","parameter":"since","ordered":true}"#;
+    let api = Api::default().says(&rows(0..3)).says(&rows(2..5)).says(&rows(4..7));
+    let (mut left, mut killed) = (Left::default(), Left::default());
+    let (mut first, _) = poller(&api, declared, &left);
+    assert_eq!(run(&mut first, &mut left).await.len(), 7);
+    // All of them arrived but two, and no checkpoint knows of it.
+    let (mut again, _) = poller(&Api::default().says(&rows(0..7)), declared, &killed);
+    for item in again.fill().await.unwrap() {
+        if let (Identity::Hash(one), false) = (item.identity(), [1, 4].contains(&item.sequence)) {
+            killed.known.insert(one);
+        }
+    }
+    let api = Api::default().says(&rows(0..3)).says(&rows(2..5)).says(&rows(4..7)).says(&rows(6..7)).says(&rows(6..9));
+    let (mut second, _) = poller(&api, declared, &killed);
+    assert_eq!(run(&mut second, &mut killed).await, [1, 4, 7, 8]);
+    assert_eq!(killed.known.len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_round_that_is_longer_than_the_memory_fails_and_says_so() {
     let api = Api::default().says(&rows(0..5)).says(&rows(0..4));
     let mut left = Left::default();
