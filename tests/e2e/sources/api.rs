@@ -29,6 +29,13 @@ pub struct Asked {
     pub broken: Vec<Response>,
 }
 
+impl Asked {
+    /// Rounds that were answered with rows.
+    pub fn fetched(&self) -> usize {
+        self.rounds - self.unchanged
+    }
+}
+
 /// A running server; it ends with its value.
 pub struct Api {
     state: Arc<Mutex<Asked>>,

@@ -21,6 +21,11 @@ pub(super) struct Memory {
     round: u64,
     /// Rows of this round that are remembered.
     answered: usize,
+    /// Whether this round had a row that was never answered before.
+    news: bool,
+    /// Whether there was a round without one, in which the cursor stayed where it was: what earlier runs sent beyond the
+    /// cursor was passed by then, also where the API answers only some rows a round.
+    caught_up: bool,
     window: usize,
 }
 
@@ -28,12 +33,13 @@ impl Memory {
     /// Remembers what was sent by earlier runs.
     pub(super) fn new(known: BTreeSet<Fingerprint>, window: usize) -> Self {
         let rows = known.into_iter().map(|row| (row, Seen { round: 0, mark: None })).collect();
-        Self { rows, round: 0, answered: 0, window }
+        Self { rows, round: 0, answered: 0, news: false, caught_up: false, window }
     }
 
     pub(super) fn begin_round(&mut self) {
         self.round += 1;
         self.answered = 0;
+        self.news = false;
     }
 
     /// Takes note of a row of this round, and says whether it was never answered before.
@@ -42,6 +48,7 @@ impl Memory {
         if before.as_ref().is_none_or(|seen| seen.round != self.round) {
             self.answered += 1;
         }
+        self.news |= before.is_none();
         before.is_none()
     }
 
@@ -63,10 +70,22 @@ impl Memory {
         self.remove(forgotten)
     }
 
-    /// The rows that need not be remembered when everything before `reached` is known. Those of earlier runs, whose marks
-    /// are not known, go when the cursor has `moved` in a whole round.
-    pub(super) fn forget_before(&mut self, reached: &Mark, moved: bool) -> Vec<Fingerprint> {
-        let past = |seen: &Seen| seen.mark.as_ref().map_or(moved && seen.round < self.round, |mark| mark < reached);
+    /// The rows that need not be remembered when everything before `reached` is known.
+    pub(super) fn forget_before(&mut self, reached: &Mark) -> Vec<Fingerprint> {
+        self.forget_past(reached, false)
+    }
+
+    /// The same after a whole round, in which the cursor has `moved` or not. Rows of earlier runs, whose marks are not
+    /// known, lie at the cursor or before it once it has caught up; then they go when it moves on, or when others are
+    /// answered at it.
+    pub(super) fn forget_before_round(&mut self, reached: &Mark, moved: bool) -> Vec<Fingerprint> {
+        let passed = if moved { self.caught_up } else { !self.news && self.answered > 0 };
+        self.caught_up |= !moved && !self.news;
+        self.forget_past(reached, passed)
+    }
+
+    fn forget_past(&mut self, reached: &Mark, passed: bool) -> Vec<Fingerprint> {
+        let past = |seen: &Seen| seen.mark.as_ref().map_or(passed && seen.round < self.round, |mark| mark < reached);
         let forgotten = self.rows.iter().filter(|(_, seen)| past(seen)).map(|(row, _)| *row).collect();
         self.remove(forgotten)
     }
@@ -113,11 +132,15 @@ mod tests {
         for number in 0..4 {
             memory.is_new(row(number), Some(Mark::Number(number as i64 / 2)));
         }
-        let forgotten: BTreeSet<_> = memory.forget_before(&Mark::Number(1), false).into_iter().collect();
+        let forgotten: BTreeSet<_> = memory.forget_before_round(&Mark::Number(1), true).into_iter().collect();
         assert_eq!(forgotten, [row(0), row(1)].into());
+        // Whatever else an earlier run sent may still be answered, until nothing new is.
+        memory.begin_round();
+        memory.is_new(row(3), Some(Mark::Number(1)));
+        assert_eq!(memory.forget_before_round(&Mark::Number(1), false), [row(100)]);
         memory.begin_round();
         memory.is_new(row(9), Some(Mark::Number(4)));
-        let forgotten: BTreeSet<_> = memory.forget_before(&Mark::Number(4), true).into_iter().collect();
-        assert_eq!(forgotten, [row(2), row(3), row(100)].into());
+        let forgotten: BTreeSet<_> = memory.forget_before_round(&Mark::Number(4), true).into_iter().collect();
+        assert_eq!(forgotten, [row(2), row(3)].into());
     }
 }

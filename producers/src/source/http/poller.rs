@@ -291,7 +291,7 @@ impl<T: Transport> Poller<T> {
         // Of several pages, the first may stay as it was while another changes.
         self.state.known = (round.number == 1 && names_a_state).then_some(Known { url, validators });
         let forget = match &round.greatest {
-            Some(reached) => self.memory.forget_before(reached, moved),
+            Some(reached) => self.memory.forget_before_round(reached, moved),
             None => self.memory.forget_oldest(),
         };
         self.write_down(forget)
@@ -303,7 +303,7 @@ impl<T: Transport> Poller<T> {
         if self.state.reached.as_ref() == Some(&greatest) {
             return None;
         }
-        let forget = self.memory.forget_before(&greatest, false);
+        let forget = self.memory.forget_before(&greatest);
         self.state.reached = Some(greatest);
         self.write_down(forget)
     }

@@ -136,12 +136,14 @@ fn big(bytes: &[u8], at: usize) -> Option<usize> {
     usize::try_from(u32::from_be_bytes(four(bytes, at)?)).ok()
 }
 
-/// Whether the boxes of an ISO media file end where it ends.
+/// Whether the boxes of an ISO media file end where it ends, and one of them holds media.
 fn boxes(mut rest: &[u8]) -> bool {
+    let mut media = false;
     while !rest.is_empty() {
+        media |= rest.get(4..8) == Some(b"mdat");
         let size = match big(rest, 0) {
             // To the end of the file, whatever that is.
-            Some(0) => return true,
+            Some(0) => return media,
             // The size is one of 64 bits.
             Some(1) => rest.get(8..).and_then(|bytes| bytes.first_chunk()).map(|size| u64::from_be_bytes(*size)),
             Some(size) => Some(size as u64),
@@ -152,7 +154,7 @@ fn boxes(mut rest: &[u8]) -> bool {
             None => return false,
         }
     }
-    true
+    media
 }
 
 #[cfg(test)]

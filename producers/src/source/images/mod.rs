@@ -78,7 +78,7 @@ impl ImageReader {
                 self.ended = true;
                 return Ok(false);
             };
-            if self.live.wait(tokio::time::sleep_until(due)).is_none() {
+            if self.live.wait(async { tokio::time::sleep_until(due).await }).is_none() {
                 return Ok(false);
             }
             self.due = Some(Instant::now() + Duration::from_secs_f64(every));

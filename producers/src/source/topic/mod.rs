@@ -171,7 +171,8 @@ impl TopicReader {
                 },
                 Err(error) => {
                     warn!(topic = self.topic, %error, "a schema is asked for once more in a moment");
-                    self.live.wait(tokio::time::sleep(backoff.pause()))?;
+                    let pause = backoff.pause();
+                    self.live.wait(async { tokio::time::sleep(pause).await })?;
                 }
             }
         }
