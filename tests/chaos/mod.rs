@@ -13,7 +13,7 @@
 mod audit;
 mod links;
 mod load;
-mod ports;
+pub mod ports;
 mod proxy;
 mod proxy_tests;
 mod records;

@@ -1,6 +1,5 @@
 //! The whole of Driftmill, as a user starts it: `driftmill up` in one process, or Apache Kafka and one process a role.
 
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
@@ -9,6 +8,7 @@ use driftmill_platform::clickhouse::ClickHouse;
 use driftmill_platform::config;
 use serde_json::Value;
 use tempfile::TempDir;
+use tokio::io::AsyncWriteExt as _;
 
 use super::backend::{self, BrokerKind, binary, free_port};
 use super::{Process, child_of, copy_pipelines, eventually};
@@ -231,18 +231,15 @@ impl Stack {
 
     /// Runs a subcommand to its end, with `input` on its standard input.
     pub async fn feed(&self, arguments: &[&str], input: String) -> Output {
-        let mut command = self.command();
-        command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let fed = move || {
-            let mut child = command.spawn().unwrap();
-            let mut stdin = child.stdin.take().unwrap();
+        let mut command = tokio::process::Command::from(self.command());
+        command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+        let mut child = command.spawn().unwrap();
+        let mut stdin = child.stdin.take().unwrap();
+        let writing = async move {
             // One that refuses to start reads nothing.
-            let writing = std::thread::spawn(move || drop(stdin.write_all(input.as_bytes())));
-            let output = child.wait_with_output().unwrap();
-            writing.join().unwrap();
-            output
+            let _ = stdin.write_all(input.as_bytes()).await;
         };
-        tokio::task::spawn_blocking(fed).await.unwrap()
+        tokio::join!(child.wait_with_output(), writing).0.unwrap()
     }
 
     /// First column of the first row of a query, as text.
