@@ -157,11 +157,10 @@ pub fn platform_migrations() -> Vec<Migration> {
         },
         Migration {
             id: "platform-006-first-fields".to_owned(),
-            statements: vec![
+            statements: vec![format!(
                 "CREATE TABLE IF NOT EXISTS first_fields (pipeline LowCardinality(String), fields Array(String), \
-                 at DateTime64(3, 'UTC')) ENGINE = MergeTree ORDER BY pipeline SETTINGS fsync_after_insert = 1"
-                    .to_owned(),
-            ],
+                     at DateTime64(3, 'UTC')) ENGINE = MergeTree ORDER BY pipeline {DEDUPLICATION}"
+            )],
         },
     ]
 }

@@ -1,5 +1,6 @@
 //! Messages of another topic as records of ours.
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 
 use driftmill_schemas::record::framing::{self, SchemaRef};
@@ -57,9 +58,9 @@ impl Decoder {
         }
         // Our own messages are our own whatever else is declared.
         for named in [ours, framing] {
-            if !decoder.writers.contains_key(&named) {
+            if let Entry::Vacant(writer) = decoder.writers.entry(named) {
                 let same = Mapping::new(own, own).map_err(|error| error.to_string())?;
-                decoder.writers.insert(named, Writer::Known(Box::new((own.clone(), same))));
+                writer.insert(Writer::Known(Box::new((own.clone(), same))));
             }
         }
         Ok(decoder)
