@@ -61,6 +61,15 @@ async fn every_table_remembers_tokens_writes_through_and_is_not_split_into_parti
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn no_column_is_filled_by_the_server_which_would_fill_it_otherwise_the_next_time() {
+    let backend = tables().await;
+    let filled = "SELECT groupArray(table || '.' || name) FROM system.columns WHERE database = currentDatabase() \
+                  AND default_expression != '' AND table != 'schema_migrations'";
+    assert_eq!(answer(&backend, filled).await, "[]");
+    backend.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_acknowledged_insert_is_written_and_not_queued() {
     let backend = tables().await;
     let settings = "SELECT getSetting('async_insert'), getSetting('insert_deduplicate'), \

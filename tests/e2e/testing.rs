@@ -50,3 +50,31 @@ fn a_case_is_one_file_whose_expectations_write_themselves_and_fail_when_the_pipe
     let (well, said) = test(&pipelines, &["loan/mien"]);
     assert!(!well && said.contains("did you mean `mine`"), "{said}");
 }
+
+#[test]
+fn a_file_that_cannot_be_written_back_as_it_is_stays_as_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let pipelines = copy_pipelines(&["loan"], folder.path());
+    let case = pipelines.join("loan/tests/mine.yaml");
+    let record = r#"{ "id": 1, "loan_duration_years": 2, "had_past_default": 0 }"#;
+    for text in [
+        format!("expected: []\n\"given\":\n  - {record}\n"),
+        format!("{{\"given\": [{record}]}}"),
+        format!("given:\n  - {record}\n\"expected\": []\n"),
+    ] {
+        std::fs::write(&case, &text).unwrap();
+        let (well, said) = test(&pipelines, &["loan/mine", "--update"]);
+        assert!(!well && said.contains("cannot be written into this file"), "{said}");
+        assert_eq!(std::fs::read_to_string(&case).unwrap(), text);
+    }
+    for (text, wanted) in [("given: []\n", "a record or more"), ("", "exactly one of"), ("givn: 1\n", "givn")] {
+        std::fs::write(&case, text).unwrap();
+        let (well, said) = test(&pipelines, &["loan/mine"]);
+        assert!(!well && said.contains(wanted) && said.contains("mine.yaml"), "{said}");
+    }
+    // Whatever time a record claims.
+    let late = format!("given:\n  - {}\n", record.replace("{ ", "{ \"_at\": -9223372036854775808, "));
+    std::fs::write(&case, late).unwrap();
+    let (well, said) = test(&pipelines, &["loan/mine", "--update"]);
+    assert!(well, "{said}");
+}

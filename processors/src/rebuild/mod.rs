@@ -154,7 +154,7 @@ impl Rebuild {
     /// Begins a version of the rows at `ranges`; or goes on with the one that stands beside the live rows, if it is made by the
     /// same definition and of no more offsets, and throws it away if not. `alone`: it is left as it is, and never gone on with.
     ///
-    /// Whoever calls this has the [`Claim`](clickhouse::Claim) of the pipeline's replays, and passes it on.
+    /// Whoever calls this has the [`Claim`] of the pipeline's replays, and passes it on.
     pub async fn begin(
         loaded: Arc<Loaded>,
         ranges: Vec<Offsets>,
@@ -329,7 +329,10 @@ fn apart(loaded: &Loaded, batch: MessageBatch) -> Vec<MessageBatch> {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
+    use driftmill_schemas::pipeline::parse;
 
     #[test]
     fn a_version_is_gone_on_with_when_it_begins_alike_and_ends_no_later() {
@@ -338,5 +341,29 @@ mod tests {
         assert!(!begins_alike(&found, &[(0, 5, 9), (1, 0, 9)]), "it holds more than is wanted");
         assert!(!begins_alike(&found, &[(0, 4, 10), (1, 0, 9)]), "it lacks what is wanted");
         assert!(!begins_alike(&found, &[(0, 5, 10)]));
+    }
+
+    fn loaded(folder: &Path, known_in: &str) -> Loaded {
+        let avro =
+            r#"{"type":"record","name":"r","fields":[{"name":"x","type":"double"},{"name":"s","type":"string"}]}"#;
+        let text = format!(
+            "version: 1\nname: things\nschema: record.avsc\nexpectations:\n  - {{ field: s, known_in: {{ {known_in} }} }}\n\
+             features:\n  - name: x\nlabel: {{ field: s, classes: [a, b] }}\ntraining: {{ algorithm: constant }}\n"
+        );
+        let (pipeline, schema, places) = parse(&text, Path::new("pipeline.yaml"), |_| Ok(avro.to_owned())).unwrap();
+        Loaded { pipeline, schema, folder: folder.to_owned(), places }
+    }
+
+    #[test]
+    fn a_set_of_known_values_is_part_of_what_names_the_rows() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = loaded(folder.path(), "file: codes");
+        std::fs::write(folder.path().join("codes"), "a").unwrap();
+        let before = definition(&file, 1);
+        assert_eq!(definition(&file, 2), before);
+        std::fs::write(folder.path().join("codes"), "a\nb").unwrap();
+        assert_ne!(definition(&file, 2), before);
+        let query = loaded(folder.path(), "query: SELECT 1");
+        assert_ne!(definition(&query, 1), definition(&query, 2), "it may be another set every time");
     }
 }

@@ -16,7 +16,7 @@ use uuid::Uuid;
 use super::{ClickHouse, Error, quote_text};
 
 /// Seconds after which a claim that was not renewed is nobody's.
-pub const LIFE: u64 = 15;
+const LIFE: u64 = 15;
 /// How often a claim is renewed.
 const RENEWED: Duration = Duration::from_secs(3);
 
@@ -68,7 +68,7 @@ impl Claim {
         Ok(!self.lost.is_cancelled() && holds(&self.clickhouse, &self.what, self.owner).await?)
     }
 
-    /// Lets others have it at once. A claim that is dropped is nobody's after [`LIFE`].
+    /// Lets others have it at once. A claim that is dropped is nobody's after some seconds.
     pub async fn release(self) -> Result<(), Error> {
         give_back(&self.clickhouse, &self.what, self.owner).await
     }

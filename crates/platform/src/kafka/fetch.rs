@@ -4,11 +4,13 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::client::ClientContext;
+use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Header, Headers as _};
 use rdkafka::{Message as _, Offset, TopicPartitionList};
 use tokio::time::Instant;
+use tracing::warn;
 
 use super::{Error, Headers, Kind, MessageBatch, client, customise};
 use crate::config;
@@ -18,9 +20,23 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// Records between two wanted ones that are rather read over than jumped over.
 const READ_OVER: i64 = 500;
 
+/// The ends of partitions are looked for here, and librdkafka tells of them as if they were faults.
+#[derive(Debug)]
+struct Quiet;
+
+impl ClientContext for Quiet {
+    fn error(&self, error: KafkaError, reason: &str) {
+        if error.rdkafka_error_code() != Some(RDKafkaErrorCode::PartitionEOF) {
+            warn!(%error, reason, "Kafka complains");
+        }
+    }
+}
+
+impl ConsumerContext for Quiet {}
+
 /// Fetches records by position, without a group.
 pub struct Fetcher {
-    inner: Arc<BaseConsumer>,
+    inner: Arc<BaseConsumer<Quiet>>,
     /// Where the last scan ended: topic, partition, offset.
     reached: Option<(String, i32, i64)>,
 }
@@ -47,7 +63,7 @@ impl Fetcher {
             .set("enable.auto.offset.store", "false")
             .set("enable.partition.eof", "true")
             .set("auto.offset.reset", "error");
-        Ok(Self { inner: Arc::new(config.create().map_err(Error::client)?), reached: None })
+        Ok(Self { inner: Arc::new(config.create_with_context(Quiet).map_err(Error::client)?), reached: None })
     }
 
     /// The messages of `topic` at these positions (partition, offset), with headers, in their order. A position that holds
@@ -83,7 +99,7 @@ impl Fetcher {
 const SCANNED: (usize, usize) = (20_000, 4 << 20);
 
 fn scan(
-    inner: &BaseConsumer,
+    inner: &BaseConsumer<Quiet>,
     topic: &str,
     partition: i32,
     from: i64,
@@ -136,7 +152,7 @@ fn silent(topic: &str, partition: i32, at: i64) -> Error {
     Error::Request { doing: format!("read `{topic}` partition {partition} at {at}"), error }
 }
 
-fn fetch(inner: &BaseConsumer, topic: &str, positions: &BTreeSet<(i32, i64)>) -> Result<MessageBatch, Error> {
+fn fetch(inner: &BaseConsumer<Quiet>, topic: &str, positions: &BTreeSet<(i32, i64)>) -> Result<MessageBatch, Error> {
     let mut found = MessageBatch::new(topic, true);
     if positions.is_empty() {
         return Ok(found);
@@ -159,7 +175,7 @@ fn fetch(inner: &BaseConsumer, topic: &str, positions: &BTreeSet<(i32, i64)>) ->
 }
 
 /// Appends those of the `wanted` offsets, ascending, that there are.
-fn read(inner: &BaseConsumer, found: &mut MessageBatch, partition: i32, wanted: &[i64]) -> Result<(), Error> {
+fn read(inner: &BaseConsumer<Quiet>, found: &mut MessageBatch, partition: i32, wanted: &[i64]) -> Result<(), Error> {
     let topic = found.topic().to_owned();
     let mut left = wanted;
     let mut next = None;
