@@ -3,7 +3,7 @@
 
 use driftmill_schemas::pipeline::Pipeline;
 
-use super::{Migration, quote};
+use super::{FeatureTable, Migration, quote};
 
 /// Tokens of this many inserts are remembered per table.
 const DEDUPLICATION: &str = "SETTINGS non_replicated_deduplication_window = 1000, fsync_after_insert = 1";
@@ -23,27 +23,6 @@ fn keyed(name: &str, key: &str, columns: &str) -> Vec<String> {
 /// A table whose rows are told apart by their position in the topic.
 fn positioned(name: &str, columns: &str) -> Vec<String> {
     keyed(name, "_partition, _offset", columns)
-}
-
-/// The columns of a pipeline's feature table that every pipeline has, besides the features themselves.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FeatureTable {
-    /// The view that never shows a position twice.
-    pub view: String,
-    /// The table that is written.
-    pub rows: String,
-}
-
-impl FeatureTable {
-    /// The feature table of the pipeline called `pipeline`.
-    pub fn of(pipeline: &str) -> Self {
-        Self { view: format!("{pipeline}_features"), rows: format!("{pipeline}_features_rows") }
-    }
-
-    /// Makes the view anew. `SELECT *` in a view is resolved when it is made, so new columns ask for a new view.
-    pub fn view_statement(&self) -> String {
-        format!("CREATE OR REPLACE VIEW {} AS SELECT * FROM {} FINAL", quote(&self.view), quote(&self.rows))
-    }
 }
 
 /// Where the replays of a pipeline's dead letters are marked. A mark is kept apart from its letter, because the letter may

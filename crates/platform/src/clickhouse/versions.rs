@@ -11,8 +11,7 @@ use clickhouse::Row;
 use serde::{Deserialize, Serialize};
 use tracing::error;
 
-use super::tables::FeatureTable;
-use super::{ClickHouse, Error, quote, quote_text};
+use super::{ClickHouse, Error, FeatureTable, quote, quote_text};
 
 /// Half-open offsets of one partition: partition, first, one past the last.
 pub type Offsets = (i32, i64, i64);
