@@ -17,6 +17,7 @@ use driftmill_schemas::topic::Topics;
 use serde_json::{Map, Value, json};
 use tokio::sync::watch;
 
+use crate::dead_letters::text;
 use crate::expectations::{Counts, Kind, judge, watched, window_start};
 use crate::ingest::{Ingest, IngestMetrics, Needs, NoHistory};
 
@@ -91,10 +92,7 @@ pub async fn run(loaded: Arc<Loaded>, given: &[Given], clock: SharedClock) -> Re
     let broken = |reason: String| Error::Stage { stage: ingest.name().to_owned(), reason };
     let mut outcomes: BTreeMap<i64, Outcome> = BTreeMap::new();
     for (_, letter) in &output.records {
-        let text = |name: &str| {
-            let value = letter.headers.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_slice());
-            String::from_utf8_lossy(value.unwrap_or_default()).into_owned()
-        };
+        let text = |name: &str| text(&letter.headers, name);
         let (error, message) = (text(header::EXCEPTION_CLASS), text(header::EXCEPTION_MESSAGE));
         let expectation = Some(text(header::EXPECTATION)).filter(|title| !title.is_empty());
         let offset = text(header::OFFSET).parse().unwrap_or_default();

@@ -1,22 +1,13 @@
 //! Sets of offsets as sorted, disjoint, half-open ranges.
 
+use driftmill_platform::kafka::merged;
+
 /// Offsets `from..to`.
 pub type Range = (i64, i64);
 
 /// The offsets of any of `ranges` that lie in `within`.
-pub fn union(mut ranges: Vec<Range>, within: Range) -> Vec<Range> {
-    ranges.sort_unstable();
-    let mut union: Vec<Range> = Vec::new();
-    for (from, to) in ranges.into_iter().map(|(from, to)| (from.max(within.0), to.min(within.1))) {
-        if from >= to {
-            continue;
-        }
-        match union.last_mut() {
-            Some(last) if from <= last.1 => last.1 = last.1.max(to),
-            _ => union.push((from, to)),
-        }
-    }
-    union
+pub fn union(ranges: Vec<Range>, within: Range) -> Vec<Range> {
+    merged(ranges.into_iter().map(|(from, to)| (from.max(within.0), to.min(within.1))).collect())
 }
 
 /// The offsets of `all` that are not in `taken`; both sorted and disjoint.

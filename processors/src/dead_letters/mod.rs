@@ -21,7 +21,9 @@ mod table;
 pub use advice::advice;
 pub use decoded::decoded;
 pub use original::{Kept, Originals, Whence};
+pub(crate) use replay::text;
 pub use replay::{Outcome, Parts, Replayer};
+pub(crate) use table::MarkRow;
 pub use table::{Filter, Group, Letter, Table};
 
 use driftmill_platform::error::{Retry, Retryable};

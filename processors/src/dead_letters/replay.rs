@@ -52,8 +52,6 @@ pub struct Replayer {
     table: Table,
     originals: Originals,
     ingest: Ingest,
-    /// Whether records are compared with those before them, so that letters are processed one by one.
-    apart: bool,
     clickhouse: ClickHouse,
     producer: Producer,
     clock: SharedClock,
@@ -100,9 +98,8 @@ impl Replayer {
             clickhouse: Some(clickhouse.clone()),
             clock: Arc::clone(&clock),
         };
-        let apart = loaded.pipeline.expectations.iter().any(|expectation| expectation.unique.is_some());
         let ingest = Ingest::new(loaded, needs)?;
-        Ok(Self { pipeline, table, originals, ingest, apart, clickhouse, producer, clock, dry })
+        Ok(Self { pipeline, table, originals, ingest, clickhouse, producer, clock, dry })
     }
 
     /// What became of each of `letters`. While Kafka, ClickHouse or the schema registry is away, the letters are tried again
@@ -131,7 +128,9 @@ impl Replayer {
         // As a batch has them: offsets of a partition ascend.
         open.sort_by_key(|i| (letters[*i].partition, letters[*i].offset));
         let sizes: Vec<u64> = open.iter().map(|i| letters[*i].bytes).collect();
-        let chunks = if self.apart { (0..sizes.len()).map(|i| i..i + 1).collect() } else { chunks(&sizes) };
+        // Records that are compared with those before them are neighbours of these, and not of one another.
+        let chunks =
+            if self.ingest.looks_back() { (0..sizes.len()).map(|i| i..i + 1).collect() } else { chunks(&sizes) };
         for chunk in chunks {
             let chunk = &open[chunk];
             let found = self.run(&chunk.iter().map(|i| &letters[*i]).collect::<Vec<_>>()).await?;
@@ -238,7 +237,8 @@ fn gone() -> Outcome {
     )
 }
 
-fn text(headers: &Headers, name: &str) -> String {
+/// A header as text; empty when there is none.
+pub(crate) fn text(headers: &Headers, name: &str) -> String {
     let value = headers.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_slice());
     String::from_utf8_lossy(value.unwrap_or_default()).into_owned()
 }

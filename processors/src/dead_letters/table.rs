@@ -135,13 +135,14 @@ const COLUMNS: &str = "origin, toUnixTimestamp64Milli(at) AS millis, stage, erro
                        origin_partition, origin_offset, source, original, bytes, preview, \
                        _partition AS rejected_partition, _offset AS rejected_offset";
 
+/// The mark of a letter that is replayed. Times are milliseconds since 1970 UTC; not replayed yet: 0.
 #[derive(Row, Serialize, Deserialize)]
-struct MarkRow {
-    origin: String,
-    origin_partition: i32,
-    origin_offset: i64,
-    begun_at: i64,
-    replayed_at: i64,
+pub(crate) struct MarkRow {
+    pub(crate) origin: String,
+    pub(crate) origin_partition: i32,
+    pub(crate) origin_offset: i64,
+    pub(crate) begun_at: i64,
+    pub(crate) replayed_at: i64,
 }
 
 #[derive(Row, Deserialize)]

@@ -58,6 +58,10 @@ fn start_of(column: &str, per: i64) -> String {
     format!("{at} - positiveModulo({at}, toInt64({per}))")
 }
 
+async fn starts(clickhouse: &ClickHouse, sql: &str) -> Result<Vec<i64>, Error> {
+    Ok(clickhouse.rows::<StartRow>(sql).await?.into_iter().map(|row| row.start).collect())
+}
+
 /// The windows that the rows at these positions lie in.
 pub async fn of_rows(clickhouse: &ClickHouse, pipeline: &str, new: &[Bounds], per: i64) -> Result<Vec<i64>, Error> {
     let sql = format!(
@@ -66,14 +70,14 @@ pub async fn of_rows(clickhouse: &ClickHouse, pipeline: &str, new: &[Bounds], pe
         quote(&FeatureTable::of(pipeline).rows),
         condition(new, "_partition", "_offset"),
     );
-    Ok(clickhouse.rows::<StartRow>(&sql).await?.into_iter().map(|row| row.start).collect())
+    starts(clickhouse, &sql).await
 }
 
 /// The windows that the rows of a version lie in.
 pub async fn of_version(clickhouse: &ClickHouse, version: &FeatureVersion, per: i64) -> Result<Vec<i64>, Error> {
     let (start, rows) = (start_of("event_time", per), quote(&version.table().rows));
     let sql = format!("SELECT DISTINCT {start} AS start FROM {rows}");
-    Ok(clickhouse.rows::<StartRow>(&sql).await?.into_iter().map(|row| row.start).collect())
+    starts(clickhouse, &sql).await
 }
 
 /// One past the newest record of the topic of dead letters that is in the table.
@@ -94,7 +98,7 @@ pub async fn of_letters(
         start_of("at", per),
         letters(pipeline),
     );
-    Ok(clickhouse.rows::<StartRow>(&sql).await?.into_iter().map(|row| row.start).collect())
+    starts(clickhouse, &sql).await
 }
 
 /// What the windows hold; one without anything is left out.

@@ -120,6 +120,11 @@ impl Ingest {
         })
     }
 
+    /// Whether records are compared with those before them: then the messages of a batch must be neighbours.
+    pub fn looks_back(&self) -> bool {
+        self.judge.wants_unique()
+    }
+
     /// Finds the schemas that messages name for the first time, and returns the columns that the batch's rows may have beside
     /// the usual ones.
     async fn learn(&mut self, batch: &MessageBatch) -> Result<Vec<AddedColumn>, Error> {

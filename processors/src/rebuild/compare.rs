@@ -49,7 +49,6 @@ impl Rebuild {
         let live = FeatureTable::of(&self.version.pipeline);
         let table = self.version.table();
         let columns = clickhouse.copy_columns(&live.rows, &table.rows).await?;
-        let columns = columns.iter().map(|column| quote(column)).collect::<Vec<_>>().join(", ");
         let mut comparison = Comparison::default();
         for range in cut(&self.version.ranges) {
             let covers = covers(&[range]);
@@ -68,7 +67,7 @@ impl Rebuild {
                    SELECT _partition, _offset, count() AS sides, any(side) AS side, uniqExact(content) = 1 AS same \
                    FROM ({} UNION ALL {}) GROUP BY _partition, _offset ORDER BY _partition, _offset)",
                 side(0, &live.view),
-                side(1, &format!("{}_features_v{}", self.version.pipeline, self.version.version)),
+                side(1, &table.view),
             );
             let found = clickhouse.row::<CountRow>(&sql).await?;
             comparison.equal += found.equal;

@@ -192,16 +192,12 @@ impl Rebuild {
         let rows = quote(&table.rows);
         clickhouse.execute(&format!("CREATE TABLE IF NOT EXISTS {rows} AS {}", quote(&live))).await?;
         clickhouse.note_feature_version(&version).await?;
-        for feature in &loaded.pipeline.features {
-            let column = quote(&feature.name);
-            let add = format!("ALTER TABLE {rows} ADD COLUMN IF NOT EXISTS {column} Nullable(Float64)");
-            clickhouse.execute(&add).await?;
-        }
+        // One that is gone on with was made before the live table got its newest features.
+        clickhouse.copy_columns(&live, &table.rows).await?;
         clickhouse.execute(&table.view_statement()).await?;
-        let stage = format!("rebuild.{pipeline}.{}", version.version);
         Ok(Self {
             topic: Topics::of(&pipeline).raw,
-            ledger: Ledger::new(services.clickhouse.clone(), stage),
+            ledger: Ledger::new(services.clickhouse.clone(), stage_of(&version)),
             ingest: ingest(&loaded, &services)?,
             fetcher: Fetcher::new(&services.kafka)?,
             loaded,
@@ -281,8 +277,7 @@ impl Rebuild {
         }
         for mut insert in output.inserts {
             insert.table = self.version.table().rows;
-            let stage = format!("rebuild.{}.{}", self.version.pipeline, self.version.version);
-            insert.token = token(&stage, std::slice::from_ref(&range), &insert.body);
+            insert.token = token(&stage_of(&self.version), std::slice::from_ref(&range), &insert.body);
             self.services.clickhouse.insert(&insert).await?;
         }
         let tally = output.tallies.get(&partition).copied().unwrap_or_default();
@@ -290,6 +285,11 @@ impl Rebuild {
         self.ledger.enter(&[entry], self.services.clock.now()).await?;
         Ok(reached)
     }
+}
+
+/// The name in the ledger.
+fn stage_of(version: &FeatureVersion) -> String {
+    format!("rebuild.{}.{}", version.pipeline, version.version)
 }
 
 /// Whether rows of `ranges` can go on where those of `found` ended.
@@ -314,8 +314,8 @@ fn ingest(loaded: &Arc<Loaded>, services: &Services) -> Result<Ingest, stage::Er
 }
 
 /// Messages that can be judged together: where records are compared with those before them, only neighbours are.
-fn apart(loaded: &Loaded, batch: MessageBatch) -> Vec<MessageBatch> {
-    if loaded.pipeline.expectations.iter().all(|expectation| expectation.unique.is_none()) {
+fn apart(judge: &Ingest, batch: MessageBatch) -> Vec<MessageBatch> {
+    if !judge.looks_back() {
         return vec![batch];
     }
     let one = |i: usize| {

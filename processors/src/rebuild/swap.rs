@@ -12,10 +12,11 @@ use driftmill_platform::clickhouse::{
 use driftmill_platform::kafka::Outgoing;
 use driftmill_platform::stage::Stage as _;
 use driftmill_schemas::topic::Topics;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 use super::compare::cut;
 use super::{Error, Rebuild, apart, ingest};
+use crate::dead_letters::MarkRow;
 
 /// Records that are refused now and are held in memory at once.
 const AT_ONCE: usize = 2_000;
@@ -29,15 +30,6 @@ struct PositionRow {
 #[derive(Row, Deserialize)]
 struct CountRow {
     count: u64,
-}
-
-#[derive(Row, Serialize)]
-struct MarkRow {
-    origin: String,
-    origin_partition: i32,
-    origin_offset: i64,
-    begun_at: i64,
-    replayed_at: i64,
 }
 
 impl Rebuild {
@@ -81,7 +73,6 @@ impl Rebuild {
         let clickhouse = &self.services.clickhouse;
         let (table, live) = (self.version.table().rows, FeatureTable::of(&self.version.pipeline));
         let columns = clickhouse.copy_columns(&live.rows, &table).await?;
-        let columns = columns.iter().map(|column| quote(column)).collect::<Vec<_>>().join(", ");
         let (table, view, ours) = (quote(&table), quote(&live.view), self.version.covers());
         for range in cut(&before.ranges) {
             let theirs = covers(&[range]);
@@ -145,7 +136,7 @@ impl Rebuild {
         let positions: BTreeSet<(i32, i64)> = refused.iter().map(|row| (row.partition, row.offset)).collect();
         let found = self.fetcher.fetch(&self.topic, positions).await?;
         let (held, mut letters) = (found.len(), Vec::new());
-        for batch in apart(&self.loaded, found) {
+        for batch in apart(judge, found) {
             if !batch.is_empty() {
                 letters.extend(judge.process(&batch).await?.records.into_iter().map(|(_, letter)| letter));
             }

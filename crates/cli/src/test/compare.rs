@@ -6,7 +6,7 @@ use driftmill_schemas::pipeline::Loaded;
 use serde_json::{Map, Value, json};
 
 use super::Window;
-use super::case::{Case, Expected, Rejection};
+use super::case::{Case, Expected, ExpectedWindow, Rejection};
 use super::golden::{self, time};
 
 /// Differences that are shown of one case.
@@ -104,9 +104,7 @@ fn window_differences(case: &Case, windows: &[Window]) -> Vec<String> {
     for wanted in expected {
         let line = wanted.referenced.line();
         let (title, from) = (&wanted.value.expectation, &wanted.value.from);
-        let same =
-            |window: &&Window| window.expectation == *title && equal("event_time", &json!(from), &json!(window.from));
-        match windows.iter().find(same) {
+        match windows.iter().find(|window| is_about(&wanted.value, window)) {
             None => found.push(format!("  window (line {line}): no row lies in a window of `{title}` from {from}")),
             Some(window) if window.met != wanted.value.met => {
                 let met = if window.met { "met" } else { "broken" };
@@ -118,14 +116,15 @@ fn window_differences(case: &Case, windows: &[Window]) -> Vec<String> {
     // As with rows: what nobody expected to be broken must not pass.
     for window in windows.iter().filter(|window| !window.met) {
         let (title, from) = (&window.expectation, time(window.from));
-        let named = |wanted: &&serde_saphyr::Spanned<super::case::ExpectedWindow>| {
-            wanted.value.expectation == *title && equal("event_time", &json!(wanted.value.from), &json!(window.from))
-        };
-        if !expected.iter().any(|wanted| named(&wanted)) {
+        if !expected.iter().any(|wanted| is_about(&wanted.value, window)) {
             found.push(format!("  the window of `{title}` from {from} breaks it: {}", window.detail));
         }
     }
     found
+}
+
+fn is_about(wanted: &ExpectedWindow, window: &Window) -> bool {
+    wanted.expectation == window.expectation && equal("event_time", &json!(wanted.from), &json!(window.from))
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use driftmill_schemas::record::{Encoder, ObjectReader, Record};
 use serde_json::{Map, Value};
 
 use super::EPOCH;
-use super::case::{Case, CaseFile, FromSource};
+use super::case::{Case, FromSource};
 
 /// Records at most: they, and what becomes of them, are held in memory.
 const MOST: usize = 100_000;
@@ -28,20 +28,18 @@ pub struct Given {
 /// The records that the case names.
 pub fn read(loaded: &Arc<Loaded>, case: &Case, clock: SharedClock) -> anyhow::Result<Given> {
     let mut given = Given { messages: Vec::new(), unreadable: BTreeMap::new(), count: 0 };
-    match &case.file {
-        CaseFile { given: Some(objects), source: None, .. } => {
-            let reader = ObjectReader::new(&loaded.schema);
-            for object in objects {
-                let line = object.referenced.line();
-                let (at, text) = arrival(&object.value, given.count).with_context(|| format!("line {line}: `_at`"))?;
-                match reader.read(&text) {
-                    Ok(record) => given.add(loaded, &record, at)?,
-                    Err(error) => given.refuse(error.kind(), error.to_string()),
-                }
-            }
+    // One of the two, as the file was checked.
+    let reader = ObjectReader::new(&loaded.schema);
+    for object in case.file.given.iter().flatten() {
+        let line = object.referenced.line();
+        let (at, text) = arrival(&object.value, given.count).with_context(|| format!("line {line}: `_at`"))?;
+        match reader.read(&text) {
+            Ok(record) => given.add(loaded, &record, at)?,
+            Err(error) => given.refuse(error.kind(), error.to_string()),
         }
-        CaseFile { given: None, source: Some(source), .. } => given.read_source(loaded, source, clock)?,
-        _ => bail!("give exactly one of `given` and `source`"),
+    }
+    if let Some(source) = &case.file.source {
+        given.read_source(loaded, source, clock)?;
     }
     Ok(given)
 }

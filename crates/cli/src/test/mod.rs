@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
-use driftmill_platform::clock::SystemClock;
+use driftmill_platform::clock::{SharedClock, SystemClock};
 use driftmill_platform::config::Settings;
 use driftmill_processors::trial::{self, Outcome, Trial};
 use driftmill_schemas::name::did_you_mean;
@@ -95,8 +95,8 @@ fn stem(file: &Path) -> String {
 /// Runs one case, and says what came out.
 async fn run_case(loaded: &Arc<Loaded>, file: &Path, update: bool) -> anyhow::Result<String> {
     let case = Case::read(file)?;
-    let given = given::read(loaded, &case, Arc::new(SystemClock))?;
-    let trial = given.run(loaded, Arc::new(SystemClock)).await?;
+    let clock: SharedClock = Arc::new(SystemClock);
+    let trial = given::read(loaded, &case, Arc::clone(&clock))?.run(loaded, clock).await?;
     let said = summary(&trial);
     if update {
         let text = golden::updated(&case.text, loaded, &trial)?;

@@ -62,7 +62,7 @@ impl ClickHouse {
     }
 
     /// Has the columns of features hold what features are: one that was added for a field of another number type is
-    /// widened. Returns those that hold no numbers, which cannot be.
+    /// widened, and the view is to be made anew. Returns those that hold no numbers, which cannot be.
     pub async fn widen_features(&self, pipeline: &Pipeline) -> Result<Vec<String>, Error> {
         let table = FeatureTable::of(&pipeline.name);
         let columns = self.columns(&table.rows).await?;
@@ -79,7 +79,6 @@ impl ClickHouse {
         }
         if !widened.is_empty() {
             self.execute(&format!("ALTER TABLE {} {}", quote(&table.rows), widened.join(", "))).await?;
-            self.make_feature_view(&pipeline.name).await?;
         }
         Ok(unfit)
     }

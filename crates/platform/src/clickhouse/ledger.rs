@@ -5,7 +5,7 @@ use clickhouse::Row;
 use serde::{Deserialize, Serialize};
 
 use super::{ClickHouse, Error};
-use crate::kafka::{Coverage, Position};
+use crate::kafka::{Coverage, Position, merged};
 
 /// One finished range.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -124,8 +124,8 @@ impl Ledger {
             rows: found.rows,
             rejected: found.rejected,
             at: found.newest,
-            lost: union(found.lost),
-            absent: union(found.absent),
+            lost: merged(found.lost),
+            absent: merged(found.absent),
             tail: found.mark,
         };
         self.clickhouse.insert_rows("ledger", &[one]).await?;
@@ -166,28 +166,5 @@ impl Ledger {
             .bind(&self.stage)
             .bind(topic);
         self.clickhouse.in_time("read the ledger", query.fetch_all::<Reached>()).await
-    }
-}
-
-/// The same offsets as ranges that neither overlap nor touch.
-fn union(mut ranges: Vec<(i64, i64)>) -> Vec<(i64, i64)> {
-    ranges.sort_unstable();
-    let mut union: Vec<(i64, i64)> = Vec::new();
-    for (from, to) in ranges {
-        match union.last_mut() {
-            Some((_, end)) if from <= *end => *end = to.max(*end),
-            _ => union.push((from, to)),
-        }
-    }
-    union
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn ranges_that_touch_become_one() {
-        assert_eq!(union(vec![(7, 9), (1, 3), (3, 4), (2, 3), (8, 8)]), [(1, 4), (7, 9)]);
     }
 }

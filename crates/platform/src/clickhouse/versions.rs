@@ -7,11 +7,14 @@
 //! ```
 //! The view is the switch: replacing it is one statement, so a reader sees all of one version or all of the other.
 
+use std::collections::BTreeMap;
+
 use clickhouse::Row;
 use serde::{Deserialize, Serialize};
 use tracing::error;
 
 use super::{ClickHouse, Error, FeatureTable, quote, quote_text};
+use crate::kafka::merged;
 
 /// Half-open offsets of one partition: partition, first, one past the last.
 pub type Offsets = (i32, i64, i64);
@@ -87,8 +90,8 @@ impl ClickHouse {
     }
 
     /// Gives the table `to` every column of `from`, of the same type; those that it lacked are null, or empty, in its rows.
-    /// Returns their names.
-    pub async fn copy_columns(&self, from: &str, to: &str) -> Result<Vec<String>, Error> {
+    /// Returns them as a query lists them.
+    pub async fn copy_columns(&self, from: &str, to: &str) -> Result<String, Error> {
         let (columns, known) = (self.columns(from).await?, self.columns(to).await?);
         for (name, kind) in columns.iter().filter(|column| !known.contains(column)) {
             let change = match known.iter().any(|(known, _)| known == name) {
@@ -97,7 +100,7 @@ impl ClickHouse {
             };
             self.execute(&format!("ALTER TABLE {} {change} {} {kind}", quote(to), quote(name))).await?;
         }
-        Ok(columns.into_iter().map(|(name, _)| name).collect())
+        Ok(columns.iter().map(|(name, _)| quote(name)).collect::<Vec<_>>().join(", "))
     }
 
     /// Makes the view of a pipeline's features what the table's columns and the version in force ask for. Several processes
@@ -131,7 +134,6 @@ impl ClickHouse {
             return self.execute(&live.view_statement()).await;
         }
         let columns = self.copy_columns(&live.rows, &version.table().rows).await?;
-        let columns = columns.iter().map(|column| quote(column)).collect::<Vec<_>>().join(", ");
         let covers = version.covers();
         self.execute(&format!(
             "CREATE OR REPLACE VIEW {view} AS SELECT {columns} FROM {rows} FINAL WHERE NOT ({covers}) \
@@ -144,16 +146,12 @@ impl ClickHouse {
 
 /// The same offsets as ranges that neither overlap nor touch.
 pub fn union(ranges: &[Offsets]) -> Vec<Offsets> {
-    let mut sorted = ranges.to_vec();
-    sorted.sort_unstable();
-    let mut union: Vec<Offsets> = Vec::new();
-    for (partition, from, to) in sorted {
-        match union.last_mut() {
-            Some((of, _, end)) if *of == partition && from <= *end => *end = to.max(*end),
-            _ => union.push((partition, from, to)),
-        }
+    let mut by_partition: BTreeMap<i32, Vec<(i64, i64)>> = BTreeMap::new();
+    for &(partition, from, to) in ranges {
+        by_partition.entry(partition).or_default().push((from, to));
     }
-    union
+    let whole = |(partition, ranges)| merged(ranges).into_iter().map(move |(from, to)| (partition, from, to));
+    by_partition.into_iter().flat_map(whole).collect()
 }
 
 /// A text that tells where ranges lie, for people.

@@ -8,6 +8,7 @@ mod fetch;
 mod held;
 mod producer;
 mod range;
+mod ranges;
 
 pub use admin::{Admin, TopicSpec};
 pub use batch::{Coverage, Headers, MessageBatch, OffsetRange, mark};
@@ -16,6 +17,7 @@ pub use error::Error;
 pub use fetch::Fetcher;
 pub use producer::{Acknowledgement, Outgoing, Producer};
 pub use range::read_range;
+pub use ranges::merged;
 
 use rdkafka::ClientConfig;
 
