@@ -1,10 +1,10 @@
 //! How long after it was produced a record can be queried, at a steady rate.
 //!
 //! After a primer, a thread produces the same number of records each millisecond and notes when; record `i` gets the offset
-//! `PRIMER + i / partitions` of partition `i % partitions`. Every ten milliseconds the table is asked for the highest offset of each
-//! partition: what is new is visible since this answer, at the latest. A record's latency is the time from its hand-over
-//! to the producer to the arrival of the first answer that includes it. The producer's own waiting counts, and so does the
-//! poll: the true figures are up to a poll smaller.
+//! `PRIMER + i / partitions` of partition `i % partitions`. Whenever the table has a new part it is asked for the highest offset of
+//! each partition: what is new is visible since this answer, at the latest. A record's latency is the time from its
+//! hand-over to the producer to the arrival of the first answer that includes it. The producer's own waiting counts, and so
+//! does the question: the true figures are smaller by as much as that takes.
 
 use std::time::Duration;
 
@@ -20,8 +20,10 @@ use crate::peers::Peer;
 use crate::proc::{self, Sampler};
 use crate::record::{Readings, SEED};
 use crate::stack::{Engine, Process};
+use crate::visible::Visible;
 
-const POLL: Duration = Duration::from_millis(10);
+/// How often it is looked whether there is anything new.
+const POLL: Duration = Duration::from_millis(2);
 /// What a peer's batch may wait to become full.
 const FLUSH: Duration = Duration::from_millis(200);
 const TICK: Duration = Duration::from_millis(1);
@@ -175,7 +177,7 @@ struct Answer {
     at: Instant,
     /// How long the table took to answer.
     took: Duration,
-    partition: i32,
+    partition: usize,
     /// Highest offset known before.
     after: i64,
     /// Highest offset now.
@@ -193,33 +195,15 @@ async fn watch(bench: &Bench, engine: &Engine, process: &mut Process, all: u64) 
     let slack = 20;
     let end = (PRIMER + all / partitions as u64) as i64 - slack;
     let (mut answers, mut moved) = (Vec::new(), Instant::now());
+    let mut visible = Visible::of(engine, table).await?;
     while reached.iter().any(|offset| *offset < end) {
         process.check()?;
-        let conditions: Vec<String> =
-            reached.iter().enumerate().map(|(p, o)| format!("(_partition = {p} AND _offset > {o})")).collect();
-        let query = format!(
-            "SELECT _partition, max(_offset), count() FROM {table} WHERE {} GROUP BY _partition \
-             SETTINGS max_threads = 1",
-            conditions.join(" OR ")
-        );
         let asked = Instant::now();
-        let text = engine.sql(&query).await?;
+        let news = visible.look(engine, &reached).await?;
         let at = Instant::now();
-        for line in text.lines() {
-            let mut fields = line.split('\t').map(str::parse::<i64>);
-            let (Some(Ok(partition)), Some(Ok(to)), Some(Ok(rows))) = (fields.next(), fields.next(), fields.next())
-            else {
-                bail!("the table answers `{line}`");
-            };
-            let place = reached.get_mut(partition as usize).context("a partition that does not exist")?;
-            answers.push(Answer {
-                at,
-                took: at - asked,
-                partition: partition as i32,
-                after: *place,
-                to,
-                rows: rows as u64,
-            });
+        for (partition, (to, rows)) in news {
+            let place = reached.get_mut(partition).context("a partition that does not exist")?;
+            answers.push(Answer { at, took: at - asked, partition, after: *place, to, rows });
             (*place, moved) = (to, at);
         }
         if moved.elapsed() > PATIENCE {

@@ -24,6 +24,7 @@ mod record;
 mod report;
 mod sink;
 mod stack;
+mod visible;
 
 use std::path::PathBuf;
 use std::time::Duration;
