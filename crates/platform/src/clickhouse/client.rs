@@ -99,6 +99,9 @@ impl ClickHouse {
             .with_setting("max_insert_block_size", "100000000")
             .with_setting("min_insert_block_size_rows", "100000000")
             .with_setting("min_insert_block_size_bytes", "0")
+            // By default the server looks for rows of a block that replace each other while it writes the block, which takes
+            // longer than writing. A batch has none, and the views would not show them.
+            .with_setting("optimize_on_insert", "0")
             .with_setting("input_format_parallel_parsing", "0")
             .with_setting("date_time_input_format", "best_effort");
         // A copy in memory is cheaper than what saves bytes.
