@@ -10,7 +10,7 @@ use arrow_ipc::reader::StreamReader;
 use driftmill_platform::clock::SharedClock;
 use driftmill_platform::kafka::{Headers, MessageBatch};
 use driftmill_platform::metrics::Metrics;
-use driftmill_platform::stage::{Error, Stage as _};
+use driftmill_platform::stage::{Error, Streaming as _};
 use driftmill_schemas::message::dead_letter as header;
 use driftmill_schemas::pipeline::Loaded;
 use driftmill_schemas::topic::Topics;

@@ -12,7 +12,7 @@ use driftmill_platform::error::{Retry, Retryable as _};
 use driftmill_platform::kafka::{Headers, MessageBatch, Outgoing, Producer};
 use driftmill_platform::metrics::Metrics;
 use driftmill_platform::schemas::Schemas;
-use driftmill_platform::stage::{Stage as _, token};
+use driftmill_platform::stage::token;
 use driftmill_schemas::message::dead_letter as header;
 use driftmill_schemas::pipeline::Loaded;
 use tokio::sync::watch;

@@ -156,6 +156,11 @@ impl Body {
         self.rows
     }
 
+    /// Bytes so far.
+    pub fn len(&self) -> usize {
+        self.writer.get_ref().len()
+    }
+
     /// The whole body.
     pub fn finish(self) -> Result<Bytes, ArrowError> {
         Ok(self.pool.lend(self.writer.into_inner()?))

@@ -2,7 +2,6 @@
 
 mod look_back;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow_array::{RecordBatch, StringArray};
@@ -12,7 +11,7 @@ use driftmill_platform::clickhouse::{ClickHouse, FeatureTable, InsertBody};
 use driftmill_platform::clock::SharedClock;
 use driftmill_platform::kafka::{MessageBatch, OffsetRange};
 use driftmill_platform::schemas::{Found, Schemas};
-use driftmill_platform::stage::{Error, Output, Stage, Tally, token};
+use driftmill_platform::stage::{Error, Output, PIECE, Streaming, token};
 use driftmill_schemas::message::dead_letter as header;
 use driftmill_schemas::pipeline::Loaded;
 use driftmill_schemas::topic::Topics;
@@ -27,9 +26,6 @@ use super::metrics::IngestMetrics;
 use super::profiler::Panes;
 use super::{Place, dead_letter, fields};
 use look_back::{Judged, settle};
-
-/// Messages gone through together: what is made of them stays in the processor's caches, and is small beside the batch.
-const PIECE: usize = 4_096;
 
 /// What the stage needs of its surroundings.
 pub struct Needs {
@@ -49,15 +45,21 @@ pub struct Needs {
     pub clock: SharedClock,
 }
 
-/// What becomes of a batch.
-struct Made {
-    body: Body,
+/// What became of the messages since the last output.
+#[derive(Default)]
+struct Open {
+    /// An insert has the columns of its first messages: where others come, another one begins.
+    inserts: Vec<(Vec<AddedColumn>, Body)>,
+    /// Counts against the champion there was when it began.
     panes: Option<Panes>,
-    tallies: BTreeMap<i32, Tally>,
-    faults: Vec<Fault>,
-    /// The expectations, by their places, that refused messages.
-    expectations: BTreeMap<usize, usize>,
+    /// Dead letters and tallies.
+    output: Output,
+    /// Bytes of the dead letters.
+    letters: usize,
 }
+
+/// Bytes that the headers of a dead letter take up, roughly.
+const HEADERS: usize = 1_024;
 
 /// Turns the raw topic of one pipeline into its feature table, dead letters and profiles.
 pub struct Ingest {
@@ -80,6 +82,7 @@ pub struct Ingest {
     history: Box<dyn History>,
     clickhouse: Option<ClickHouse>,
     clock: SharedClock,
+    open: Option<Open>,
 }
 
 impl std::fmt::Debug for Ingest {
@@ -117,7 +120,15 @@ impl Ingest {
             history,
             clickhouse,
             clock,
+            open: None,
         })
+    }
+
+    /// The output of one batch that stands for itself.
+    pub async fn process(&mut self, batch: &MessageBatch) -> Result<Output, Error> {
+        self.discard();
+        self.add(batch).await?;
+        self.finish(&batch.ranges())
     }
 
     /// Whether records are compared with those before them: then the messages of a batch must be neighbours.
@@ -150,24 +161,21 @@ impl Ingest {
         Ok(added.columns(&beyond).await?)
     }
 
-    /// Goes through a batch piece by piece.
-    fn featurize(
-        &mut self,
-        batch: &MessageBatch,
-        ranges: &[OffsetRange],
-        added: &[AddedColumn],
-    ) -> Result<Made, Error> {
-        let champion = self.champion.borrow().clone();
-        let mut made = Made {
-            body: self.encoder.begin(added).map_err(|e| self.broken(e))?,
-            panes: champion.map(|champion| Panes::new(champion, &self.names)),
-            tallies: ranges.iter().map(|range| (range.partition, Tally::default())).collect(),
-            faults: Vec::new(),
-            expectations: BTreeMap::new(),
+    /// Goes through messages piece by piece. Their rows have the columns `added` beside the usual ones.
+    fn transform(&mut self, batch: &MessageBatch, added: &[AddedColumn]) -> Result<usize, Error> {
+        let mut open = match self.open.take() {
+            Some(open) => open,
+            None => Open {
+                panes: self.champion.borrow().clone().map(|champion| Panes::new(champion, &self.names)),
+                ..Open::default()
+            },
         };
+        if open.inserts.last().is_none_or(|(columns, _)| columns != added) {
+            let body = self.encoder.begin(added).map_err(|e| self.broken(e))?;
+            open.inserts.push((added.to_vec(), body));
+        }
         for start in (0..batch.len()).step_by(PIECE) {
             let decoded = self.decoder.decode(batch, start..batch.len().min(start + PIECE));
-            made.faults.extend(decoded.faults);
             let mut parts = Vec::with_capacity(decoded.parts.len());
             let mut judged = Vec::with_capacity(decoded.parts.len());
             for (part, indices) in decoded.parts {
@@ -176,16 +184,45 @@ impl Ingest {
                 parts.push(rows);
             }
             settle(&mut self.judge, &mut judged, batch);
+            let mut refused: Vec<(Fault, Option<usize>)> =
+                decoded.faults.into_iter().map(|fault| (fault, None)).collect();
             for (judged, rows) in judged.into_iter().zip(parts) {
                 self.count_breaches(&judged.judgement);
-                made.add(judged, rows).map_err(|e| self.broken(e))?;
+                open.add(judged, rows, &mut refused).map_err(|e| self.broken(e))?;
+            }
+            refused.sort_by_key(|(fault, _)| fault.index);
+            for (fault, expectation) in refused {
+                self.refuse(batch, &fault, expectation, &mut open);
             }
         }
-        made.faults.sort_by_key(|fault| fault.index);
-        for range in ranges {
+        for range in batch.ranges() {
             self.judge.reached(range.partition, range.to);
         }
-        Ok(made)
+        let bytes = open.bytes();
+        self.open = Some(open);
+        Ok(bytes)
+    }
+
+    /// Makes a dead letter of a message, which breaks the expectation at that place, if any.
+    fn refuse(&self, batch: &MessageBatch, fault: &Fault, expectation: Option<usize>, open: &mut Open) {
+        let place = Place {
+            topic: batch.topic(),
+            partition: batch.partitions()[fault.index],
+            offset: batch.offsets()[fault.index],
+            timestamp: batch.timestamps()[fault.index],
+        };
+        open.output.tallies.entry(place.partition).or_default().rejected += 1;
+        let is_judged = fault.kind == "BrokenExpectation" || fault.kind == "UnknownClass";
+        let stage = if is_judged { "expectation" } else { "decode" };
+        let mut letter = dead_letter(place, stage, fault.kind, &fault.message, batch.payload(fault.index));
+        if let Some(rule) = expectation {
+            let title = self.judge.expectation(rule).1.as_bytes().to_vec();
+            letter.headers.push((header::EXPECTATION.to_owned(), title));
+        }
+        open.letters += letter.payload.len() + HEADERS;
+        open.output.records.push((self.topics.rejected.clone(), letter));
+        let labels = vec![("pipeline", self.loaded.pipeline.name.clone()), ("kind", fault.kind.to_owned())];
+        self.metrics.rejected.get_or_create(&labels).inc();
     }
 
     /// The rows of `decoded`, whose row `i` is the message `indices[i]`, and what is thought of them.
@@ -243,9 +280,14 @@ impl Ingest {
     }
 }
 
-impl Made {
-    /// Adds the rows that are kept; the others become faults.
-    fn add(&mut self, judged: Judged, mut rows: Rows) -> Result<(), String> {
+impl Open {
+    /// Adds the rows that are kept; the others are refused, each with the place of the expectation it breaks.
+    fn add(
+        &mut self,
+        judged: Judged,
+        mut rows: Rows,
+        refused_here: &mut Vec<(Fault, Option<usize>)>,
+    ) -> Result<(), String> {
         let Judged { indices, judgement: Judgement { refused, quarantined, broken }, .. } = judged;
         quarantined.iter().for_each(|&row| rows.quarantined[row] = 1);
         rows.broken = broken;
@@ -254,84 +296,70 @@ impl Made {
             rows = rows.filtered(&kept).map_err(|e| e.to_string())?;
         }
         for (row, refusal) in refused {
-            let index = indices[row];
-            self.expectations.extend(refusal.expectation.map(|place| (index, place)));
-            self.faults.push(Fault { index, kind: refusal.kind, message: refusal.reason });
+            let fault = Fault { index: indices[row], kind: refusal.kind, message: refusal.reason };
+            refused_here.push((fault, refusal.expectation));
         }
-        for partition in &rows.partitions {
-            self.tallies.entry(*partition).or_default().rows += 1;
+        // Messages come in runs of a partition.
+        for run in rows.partitions.chunk_by(|a, b| a == b) {
+            self.output.tallies.entry(run[0]).or_default().rows += run.len() as u64;
         }
         if let Some(panes) = &mut self.panes {
             panes.observe(&rows).map_err(|e| e.to_string())?;
         }
-        self.body.add(rows).map_err(|e| e.to_string())
+        match self.inserts.last_mut() {
+            Some((_, body)) => body.add(rows).map_err(|e| e.to_string()),
+            None => Err("there is no insert for the rows".to_owned()),
+        }
+    }
+
+    fn bytes(&self) -> usize {
+        self.letters + self.inserts.iter().map(|(_, body)| body.len()).sum::<usize>()
     }
 }
 
 #[async_trait]
-impl Stage for Ingest {
+impl Streaming for Ingest {
     fn name(&self) -> &str {
         &self.name
     }
 
-    async fn process(&mut self, batch: &MessageBatch) -> Result<Output, Error> {
-        let added = self.learn(batch).await?;
+    async fn add(&mut self, piece: &MessageBatch) -> Result<usize, Error> {
+        let added = self.learn(piece).await?;
         self.judge
             .refresh(self.clickhouse.as_ref(), self.clock.now())
             .await
             .map_err(|e| self.waiting(e.to_string()))?;
-        self.look_back(batch).await?;
-        // Tens of milliseconds of arithmetic for a full batch: the other tasks of this thread move elsewhere meanwhile.
-        tokio::task::block_in_place(|| self.transform(batch, &added))
+        self.look_back(piece).await?;
+        // Milliseconds of arithmetic for a full piece: the other tasks of this thread move elsewhere meanwhile.
+        tokio::task::block_in_place(|| self.transform(piece, &added))
     }
-}
 
-impl Ingest {
-    fn transform(&mut self, batch: &MessageBatch, added: &[AddedColumn]) -> Result<Output, Error> {
-        let ranges = batch.ranges();
-        let Made { body, panes, mut tallies, faults, expectations } = self.featurize(batch, &ranges, added)?;
-        let mut output = Output::default();
-        let pipeline = self.loaded.pipeline.name.clone();
-        for fault in &faults {
-            let place = Place {
-                topic: batch.topic(),
-                partition: batch.partitions()[fault.index],
-                offset: batch.offsets()[fault.index],
-                timestamp: batch.timestamps()[fault.index],
-            };
-            tallies.entry(place.partition).or_default().rejected += 1;
-            let stage = if fault.kind == "BrokenExpectation" || fault.kind == "UnknownClass" {
-                "expectation"
-            } else {
-                "decode"
-            };
-            let mut letter = dead_letter(place, stage, fault.kind, &fault.message, batch.payload(fault.index));
-            if let Some(&rule) = expectations.get(&fault.index) {
-                let title = self.judge.expectation(rule).1.as_bytes().to_vec();
-                letter.headers.push((header::EXPECTATION.to_owned(), title));
-            }
-            output.records.push((self.topics.rejected.clone(), letter));
-            let labels = vec![("pipeline", pipeline.clone()), ("kind", fault.kind.to_owned())];
-            self.metrics.rejected.get_or_create(&labels).inc();
-        }
+    fn finish(&mut self, ranges: &[OffsetRange]) -> Result<Output, Error> {
+        let Open { inserts, panes, mut output, .. } = self.open.take().unwrap_or_default();
         if let Some(panes) = panes {
-            let panes = panes.finish(&tallies, &ranges);
+            let panes = panes.finish(&output.tallies, ranges);
             output.records.extend(panes.into_iter().map(|pane| (self.topics.profiles.clone(), pane)));
         }
-        let count = body.rows();
-        if count > 0 {
-            self.metrics.rows.get_or_create(&vec![("pipeline", pipeline)]).inc_by(count);
+        for (_, body) in inserts {
+            let rows = body.rows();
+            if rows == 0 {
+                continue;
+            }
+            self.metrics.rows.get_or_create(&vec![("pipeline", self.loaded.pipeline.name.clone())]).inc_by(rows);
             let body = body.finish().map_err(|e| self.broken(e))?;
             output.inserts.push(InsertBody {
                 table: self.table.clone(),
                 format: "ArrowStream",
-                token: token(&self.name, &ranges, &body),
+                token: token(&self.name, ranges, &body),
                 body,
-                rows: count,
+                rows,
             });
         }
-        output.tallies = tallies;
         Ok(output)
+    }
+
+    fn discard(&mut self) {
+        self.open = None;
     }
 }
 

@@ -24,7 +24,7 @@ use driftmill_platform::error::{Retry, Retryable};
 use driftmill_platform::kafka::{self, Coverage, Fetcher, MessageBatch, OffsetRange, Position, Producer};
 use driftmill_platform::metrics::Metrics;
 use driftmill_platform::schemas::Schemas;
-use driftmill_platform::stage::{self, Output, Stage as _, token};
+use driftmill_platform::stage::{self, Output, token};
 use driftmill_schemas::pipeline::{KnownIn, Loaded, Rule};
 use driftmill_schemas::topic::Topics;
 use sha2::{Digest as _, Sha256};

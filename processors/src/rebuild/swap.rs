@@ -10,7 +10,6 @@ use driftmill_platform::clickhouse::{
     ClickHouse, FeatureTable, FeatureVersion, Offsets, covers, quote, quote_text, union,
 };
 use driftmill_platform::kafka::Outgoing;
-use driftmill_platform::stage::Stage as _;
 use driftmill_schemas::topic::Topics;
 use serde::Deserialize;
 

@@ -11,7 +11,7 @@ use anyhow::Context as _;
 use driftmill_gateway::GatewayOptions;
 use driftmill_platform::config::Settings;
 use driftmill_platform::kafka::Admin;
-use driftmill_platform::stage::{self, Reading, Stage};
+use driftmill_platform::stage::{self, Reading, Stage, Streaming as _};
 use driftmill_platform::supervisor::{OnError, Supervisor};
 use driftmill_platform::telemetry;
 use driftmill_processors::audit::{self, AuditMetrics};
@@ -96,7 +96,10 @@ fn process(context: &Context, supervisor: &mut Supervisor) -> anyhow::Result<()>
             clock: Arc::clone(&context.clock),
         };
         let ingest = Ingest::new(Arc::clone(loaded), needs)?;
-        run_stage(context, supervisor, ingest, Reading::hot(topics.raw));
+        let (services, reading) = (context.services(), Reading::hot(topics.raw));
+        supervisor.spawn(ingest.name().to_owned(), OnError::Stop, move |cancel| {
+            stage::stream(ingest, reading, services, cancel)
+        });
         run_stage(context, supervisor, DeadLetters::new(&name), Reading::of(topics.rejected).with_headers());
         run_stage(context, supervisor, Predictions::new(&name), Reading::of(topics.predictions));
         run_stage(context, supervisor, DriftReports::new(&name), Reading::of(topics.drift));

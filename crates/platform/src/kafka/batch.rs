@@ -41,6 +41,24 @@ impl From<OffsetRange> for Coverage {
     }
 }
 
+impl Coverage {
+    /// Whether `next` goes on where this ends.
+    pub fn is_followed_by(&self, next: &Self) -> bool {
+        self.range.topic == next.range.topic
+            && self.range.partition == next.range.partition
+            && self.range.to == next.range.from
+    }
+
+    /// Takes in the offsets of `next`, by which it [is followed](Self::is_followed_by).
+    pub fn append(&mut self, next: Self) {
+        self.range.to = next.range.to;
+        self.messages += next.messages;
+        self.lost.extend(next.lost);
+        self.absent.extend(next.absent);
+        self.tail = next.tail.or(self.tail);
+    }
+}
+
 /// A name of a message's content and time, by which it is known again: a topic that was made anew under the same name
 /// holds another message at that offset. Eight bytes of SHA-256, so that every build gives the same.
 pub fn mark(timestamp: i64, payload: &[u8]) -> u64 {
@@ -292,6 +310,21 @@ mod tests {
         assert_eq!(coverage[0].tail, Some(mark(5, b"a")));
         assert_ne!(mark(5, b"a"), mark(6, b"a"));
         assert_ne!(coverage[0].tail, coverage[1].tail);
+    }
+
+    #[test]
+    fn a_batch_that_goes_on_where_another_ended_covers_the_offsets_of_both() {
+        let mut first = batch(&[(0, 3), (0, 5)]).coverage().remove(0);
+        let mut second = MessageBatch::new("t", false);
+        second.start(0, 6);
+        second.push(0, 8, 7, b"last", Headers::new());
+        let second = second.coverage().remove(0);
+        assert!(first.is_followed_by(&second) && !second.is_followed_by(&first));
+        first.append(second);
+        assert_eq!((first.range.from, first.range.to, first.messages), (3, 9, 3));
+        assert_eq!((first.absent, first.tail), (vec![(4, 5), (6, 8)], Some(mark(7, b"last"))));
+        let elsewhere = batch(&[(1, 9)]).coverage().remove(0);
+        assert!(!batch(&[(0, 8)]).coverage()[0].is_followed_by(&elsewhere));
     }
 
     #[test]

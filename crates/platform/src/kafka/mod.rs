@@ -12,7 +12,7 @@ mod ranges;
 
 pub use admin::{Admin, TopicSpec};
 pub use batch::{Coverage, Headers, MessageBatch, OffsetRange, mark};
-pub use consumer::{BatchPolicy, Consumer, ConsumerOptions, Handle, Position, Positions};
+pub use consumer::{Age, BatchPolicy, Consumer, ConsumerOptions, Handle, Position, Positions};
 pub use error::Error;
 pub use fetch::Fetcher;
 pub use producer::{Acknowledgement, Outgoing, Producer};

@@ -30,18 +30,18 @@ impl StageMetrics {
             ),
             batches: metrics.register(
                 "driftmill_stage_batch_messages",
-                "Messages of one batch",
+                "Messages of one output",
                 Family::new_with_constructor(rows as fn() -> Histogram),
             ),
             seconds: metrics.register(
                 "driftmill_stage_write_seconds",
-                "Time from an output to its ledger entry",
+                "Time that writing an output takes",
                 Family::new_with_constructor(seconds as fn() -> Histogram),
             ),
         }
     }
 
-    /// Counts a finished batch, which took `seconds` to write.
+    /// Counts a written output, which took `seconds` to write.
     pub(super) fn finished(&self, stage: &str, coverage: &[Coverage], seconds: f64) {
         let labels = vec![("stage", stage.to_owned())];
         let messages: u64 = coverage.iter().map(|coverage| coverage.messages).sum();

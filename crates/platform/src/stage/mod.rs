@@ -1,22 +1,29 @@
 //! Runs a stage over a topic, exactly once in effect.
 //!
 //! ```text
-//! consumer ─► batch ─► Stage::process ─► output ─► writer: 1. records sent and acknowledged ─► 2. inserts acknowledged
-//!                                                          ─► 3. ledger ─► 4. group commit
+//! consumer ─► messages ─► stage ─► output ─► writer: 1. records sent and acknowledged ─► 2. inserts acknowledged
+//!                                                    ─► 3. ledger ─► 4. group commit
 //! ```
-//! A crash before 3 repeats the batch from its first offset. What 1 and 2 did is done again with the same positions:
-//! rows replace themselves, records carry the position they are about. A crash after 3 repeats nothing. The writer works
-//! on one output at a time, in order, while the next batch is gathered and, if the stage allows it, processed.
+//! A crash before 3 repeats the messages from the first one that is not entered. What 1 and 2 did is done again with the same
+//! positions: rows replace themselves, records carry the position they are about. A crash after 3 repeats nothing. The
+//! writer works on one output at a time, in order.
+//!
+//! A [`Stage`] makes its output of one batch after the other. A [`Streaming`] stage, through which everything goes, works on
+//! the next messages while its last output is being written, and what it has written is entered some outputs at a time.
 
+mod finished;
 mod metrics;
 mod pace;
 mod runner;
+mod streaming;
 mod writer;
 
 pub use metrics::StageMetrics;
-pub use runner::run;
+pub use runner::{run, stream};
+pub use streaming::PIECE;
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use crc_fast::CrcAlgorithm;
@@ -96,6 +103,24 @@ pub trait Stage: Send {
     async fn process(&mut self, batch: &MessageBatch) -> Result<Output, Error>;
 }
 
+/// Turns messages of one topic into output as they come.
+#[async_trait]
+pub trait Streaming: Send {
+    /// Name in the ledger, the logs and the consumer group; never changes.
+    fn name(&self) -> &str;
+
+    /// Takes the next messages: of each partition those that follow what was added since the last output. Returns the bytes
+    /// of the output so far. The same messages must give the same rows at the same positions, however often they come. An
+    /// error that says `Later` has added nothing, and the same messages are added again.
+    async fn add(&mut self, piece: &MessageBatch) -> Result<usize, Error>;
+
+    /// The output of everything that was added since the last time: the offsets `ranges`, by partition.
+    fn finish(&mut self, ranges: &[OffsetRange]) -> Result<Output, Error>;
+
+    /// Forgets what was added since the last output: it is added again, or nobody's here.
+    fn discard(&mut self);
+}
+
 /// Names exactly these bytes of these offsets of this stage, so that a repeated insert of them is recognised. The bytes
 /// count too: another build or pipeline file may make other rows of the same offsets, and the server drops an insert whose
 /// token it knows without looking at it.
@@ -129,25 +154,24 @@ pub struct Reading {
     pub topic: String,
     /// Whether headers are read.
     pub headers: bool,
-    /// How much becomes one batch; its age is the shortest one.
+    /// How much becomes one output; its age is the shortest one. Of a streaming stage, the bytes are those of the output.
     pub batch: BatchPolicy,
-    /// Whether the next batch may be processed while the output of the last one is being written.
-    pub ahead: bool,
-    /// How many times as long as a write takes a batch waits for company.
+    /// How many times as long as a write takes messages wait for company.
     pub writes: u32,
 }
 
 impl Reading {
     /// A topic of some records a second: one batch after the other.
     pub fn of(topic: impl Into<String>) -> Self {
-        let batch = BatchPolicy { rows: 5_000, bytes: 2 << 20, ..BatchPolicy::default() };
         // Nobody waits for these as for features, and what little there is in a batch costs the server as much.
-        Self { topic: topic.into(), headers: false, batch, ahead: false, writes: 12 }
+        let batch = BatchPolicy { rows: 5_000, bytes: 2 << 20, age: Duration::from_millis(100) };
+        Self { topic: topic.into(), headers: false, batch, writes: 12 }
     }
 
-    /// A topic that everything goes through.
+    /// A topic that everything goes through, for a streaming stage.
     pub fn hot(topic: impl Into<String>) -> Self {
-        Self { topic: topic.into(), headers: false, batch: BatchPolicy::default(), ahead: true, writes: 3 }
+        let batch = BatchPolicy { bytes: 12 << 20, ..BatchPolicy::default() };
+        Self { topic: topic.into(), headers: false, batch, writes: 2 }
     }
 
     /// Reads headers, too.

@@ -11,13 +11,15 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::{info, warn};
 
+use super::finished::Finished;
 use super::pace::Pace;
+use super::streaming::Pieces;
 use super::writer::{Work, Writer};
-use super::{Error, Output, Reading, Services, Stage};
+use super::{Error, Output, Reading, Services, Stage, Streaming};
 use crate::backoff::{Backoff, unless_late};
 use crate::clickhouse::Ledger;
 use crate::error::{Retry, Retryable as _};
-use crate::kafka::{self, Consumer, ConsumerOptions, MessageBatch, Position, Positions};
+use crate::kafka::{self, Age, BatchPolicy, Consumer, ConsumerOptions, MessageBatch, Position, Positions};
 
 /// How long work in hand may take after a stop was asked for. Then it is given up, which is safe: it is repeatable.
 pub(super) const LATE: Duration = Duration::from_secs(2);
@@ -28,9 +30,52 @@ const FENCINGS: u32 = 3;
 /// A member that was not fenced for so long is not fenced in a row.
 const CALM: Duration = Duration::from_secs(60);
 
+/// How messages get to a stage, and what it makes of them to the writer.
+pub(super) trait Feed: Send {
+    /// Name of the stage.
+    fn name(&self) -> &str;
+
+    /// How messages are gathered for it.
+    fn gathering(&self) -> BatchPolicy;
+
+    /// What is to follow the pace of writing.
+    fn paced(&self, consumer: &kafka::Handle) -> Age;
+
+    /// Hands outputs to the writer until the consumer or the writer ends.
+    fn feed(
+        &mut self,
+        consumer: &mut Consumer,
+        writer: mpsc::Sender<Work>,
+    ) -> impl Future<Output = Result<(), Error>> + Send;
+}
+
 /// Consumes a topic with `stage` until `cancel` fires, then finishes what is in hand.
 pub async fn run(
-    mut stage: impl Stage,
+    stage: impl Stage,
+    reading: Reading,
+    services: Services,
+    cancel: CancellationToken,
+) -> Result<(), Error> {
+    let feed = Batches { stage, batch: reading.batch, cancel: cancel.clone() };
+    members(feed, reading, services, cancel).await
+}
+
+/// Consumes a topic with a streaming stage until `cancel` fires; what is written by then is entered, and what is not is left
+/// to whoever comes next.
+pub async fn stream(
+    stage: impl Streaming,
+    reading: Reading,
+    services: Services,
+    cancel: CancellationToken,
+) -> Result<(), Error> {
+    let age = Age::new(reading.batch.age);
+    let feed = Pieces { stage, enough: reading.batch.bytes, age, cancel: cancel.clone() };
+    members(feed, reading, services, cancel).await
+}
+
+/// Consumes a topic as one member of its group after the other.
+async fn members(
+    mut feed: impl Feed,
     reading: Reading,
     services: Services,
     cancel: CancellationToken,
@@ -38,13 +83,13 @@ pub async fn run(
     let mut fencings = 0;
     loop {
         let since = Instant::now();
-        match run_member(&mut stage, reading.clone(), services.clone(), cancel.clone()).await {
+        match run_member(&mut feed, reading.clone(), services.clone(), cancel.clone()).await {
             Err(Error::Kafka(error @ kafka::Error::Fenced { .. })) => {
                 fencings = if since.elapsed() < CALM { fencings + 1 } else { 1 };
                 if fencings > FENCINGS {
                     return Err(error.into());
                 }
-                warn!(stage = stage.name(), %error, "joining the group anew");
+                warn!(stage = feed.name(), %error, "joining the group anew");
             }
             outcome => return outcome,
         }
@@ -53,15 +98,20 @@ pub async fn run(
 
 /// Consumes a topic as one member of its group.
 async fn run_member(
-    stage: &mut impl Stage,
+    feed: &mut impl Feed,
     reading: Reading,
     services: Services,
     cancel: CancellationToken,
 ) -> Result<(), Error> {
-    let name = stage.name().to_owned();
+    let name = feed.name().to_owned();
     let ledger = Ledger::new(services.clickhouse.clone(), name.clone());
-    let Reading { topic, headers, batch, ahead, writes } = reading;
-    let options = ConsumerOptions { topic: topic.clone(), group: Some(format!("driftmill.{name}")), headers, batch };
+    let Reading { topic, headers, batch, writes } = reading;
+    let options = ConsumerOptions {
+        topic: topic.clone(),
+        group: Some(format!("driftmill.{name}")),
+        headers,
+        batch: feed.gathering(),
+    };
     let positions =
         Arc::new(LedgerPositions { ledger: ledger.clone(), runtime: Handle::current(), cancel: cancel.clone() });
     let mut consumer = Consumer::start(&services.kafka, options, positions, &cancel)?;
@@ -71,20 +121,22 @@ async fn run_member(
         stage: name.clone(),
         ledger,
         services,
+        age: feed.paced(&consumer.handle()),
         consumer: consumer.handle(),
         pace: Pace::new(batch.age, writes),
         cancel: cancel.clone(),
         looked: None,
+        finished: Finished::default(),
         entered: HashMap::new(),
     };
     let writing = AbortOnDropHandle::new(tokio::spawn(writer.run(receiver)));
-    let processed = process_all(stage, &mut consumer, sender, ahead, &cancel).await;
+    let fed = feed.feed(&mut consumer, sender).await;
     // The sender is gone: the writer ends with what it has.
     let written = writing.await.unwrap_or_else(|panic| {
         Err(Error::Stage { stage: name.clone(), reason: format!("writing failed inside of Driftmill: {panic}") })
     });
     consumer.close().await;
-    written.and(processed)?;
+    written.and(fed)?;
     if !cancel.is_cancelled() {
         return Err(kafka::Error::Ended.into());
     }
@@ -92,32 +144,52 @@ async fn run_member(
     Ok(())
 }
 
-/// Hands outputs to the writer until the consumer or the writer ends.
-async fn process_all(
-    stage: &mut impl Stage,
-    consumer: &mut Consumer,
-    writer: mpsc::Sender<Work>,
-    ahead: bool,
-    cancel: &CancellationToken,
-) -> Result<(), Error> {
-    loop {
-        // The batch is taken only when its output will find room, so that it grows while the writer is busy.
-        let Ok(room) = writer.reserve().await else { return Ok(()) };
-        let batch = match consumer.next().await {
-            None => return Ok(()),
-            Some(Ok(batch)) => batch,
-            Some(Err(error)) if error.retry() == Retry::Later => {
-                warn!(stage = stage.name(), %error, "Kafka complains; going on");
-                continue;
+/// Tells of an error of the consumer's; one that is for good is returned.
+pub(super) fn complain(stage: &str, error: kafka::Error) -> Result<(), Error> {
+    match error.retry() {
+        Retry::Later => warn!(stage, %error, "Kafka complains; going on"),
+        Retry::Never => return Err(error.into()),
+    }
+    Ok(())
+}
+
+/// Feeds a stage one batch after the other, each when the one before is written.
+struct Batches<S> {
+    stage: S,
+    batch: BatchPolicy,
+    cancel: CancellationToken,
+}
+
+impl<S: Stage> Feed for Batches<S> {
+    fn name(&self) -> &str {
+        self.stage.name()
+    }
+
+    fn gathering(&self) -> BatchPolicy {
+        self.batch
+    }
+
+    fn paced(&self, consumer: &kafka::Handle) -> Age {
+        consumer.age()
+    }
+
+    async fn feed(&mut self, consumer: &mut Consumer, writer: mpsc::Sender<Work>) -> Result<(), Error> {
+        loop {
+            let batch = match consumer.next().await {
+                None => return Ok(()),
+                Some(Ok(batch)) => batch,
+                Some(Err(error)) => {
+                    complain(self.stage.name(), error)?;
+                    continue;
+                }
+            };
+            let Some(output) = process(&mut self.stage, &batch, &self.cancel).await? else { return Ok(()) };
+            let (done, written) = oneshot::channel();
+            let work = Work { coverage: batch.coverage(), output, done, entered_later: false };
+            if writer.send(work).await.is_err() || written.await.is_err() {
+                return Ok(());
             }
-            Some(Err(error)) => return Err(error.into()),
-        };
-        let Some(output) = process(stage, &batch, cancel).await? else { return Ok(()) };
-        let (done, written) = oneshot::channel();
-        room.send(Work { coverage: batch.coverage(), output, done });
-        consumer.recycle(batch);
-        if !ahead && written.await.is_err() {
-            return Ok(());
+            consumer.recycle(batch);
         }
     }
 }

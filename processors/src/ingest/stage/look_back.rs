@@ -2,12 +2,12 @@
 
 use arrow_array::{RecordBatch, StringArray};
 use driftmill_platform::kafka::{self, MessageBatch};
-use driftmill_platform::stage::Error;
+use driftmill_platform::stage::{Error, PIECE};
 
 use super::super::fields;
 use super::super::judge::{self, Judge, Judgement};
 use super::super::rules::Keys;
-use super::{Ingest, PIECE};
+use super::Ingest;
 
 /// What is thought of decoded rows.
 pub(super) struct Judged {

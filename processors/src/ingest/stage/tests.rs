@@ -2,11 +2,14 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use arrow_array::cast::AsArray as _;
+use arrow_array::types::{Float64Type, Int32Type, Int64Type};
+use arrow_ipc::reader::StreamReader;
 use async_trait::async_trait;
 use driftmill_platform::clock::SystemClock;
 use driftmill_platform::kafka::{self, Headers, MessageBatch};
 use driftmill_platform::metrics::Metrics;
-use driftmill_platform::stage::Stage as _;
+use driftmill_platform::stage::{Output, Streaming as _};
 use driftmill_schemas::message::dead_letter as header;
 use driftmill_schemas::pipeline::{Loaded, parse};
 use driftmill_schemas::record::framing::SchemaRef;
@@ -160,4 +163,61 @@ async fn what_repeats_a_record_does_not_depend_on_how_the_topic_is_cut_or_who_wa
         }
         assert_eq!(found, wanted, "seed {seed}");
     }
+}
+
+/// Rows of an output: offset and value, by partition.
+fn rows(output: &Output) -> BTreeMap<(i32, i64), f64> {
+    let mut rows = BTreeMap::new();
+    for insert in &output.inserts {
+        for batch in StreamReader::try_new(&insert.body[..], None).unwrap() {
+            let batch = batch.unwrap();
+            let partitions = batch.column_by_name("_partition").unwrap().as_primitive::<Int32Type>().clone();
+            let offsets = batch.column_by_name("_offset").unwrap().as_primitive::<Int64Type>().clone();
+            let x = batch.column_by_name("x").unwrap().as_primitive::<Float64Type>().clone();
+            rows.extend((0..batch.num_rows()).map(|i| ((partitions.value(i), offsets.value(i)), x.value(i))));
+        }
+    }
+    rows
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pieces_that_are_added_become_one_output_with_what_each_of_them_would_be() {
+    let loaded = loaded();
+    let topic = Arc::new(topic(&loaded));
+    let pieces = [[(0, 0, 40), (1, 0, 9)], [(0, 40, 41), (1, 9, 70)], [(0, 41, 100), (1, 70, 90)]];
+    let mut one = ingest(&loaded, &topic);
+    let mut held = 0;
+    for piece in &pieces {
+        let grown = one.add(&batch("things.raw", &topic, piece)).await.unwrap();
+        assert!(grown > held, "{grown} bytes after {held}");
+        held = grown;
+    }
+    let ranges = batch("things.raw", &topic, &[(0, 0, 100), (1, 0, 90)]).ranges();
+    let output = one.finish(&ranges).unwrap();
+    assert_eq!(output.inserts.len(), 1);
+    assert_eq!(output.inserts[0].rows as usize + output.records.len(), 190);
+    let counted: u64 = output.tallies.values().map(|tally| tally.rows + tally.rejected).sum();
+    assert_eq!((output.tallies.len(), counted), (2, 190));
+
+    let mut other = ingest(&loaded, &topic);
+    let mut wanted = BTreeMap::new();
+    for piece in &pieces {
+        wanted.extend(rows(&other.process(&batch("things.raw", &topic, piece)).await.unwrap()));
+    }
+    assert_eq!(rows(&output), wanted);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_output_holds_nothing_of_what_was_discarded_or_finished() {
+    let loaded = loaded();
+    let topic = Arc::new(topic(&loaded));
+    let mut one = ingest(&loaded, &topic);
+    one.add(&batch("things.raw", &topic, &[(0, 0, 40)])).await.unwrap();
+    one.discard();
+    let next = batch("things.raw", &topic, &[(0, 40, 60)]);
+    one.add(&next).await.unwrap();
+    let output = one.finish(&next.ranges()).unwrap();
+    assert_eq!(output.inserts[0].rows as usize + output.records.len(), 20);
+    let after = one.finish(&[]).unwrap();
+    assert_eq!((after.inserts.len(), after.records.len(), after.tallies.len()), (0, 0, 0));
 }

@@ -101,8 +101,34 @@ pub struct ConsumerOptions {
     pub batch: BatchPolicy,
 }
 
-/// An empty batch with the memory of an earlier one.
-type Spare = Arc<Mutex<Option<MessageBatch>>>;
+/// Empty batches with the memory of earlier ones.
+type Spare = Arc<Mutex<Vec<MessageBatch>>>;
+
+/// Batches kept for their memory: one that is gathered next, and one that waits to be.
+const SPARE: usize = 2;
+
+/// How long messages wait for company at most. Whoever writes them changes it, whoever gathers them reads it.
+#[derive(Debug, Clone)]
+pub struct Age(Arc<AtomicU64>);
+
+impl Age {
+    /// Starts with `age`.
+    pub fn new(age: Duration) -> Self {
+        let new = Self(Arc::default());
+        new.set(age);
+        new
+    }
+
+    /// Changes it.
+    pub fn set(&self, age: Duration) {
+        self.0.store(u64::try_from(age.as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    /// What it is now, in whole microseconds.
+    pub fn get(&self) -> Duration {
+        Duration::from_micros(self.0.load(Ordering::Relaxed))
+    }
+}
 
 /// Receives batches of one topic. Dropping it leaves the group.
 pub struct Consumer {
@@ -118,7 +144,7 @@ pub struct Consumer {
 #[derive(Clone)]
 pub struct Handle {
     inner: Arc<BaseConsumer<Context>>,
-    age: Arc<AtomicU64>,
+    age: Age,
     grouped: bool,
 }
 
@@ -152,7 +178,7 @@ impl Consumer {
             // The default of a second is how long a drained queue stays empty.
             .set("fetch.queue.backoff.ms", "5")
             // What librdkafka fetches ahead: this much, and one response more. A message there takes up twice its size.
-            .set("queued.max.messages.kbytes", (options.batch.bytes >> 12).max(1_024).to_string())
+            .set("queued.max.messages.kbytes", (options.batch.bytes >> 10).clamp(1_024, 1_792).to_string())
             .set("queued.min.messages", "100000");
         customise(&mut config, settings, Kind::Consumer);
         let group = options.group.as_deref().filter(|_| settings.membership != Membership::Alone);
@@ -179,15 +205,14 @@ impl Consumer {
         let (sender, batches) = mpsc::channel(1);
         let demand = Arc::new(Demand::default());
         let spare = Spare::default();
-        let handle = Handle { inner: Arc::clone(&inner), age: Arc::default(), grouped };
-        handle.set_age(options.batch.age);
+        let handle = Handle { inner: Arc::clone(&inner), age: Age::new(options.batch.age), grouped };
         let poller = Poller {
             bulk,
             inner,
             changes,
             demand: Arc::clone(&demand),
             spare: Arc::clone(&spare),
-            age: Arc::clone(&handle.age),
+            age: handle.age.clone(),
             gathered: MessageBatch::new(&options.topic, options.headers),
             since: None,
             progress: Progress::default(),
@@ -205,7 +230,8 @@ impl Consumer {
         Ok(Self { batches, handle, demand, spare, stop, thread: Some(thread) })
     }
 
-    /// The next batch; `None` after cancellation. An error that is not for good is followed by more batches.
+    /// The next batch; `None` after cancellation. An error that is not for good is followed by more batches. What comes while
+    /// nobody waits any more is there the next time.
     pub async fn next(&mut self) -> Option<Result<MessageBatch, Error>> {
         self.demand.ask();
         self.batches.recv().await
@@ -214,7 +240,10 @@ impl Consumer {
     /// Gives a batch back that is not needed any more, so that its memory is used again.
     pub fn recycle(&self, mut batch: MessageBatch) {
         batch.clear();
-        *self.spare.lock().unwrap_or_else(PoisonError::into_inner) = Some(batch);
+        let mut spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner);
+        if spare.len() < SPARE {
+            spare.push(batch);
+        }
     }
 
     /// A handle for somebody else.
@@ -242,9 +271,9 @@ impl Consumer {
 }
 
 impl Handle {
-    /// Changes how long the oldest gathered message may wait for company.
-    pub fn set_age(&self, age: Duration) {
-        self.age.store(u64::try_from(age.as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
+    /// How long the oldest gathered message may wait for company.
+    pub fn age(&self) -> Age {
+        self.age.clone()
     }
 
     /// Tells the group how far the ranges reach. Nothing resumes from it where a ledger exists: it is for lag tools.

@@ -1,6 +1,5 @@
 //! The thread that polls.
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
@@ -16,7 +15,7 @@ use super::bulk::{Bulk, Received};
 use super::context::{Change, Changes, Context, resume};
 use super::demand::Demand;
 use super::progress::{Arrival, Progress, Standing};
-use super::{ConsumerOptions, Position, Spare};
+use super::{Age, ConsumerOptions, Position, Spare};
 use crate::error::{Retry, Retryable as _};
 use crate::kafka::{Error, Headers, MessageBatch};
 
@@ -35,8 +34,8 @@ pub(super) struct Poller {
     pub(super) changes: Arc<Changes>,
     pub(super) demand: Arc<Demand>,
     pub(super) spare: Spare,
-    /// Microseconds that the oldest gathered message waits at most.
-    pub(super) age: Arc<AtomicU64>,
+    /// How long the oldest gathered message waits at most.
+    pub(super) age: Age,
     pub(super) options: ConsumerOptions,
     pub(super) grouped: bool,
     pub(super) gathered: MessageBatch,
@@ -93,7 +92,7 @@ impl Poller {
         }
         // What is due is offered again every few milliseconds while the receiver is busy.
         let wait = match self.since {
-            Some(since) => self.age().saturating_sub(since.elapsed()).max(Duration::from_millis(1)),
+            Some(since) => self.age.get().saturating_sub(since.elapsed()).max(Duration::from_millis(1)),
             // A rebalance is heard of between two waits, and one is near when there is nothing to read.
             None if self.progress.partitions().is_empty() => SOON,
             None => IDLE,
@@ -125,10 +124,6 @@ impl Poller {
             }
         }
         self.apply_changes();
-    }
-
-    fn age(&self) -> Duration {
-        Duration::from_micros(self.age.load(Ordering::Relaxed))
     }
 
     fn is_full(&self) -> bool {
@@ -187,7 +182,7 @@ impl Poller {
 
     fn offer(&mut self) -> bool {
         let Some(since) = self.since else { return !self.sender.is_closed() };
-        if !self.is_full() && since.elapsed() < self.age() {
+        if !self.is_full() && since.elapsed() < self.age.get() {
             return true;
         }
         if self.sender.is_closed() {
@@ -198,7 +193,7 @@ impl Poller {
         }
         let Ok(place) = self.sender.try_reserve() else { return true };
         self.demand.answered();
-        let spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let empty = spare.unwrap_or_else(|| MessageBatch::new(&self.options.topic, self.options.headers));
         place.send(Ok(std::mem::replace(&mut self.gathered, empty)));
         self.since = None;
