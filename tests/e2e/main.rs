@@ -17,6 +17,7 @@ mod expectations;
 mod first_light;
 mod gate;
 mod guards;
+mod membership;
 mod piping;
 mod producing;
 mod pushing;

@@ -48,7 +48,7 @@ pub struct Needs {
 /// What became of the messages since the last output.
 #[derive(Default)]
 struct Open {
-    /// An insert has the columns of its first messages: where others come, another one begins.
+    /// Columns beside the usual ones, and rows. Where messages come that may have other columns, another insert begins.
     inserts: Vec<(Vec<AddedColumn>, Body)>,
     /// Counts against the champion there was when it began.
     panes: Option<Panes>,
@@ -161,7 +161,7 @@ impl Ingest {
         Ok(added.columns(&beyond).await?)
     }
 
-    /// Goes through messages piece by piece. Their rows have the columns `added` beside the usual ones.
+    /// Goes through messages piece by piece. Their rows may have the columns `added` beside the usual ones.
     fn transform(&mut self, batch: &MessageBatch, added: &[AddedColumn]) -> Result<usize, Error> {
         let mut open = match self.open.take() {
             Some(open) => open,
@@ -170,16 +170,17 @@ impl Ingest {
                 ..Open::default()
             },
         };
-        if open.inserts.last().is_none_or(|(columns, _)| columns != added) {
-            let body = self.encoder.begin(added).map_err(|e| self.broken(e))?;
-            open.inserts.push((added.to_vec(), body));
+        let (begins, added) = columns(open.inserts.last().map(|(columns, _)| columns.as_slice()), added);
+        if begins {
+            let body = self.encoder.begin(&added).map_err(|e| self.broken(e))?;
+            open.inserts.push((added.clone(), body));
         }
         for start in (0..batch.len()).step_by(PIECE) {
             let decoded = self.decoder.decode(batch, start..batch.len().min(start + PIECE));
             let mut parts = Vec::with_capacity(decoded.parts.len());
             let mut judged = Vec::with_capacity(decoded.parts.len());
             for (part, indices) in decoded.parts {
-                let (one, rows) = self.rows_of(batch, &part, indices, added).map_err(|e| self.broken(e))?;
+                let (one, rows) = self.rows_of(batch, &part, indices, &added).map_err(|e| self.broken(e))?;
                 judged.push(one);
                 parts.push(rows);
             }
@@ -278,6 +279,16 @@ impl Ingest {
     fn broken(&self, reason: impl ToString) -> Error {
         Error::Stage { stage: self.name.clone(), reason: reason.to_string() }
     }
+}
+
+/// The columns of rows that may have those of `added`, after rows with the columns `before`; and whether an insert begins with
+/// them. A column that an insert has too many is null, as it would be without it; so it gets no column less than before, or
+/// producers of two schemas that take turns would make an insert of every piece.
+fn columns(before: Option<&[AddedColumn]>, added: &[AddedColumn]) -> (bool, Vec<AddedColumn>) {
+    let mut columns = before.unwrap_or_default().to_vec();
+    let known = columns.len();
+    columns.extend(added.iter().filter(|column| !before.unwrap_or_default().contains(column)).cloned());
+    (before.is_none() || columns.len() > known, columns)
 }
 
 impl Open {

@@ -202,3 +202,35 @@ impl<S: Streaming> Pieces<S> {
         Ok(Finished { coverage, output })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn covers(partition: i32, from: i64, to: i64) -> Coverage {
+        Coverage::from(OffsetRange { topic: "t".to_owned(), partition, from, to })
+    }
+
+    #[test]
+    fn pieces_of_any_partitions_are_held_as_one_range_each() {
+        let mut held = Held::default();
+        for (piece, bytes) in
+            [(vec![covers(1, 4, 9)], 10), (vec![covers(0, 7, 8), covers(1, 9, 10)], 25), (vec![covers(0, 8, 20)], 40)]
+        {
+            assert!(held.is_followed_by(&piece));
+            held.add(piece, bytes);
+        }
+        let found: Vec<_> = held.coverage.values().map(|c| (c.range.partition, c.range.from, c.range.to)).collect();
+        assert_eq!((found, held.bytes), (vec![(0, 7, 20), (1, 4, 10)], 40));
+    }
+
+    #[test]
+    fn a_partition_that_was_elsewhere_meanwhile_does_not_go_on() {
+        let mut held = Held::default();
+        held.add(vec![covers(0, 7, 20), covers(1, 0, 5)], 1);
+        // Read again from what the ledger has, or from what another processor has written meanwhile.
+        for from in [12, 31] {
+            assert!(!held.is_followed_by(&[covers(1, 5, 6), covers(0, from, 40)]));
+        }
+    }
+}

@@ -1,5 +1,6 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::slice;
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray as _;
@@ -16,8 +17,9 @@ use driftmill_schemas::record::framing::SchemaRef;
 use driftmill_schemas::record::{Encoder, Record, Value};
 use tokio::sync::watch;
 
+use super::super::added::{AddedColumn, ColumnKind};
 use super::super::{History, IngestMetrics, Needs};
-use super::Ingest;
+use super::{Ingest, columns};
 
 const AVRO: &str =
     r#"{"type":"record","name":"r","fields":[{"name":"id","type":"string"},{"name":"x","type":"double"}]}"#;
@@ -205,6 +207,17 @@ async fn pieces_that_are_added_become_one_output_with_what_each_of_them_would_be
         wanted.extend(rows(&other.process(&batch("things.raw", &topic, piece)).await.unwrap()));
     }
     assert_eq!(rows(&output), wanted);
+}
+
+#[test]
+fn producers_of_two_schemas_that_take_turns_do_not_make_an_insert_of_every_piece() {
+    let column = |name: &str| AddedColumn { name: name.to_owned(), kind: ColumnKind::Text };
+    let (a, b) = (column("a"), column("b"));
+    assert_eq!(columns(None, &[]), (true, vec![]));
+    assert_eq!(columns(Some(&[]), slice::from_ref(&a)), (true, vec![a.clone()]));
+    assert_eq!(columns(Some(slice::from_ref(&a)), &[]), (false, vec![a.clone()]));
+    assert_eq!(columns(Some(slice::from_ref(&a)), slice::from_ref(&b)), (true, vec![a.clone(), b.clone()]));
+    assert_eq!(columns(Some(&[a.clone(), b.clone()]), slice::from_ref(&b)), (false, vec![a, b]));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -13,6 +13,7 @@
 mod bulk;
 mod context;
 mod demand;
+mod group;
 mod poller;
 mod progress;
 
@@ -30,6 +31,7 @@ use tracing::warn;
 use self::bulk::Bulk;
 use self::context::{Changes, Context};
 use self::demand::Demand;
+use self::group::GroupWatch;
 use self::poller::Poller;
 use self::progress::Progress;
 use super::{Error, Kind, MessageBatch, OffsetRange, client, customise};
@@ -219,6 +221,7 @@ impl Consumer {
             unchecked: Vec::new(),
             fault: None,
             grouped,
+            group: group.filter(|_| grouped).map(|group| GroupWatch::new(group.to_owned())),
             options,
             sender,
             stop: stop.clone(),

@@ -14,6 +14,7 @@ use tracing::{debug, error, warn};
 use super::bulk::{Bulk, Received};
 use super::context::{Change, Changes, Context, resume};
 use super::demand::Demand;
+use super::group::GroupWatch;
 use super::progress::{Arrival, Progress, Standing};
 use super::{Age, ConsumerOptions, Position, Spare};
 use crate::error::{Retry, Retryable as _};
@@ -38,6 +39,8 @@ pub(super) struct Poller {
     pub(super) age: Age,
     pub(super) options: ConsumerOptions,
     pub(super) grouped: bool,
+    /// Looks for partitions that the group has forgotten.
+    pub(super) group: Option<GroupWatch>,
     pub(super) gathered: MessageBatch,
     pub(super) since: Option<Instant>,
     pub(super) progress: Progress,
@@ -70,6 +73,7 @@ impl Poller {
         if !self.unchecked.is_empty() {
             self.check_positions();
         }
+        self.look_at_group();
         // Kept until the receiver has room: waiting for it here would stop the polling.
         if let Some(error) = self.fault.take() {
             let for_good = error.retry() == Retry::Never;
@@ -177,6 +181,22 @@ impl Poller {
         for &(partition, position) in resumed {
             self.progress.assign(partition, position);
             self.unchecked.push(partition);
+        }
+    }
+
+    /// Joins the group anew where partitions are nobody's: then everything is given out once more. Every member does so, the
+    /// leader too, without whom the broker may see no reason for a round.
+    fn look_at_group(&mut self) {
+        let Some(group) = &mut self.group else { return };
+        let topic = &self.options.topic;
+        let partitions = group.unowned(&self.inner, topic);
+        if partitions.is_empty() {
+            return;
+        }
+        warn!(topic, ?partitions, "the group has given these partitions to nobody; joining it anew");
+        self.inner.unsubscribe();
+        if let Err(error) = self.inner.subscribe(&[topic]) {
+            self.fault.get_or_insert(Error::Request { doing: format!("subscribe to `{topic}`"), error });
         }
     }
 
