@@ -13,6 +13,8 @@
 mod bulk;
 mod context;
 mod demand;
+#[cfg(test)]
+mod in_force;
 mod poller;
 mod progress;
 
