@@ -122,6 +122,12 @@ mod tests {
     }
 
     #[test]
+    fn no_log_of_the_engine_is_a_table() {
+        // Their names end alike: `<query_log>`, `<part_log>`, and some twenty more.
+        assert!(!render("").contains("_log>"));
+    }
+
+    #[test]
     fn inserts_are_never_asynchronous() {
         assert!(render("").contains("<async_insert>0</async_insert>"));
     }
