@@ -1,7 +1,8 @@
-//! The embedded engine, when it ends by itself.
+//! The embedded engine, when it ends by itself and when it is stopped.
 
 use std::io::Write as _;
 use std::net::TcpStream;
+use std::process::Stdio;
 use std::time::Duration;
 
 use crate::harness::{Options, Stack};
@@ -11,7 +12,7 @@ async fn an_engine_that_is_killed_is_started_again_and_no_record_is_lost_or_ther
     let stack = Stack::start_embedded(Options { pipelines: &["loan"], sources: false, ..Options::default() }).await;
     let mut command = stack.command();
     let producing = command.args(["produce", "loan", "--source", "requests", "--rows", "60000", "--rate", "20000"]);
-    let mut producing = producing.stdout(std::process::Stdio::null()).spawn().unwrap();
+    let mut producing = producing.stdout(Stdio::null()).spawn().unwrap();
     for rows in [1_000, 20_000, 40_000] {
         stack.sql_becomes(&format!("SELECT count() >= {rows} FROM loan_features"), "1").await;
         stack.kill_engine();
@@ -29,4 +30,19 @@ async fn an_engine_that_is_killed_is_started_again_and_no_record_is_lost_or_ther
     let audit = stack.cli_ok(&["audit", "loan"]).await;
     assert!(audit.contains("balanced"), "{audit}");
     assert!(stack.stop().await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn at_a_stop_in_the_middle_of_work_the_engine_is_there_until_nobody_needs_it() {
+    let stack = Stack::start_embedded(Options { pipelines: &["loan"], sources: false, ..Options::default() }).await;
+    let mut command = stack.command();
+    command.args(["produce", "loan", "--source", "requests", "--rows", "1000000", "--rate", "20000"]);
+    let mut producing = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    stack.sql_becomes("SELECT count() >= 20000 FROM loan_features", "1").await;
+    let (well, log) = stack.stop_and_tell().await;
+    producing.kill().unwrap();
+    producing.wait().unwrap();
+    let engine = log.find("stopping the ClickHouse engine").unwrap_or_else(|| panic!("{log}"));
+    let stages: Vec<usize> = log.match_indices(" stopped stage=").map(|(place, _)| place).collect();
+    assert!(well && stages.len() >= 5 && stages.iter().all(|place| *place < engine), "{log}");
 }

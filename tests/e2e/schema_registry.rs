@@ -5,7 +5,7 @@ use driftmill_schemas::record::{RecordSchema, Value as Cell};
 use serde_json::{Value, json};
 
 use crate::harness::{Options, SchemaRegistry, Stack};
-use crate::schemas::{colour, evolve, flowers, send, send_well, write};
+use crate::schemas::{colour, evolve, first_framing, flowers, send, send_well, write};
 
 const SUBJECT: &str = "subjects/iris.raw-value/versions";
 const COLOURS: &str =
@@ -29,6 +29,8 @@ async fn schemas_evolve_in_a_registry_and_messages_name_its_ids() {
     send_well(&stack, 1.0, json!({})).await;
     stack.sql_becomes("SELECT count() FROM iris_features", "1").await;
     assert_eq!(registry.get(SUBJECT).await, json!([1]));
+    let id = registry.get(&format!("{SUBJECT}/1")).await["id"].as_u64().unwrap();
+    assert_eq!(first_framing(&stack).await, SchemaRef::RegistryId(id.try_into().unwrap()));
     assert_eq!(registry.get("config/iris.raw-value").await["compatibilityLevel"], "FULL_TRANSITIVE");
 
     evolve(&stack, &[colour()]);

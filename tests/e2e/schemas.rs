@@ -3,13 +3,14 @@
 use std::path::Path;
 use std::time::Duration;
 
-use driftmill_platform::kafka::{Admin, Outgoing, Producer, TopicSpec};
+use driftmill_platform::kafka::{Admin, MessageBatch, Outgoing, Producer, TopicSpec, read_range};
 use driftmill_platform::schemas::AnnouncedSchemas;
 use driftmill_schemas::pipeline;
 use driftmill_schemas::record::framing::{self, SchemaRef};
 use driftmill_schemas::record::{Record, RecordSchema, Value as Cell};
 use driftmill_schemas::topic;
 use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
 
 use crate::harness::{Backend, Options, Stack, repository};
 
@@ -57,6 +58,14 @@ pub async fn write(stack: &Stack, named: SchemaRef, schema: &str, values: Vec<Ce
     producer.send("iris.raw", Outgoing { payload, ..Outgoing::default() }).await.unwrap();
 }
 
+/// How the first record of the raw topic names its schema.
+pub async fn first_framing(stack: &Stack) -> SchemaRef {
+    let mut first = None;
+    let noting = |batch: &MessageBatch, i: usize| first = Some(framing::split(batch.payload(i)).unwrap().0);
+    read_range(&stack.kafka, "iris.raw", 0, 1, &CancellationToken::new(), noting).await.unwrap();
+    first.unwrap()
+}
+
 pub fn colour() -> Value {
     json!({ "name": "colour", "type": ["null", "string"], "default": null })
 }
@@ -73,6 +82,9 @@ async fn a_new_field_becomes_a_column_while_everything_runs_and_stays_one() {
     let stack = Stack::start(Options { sources: false, ..Options::default() }).await;
     send_well(&stack, 1.0, json!({})).await;
     stack.sql_becomes("SELECT count() FROM iris_features", "1").await;
+    // Without a registry the record names its schema by what it is.
+    let own = RecordSchema::parse(&flowers(&stack.pipelines, &[])).unwrap();
+    assert_eq!(first_framing(&stack).await, SchemaRef::Fingerprint(own.fingerprint));
 
     evolve(&stack, &[colour(), weight()]);
     send_well(&stack, 2.0, json!({ "colour": "blue", "weight": 12 })).await;

@@ -47,3 +47,36 @@ pub fn dead_letter(place: Place<'_>, stage: &str, kind: &str, reason: &str, orig
         partition: None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PLACE: Place<'_> = Place { topic: "t.raw", partition: 3, offset: 41, timestamp: 5 };
+
+    #[test]
+    fn a_dead_letter_holds_the_original_bytes_under_the_names_that_kafka_connect_gives() {
+        let original = [0, 159, 146, 150, b'x'];
+        let letter = dead_letter(PLACE, "decode", "NotAvro", "no Avro", &original);
+        assert_eq!(letter.payload, original);
+        let headers: Vec<_> =
+            letter.headers.iter().map(|(name, value)| (name.as_str(), std::str::from_utf8(value).unwrap())).collect();
+        let connect = [
+            ("__connect.errors.topic", "t.raw"),
+            ("__connect.errors.partition", "3"),
+            ("__connect.errors.offset", "41"),
+            ("__connect.errors.stage", "decode"),
+            ("__connect.errors.exception.class.name", "NotAvro"),
+            ("__connect.errors.exception.message", "no Avro"),
+        ];
+        assert!(connect.iter().all(|header| headers.contains(header)), "{headers:?}");
+    }
+
+    #[test]
+    fn the_letters_of_one_message_have_one_key_and_those_of_two_have_two() {
+        let key = |place, reason| dead_letter(place, "decode", "NotAvro", reason, b"x").key;
+        assert_eq!(key(PLACE, "a reason"), key(PLACE, "another one, after a replay"));
+        assert_ne!(key(PLACE, "a reason"), key(Place { offset: 42, ..PLACE }, "a reason"));
+        assert_ne!(key(PLACE, "a reason"), key(Place { partition: 4, ..PLACE }, "a reason"));
+    }
+}

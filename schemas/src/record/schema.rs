@@ -209,6 +209,25 @@ mod tests {
         assert_eq!(int, Fingerprint::Rabin(0x7275_d51a_3f39_5c8f));
     }
 
+    /// CRC-64-AVRO as the specification writes it, bit by bit.
+    fn rabin(text: &str) -> u64 {
+        const EMPTY: u64 = 0xc15d_213a_a4d7_a795;
+        text.bytes().fold(EMPTY, |print, byte| {
+            (0..8).fold(print ^ u64::from(byte), |print, _| (print >> 1) ^ (EMPTY & 0_u64.wrapping_sub(print & 1)))
+        })
+    }
+
+    #[test]
+    fn a_logical_type_leaves_no_trace_in_the_fingerprint() {
+        assert_eq!(rabin(r#""int""#), 0x7275_d51a_3f39_5c8f);
+        // The parsing canonical form: without defaults and attributes of types, and a type without attributes is its name.
+        let canonical = concat!(
+            r#"{"name":"flower","type":"record","fields":[{"name":"length","type":"double"},"#,
+            r#"{"name":"species","type":["null","string"]},{"name":"seen","type":"long"}]}"#
+        );
+        assert_eq!(RecordSchema::parse(FLOWER).unwrap().fingerprint, rabin(canonical));
+    }
+
     #[test]
     fn nested_types_are_refused_by_name() {
         let nested = r#"{"type":"record","name":"r","fields":[{"name":"xs","type":{"type":"array","items":"int"}}]}"#;

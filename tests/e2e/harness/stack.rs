@@ -332,6 +332,12 @@ impl Stack {
         }
     }
 
+    /// Asks `driftmill up` to stop; whether it ended well, and what it wrote to its log last.
+    pub async fn stop_and_tell(mut self) -> (bool, String) {
+        let Parts::One(process) = &mut self.parts else { panic!("`driftmill up` does not run here") };
+        (process.stop(), process.log())
+    }
+
     /// Asks it to stop, as Ctrl-C does, and says whether it ended well.
     pub async fn stop(mut self) -> bool {
         let well = match &mut self.parts {

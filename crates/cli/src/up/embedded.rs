@@ -81,13 +81,7 @@ impl Embedded {
             }
         )?;
         let kafka = match &broker {
-            Some(broker) => Kafka {
-                brokers: broker.bootstrap(),
-                // Records end a fetch's wait at once; partitions that are assigned meanwhile wait for its end.
-                properties: BTreeMap::from([("consumer.fetch.wait.max.ms".to_owned(), Secret::new("100"))]),
-                replication: 1,
-                membership: if up.join_groups { Membership::Dynamic } else { Membership::Alone },
-            },
+            Some(broker) => of_our_broker(broker.bootstrap(), up.join_groups),
             None => settings.kafka.clone(),
         };
         let clickhouse = ClickHouse {
@@ -155,5 +149,34 @@ impl Embedded {
         {
             warn!(%error, "the broker did not stop cleanly");
         }
+    }
+}
+
+/// How our own broker is spoken to.
+fn of_our_broker(brokers: String, join_groups: bool) -> Kafka {
+    Kafka {
+        brokers,
+        // Records end a fetch's wait at once; partitions that are assigned meanwhile wait for its end.
+        properties: BTreeMap::from([("consumer.fetch.wait.max.ms".to_owned(), Secret::new("100"))]),
+        replication: 1,
+        membership: if join_groups { Membership::Dynamic } else { Membership::Alone },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn partitions_of_our_broker_do_not_wait_long_for_the_end_of_a_fetch_that_began_before_them() {
+        let kafka = of_our_broker("127.0.0.1:9092".to_owned(), false);
+        let wait: u32 = kafka.properties["consumer.fetch.wait.max.ms"].reveal().parse().unwrap();
+        assert!(wait <= 100, "{wait} ms");
+    }
+
+    #[test]
+    fn who_is_alone_with_our_broker_waits_for_no_group() {
+        assert_eq!(of_our_broker(String::new(), false).membership, Membership::Alone);
+        assert_eq!(of_our_broker(String::new(), true).membership, Membership::Dynamic);
     }
 }

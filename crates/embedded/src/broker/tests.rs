@@ -1,7 +1,8 @@
 use std::io;
 
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::config::ClientConfig;
-use rdkafka::consumer::{CommitMode, Consumer as _, StreamConsumer};
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _, StreamConsumer};
 use rdkafka::producer::{FutureProducer, FutureRecord};
 use rdkafka::{Message as _, Offset, TopicPartitionList};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -131,4 +132,61 @@ async fn records_and_committed_offsets_are_there_after_a_restart() {
         }
         broker.stop().await.unwrap();
     }
+}
+
+#[tokio::test]
+async fn records_arrive_at_once_however_long_a_consumer_would_wait_for_them() {
+    let home = tempfile::tempdir().unwrap();
+    let options = BrokerOptions { data_dir: home.path().to_owned(), port: None, storage: BrokerStorage::default() };
+    let broker = EmbeddedBroker::start(options, CancellationToken::new()).await.unwrap();
+    let producer: FutureProducer = client(&broker).set("linger.ms", "0").create().unwrap();
+    let send = async || {
+        let record = FutureRecord::<(), [u8]>::to("t").partition(0).payload(b"r");
+        producer.send(record, Duration::from_secs(30)).await.unwrap();
+    };
+    send().await;
+    let consumer: StreamConsumer = client(&broker)
+        .set("group.id", "patient")
+        .set("enable.auto.commit", "false")
+        // Longer than anybody here waits: a fetch that slept out its time would show.
+        .set("fetch.wait.max.ms", "290000")
+        .set("socket.timeout.ms", "300000")
+        .create()
+        .unwrap();
+    let mut all = TopicPartitionList::new();
+    all.add_partition_offset("t", 0, Offset::Beginning).unwrap();
+    consumer.assign(&all).unwrap();
+    for offset in 0..5 {
+        let message = tokio::time::timeout(Duration::from_secs(60), consumer.recv()).await;
+        assert_eq!(message.expect("the record ends the fetch's wait").unwrap().offset(), offset);
+        // The next fetch is on its way, or waits already, when the next record comes.
+        send().await;
+    }
+    broker.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_running_broker_deletes_what_its_topics_shall_not_keep() {
+    let home = tempfile::tempdir().unwrap();
+    let options = BrokerOptions { data_dir: home.path().to_owned(), port: None, storage: BrokerStorage::default() };
+    let broker = EmbeddedBroker::start(options.clone(), CancellationToken::new()).await.unwrap();
+    let admin: AdminClient<_> = client(&broker).create().unwrap();
+    let topic = NewTopic::new("short", 1, TopicReplication::Fixed(1)).set("retention.ms", "1");
+    admin.create_topics([&topic], &AdminOptions::new()).await.unwrap()[0].as_ref().unwrap();
+    let producer: FutureProducer = client(&broker).create().unwrap();
+    let record = FutureRecord::<(), [u8]>::to("short").partition(0).payload(b"r").timestamp(1);
+    producer.send(record, Duration::from_secs(30)).await.unwrap();
+    broker.stop().await.unwrap();
+
+    // Maintenance comes with the start, and then every few minutes.
+    let broker = EmbeddedBroker::start(options, CancellationToken::new()).await.unwrap();
+    let reader: BaseConsumer = client(&broker).create().unwrap();
+    let gone = tokio::task::spawn_blocking(move || {
+        (0..600).any(|_| {
+            thread::sleep(Duration::from_millis(100));
+            reader.fetch_watermarks("short", 0, Duration::from_secs(30)).is_ok_and(|ends| ends == (1, 1))
+        })
+    });
+    assert!(gone.await.unwrap(), "the record is still there");
+    broker.stop().await.unwrap();
 }

@@ -113,8 +113,18 @@ mod tests {
         let (default_user, our_user) = rendered.split_once("<driftmill>").unwrap();
         assert!(our_user.contains("<password_sha256_hex>00ff</password_sha256_hex>"));
         assert!(our_user.contains("ON driftmill.*"));
+        let granted =
+            default_user.lines().filter_map(|line| line.trim().strip_prefix("<query>")?.strip_suffix("</query>"));
+        let listener = "GRANT SYSTEM LISTEN ON *.*";
+        let tables = ["GRANT SELECT ON system.numbers", "GRANT SELECT ON system.one"];
+        assert_eq!(granted.collect::<Vec<_>>(), [listener, tables[0], tables[1]]);
         assert_eq!(default_user.matches("GRANT").count(), 3);
-        assert!(!default_user.contains("driftmill.*"));
+    }
+
+    #[test]
+    fn no_log_of_the_engine_is_a_table() {
+        // Their names end alike: `<query_log>`, `<part_log>`, and some twenty more.
+        assert!(!render("").contains("_log>"));
     }
 
     #[test]

@@ -170,6 +170,7 @@ impl EmbeddedEngine {
 
     /// Stops the engine. Its clients should have stopped before: an insert that is under way is lost, unacknowledged.
     pub async fn stop(self) {
+        info!("stopping the ClickHouse engine");
         self.process.signal(Signal::TERM);
         if timeout(STOP_LIMIT, self.process.ended()).await.is_err() {
             warn!("the ClickHouse engine did not end when asked and is killed");

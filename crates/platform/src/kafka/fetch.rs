@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rdkafka::client::ClientContext;
+use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Header, Headers as _};
@@ -50,20 +51,8 @@ impl std::fmt::Debug for Fetcher {
 impl Fetcher {
     /// A client for the cluster.
     pub fn new(settings: &config::Kafka) -> Result<Self, Error> {
-        let mut config = client(settings);
-        config
-            // What is fetched ahead is thrown away at the next jump.
-            .set("queued.max.messages.kbytes", "1024")
-            .set("queued.min.messages", "1000")
-            .set("fetch.queue.backoff.ms", "5");
-        customise(&mut config, settings, Kind::Consumer);
-        config
-            .set("group.id", "driftmill-readers")
-            .set("enable.auto.commit", "false")
-            .set("enable.auto.offset.store", "false")
-            .set("enable.partition.eof", "true")
-            .set("auto.offset.reset", "error");
-        Ok(Self { inner: Arc::new(config.create_with_context(Quiet).map_err(Error::client)?), reached: None })
+        let inner = configuration(settings).create_with_context(Quiet).map_err(Error::client)?;
+        Ok(Self { inner: Arc::new(inner), reached: None })
     }
 
     /// The messages of `topic` at these positions (partition, offset), with headers, in their order. A position that holds
@@ -93,6 +82,24 @@ impl Fetcher {
         self.reached = Some((place.0, partition, next));
         Ok((batch, next))
     }
+}
+
+fn configuration(settings: &config::Kafka) -> ClientConfig {
+    let mut config = client(settings);
+    config
+        // What is fetched ahead is thrown away at the next jump.
+        .set("queued.max.messages.kbytes", "1024")
+        .set("queued.min.messages", "1000")
+        // The default of a second is how long a drained queue stays empty.
+        .set("fetch.queue.backoff.ms", "5");
+    customise(&mut config, settings, Kind::Consumer);
+    config
+        .set("group.id", "driftmill-readers")
+        .set("enable.auto.commit", "false")
+        .set("enable.auto.offset.store", "false")
+        .set("enable.partition.eof", "true")
+        .set("auto.offset.reset", "error");
+    config
 }
 
 /// Messages, and bytes of them, that one scan reads.
@@ -228,6 +235,15 @@ mod tests {
 
     use super::*;
     use crate::kafka::{Outgoing, Producer};
+
+    #[test]
+    fn a_reader_s_small_queue_is_filled_again_as_soon_as_it_is_drained() {
+        let settings = config::Kafka::default();
+        for config in [configuration(&settings), super::super::held::reader(&settings)] {
+            assert_eq!(config.get("queued.max.messages.kbytes"), Some("1024"));
+            assert_eq!(config.get("fetch.queue.backoff.ms"), Some("5"));
+        }
+    }
 
     #[tokio::test]
     async fn records_are_found_by_their_positions_and_what_is_not_there_is_left_out() {

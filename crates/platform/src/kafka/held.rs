@@ -21,6 +21,8 @@ pub(super) fn reader(settings: &config::Kafka) -> ClientConfig {
     let mut config = client(settings);
     // A range is often one offset: what comes after it is fetched for nothing.
     config.set("fetch.message.max.bytes", "65536").set("queued.max.messages.kbytes", "1024");
+    // The default of a second is how long a drained queue stays empty.
+    config.set("fetch.queue.backoff.ms", "5");
     customise(&mut config, settings, Kind::Consumer);
     config
         .set("group.id", "driftmill-readers")

@@ -47,7 +47,11 @@ impl Draws {
 }
 
 fn loaded() -> Arc<Loaded> {
-    let (pipeline, schema, places) = parse(PIPELINE, Path::new("pipeline.yaml"), |_| Ok(AVRO.to_owned())).unwrap();
+    load(PIPELINE)
+}
+
+fn load(text: &str) -> Arc<Loaded> {
+    let (pipeline, schema, places) = parse(text, Path::new("pipeline.yaml"), |_| Ok(AVRO.to_owned())).unwrap();
     Arc::new(Loaded { pipeline, schema, folder: PathBuf::new(), places })
 }
 
@@ -124,6 +128,24 @@ async fn refused(ingest: &mut Ingest, batch: &MessageBatch) -> BTreeMap<(i32, i6
             (place, text(header::EXCEPTION_MESSAGE))
         })
         .collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_repeated_batch_has_its_token_again_and_other_rows_of_its_offsets_have_another() {
+    let loaded = loaded();
+    let topic = Arc::new(topic(&loaded));
+    let messages = batch("things.raw", &topic, &[(0, 0, 40), (1, 0, 40)]);
+    let insert = async |loaded: &Arc<Loaded>| {
+        let output = ingest(loaded, &topic).process(&messages).await.unwrap();
+        let [insert] = &output.inserts[..] else { panic!("{} inserts", output.inserts.len()) };
+        insert.clone()
+    };
+    let (first, again) = (insert(&loaded).await, insert(&loaded).await);
+    assert_eq!((&first.token, &first.body), (&again.token, &again.body));
+    // The same messages after the pipeline file was changed.
+    let other = insert(&load(&PIPELINE.replace("  - name: x\n", "  - name: x\n    sql: x * 2\n"))).await;
+    assert_eq!(other.rows, first.rows);
+    assert_ne!(other.token, first.token);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -14,6 +14,8 @@ mod bulk;
 mod context;
 mod demand;
 mod group;
+#[cfg(test)]
+mod in_force;
 mod poller;
 mod progress;
 

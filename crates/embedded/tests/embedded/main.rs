@@ -3,6 +3,9 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod child;
+mod engine;
+
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
