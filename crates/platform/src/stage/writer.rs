@@ -54,8 +54,7 @@ impl Writer {
     /// Writes until there is no more work, or some seconds after the cancellation.
     pub(super) async fn run(mut self, mut work: mpsc::Receiver<Work>) -> Result<(), Error> {
         let written = self.write_all(&mut work).await;
-        let rest = self.finished.take();
-        let entered = self.enter(&rest).await;
+        let entered = self.enter_all().await;
         written.and(entered.map(drop))
     }
 
@@ -65,11 +64,9 @@ impl Writer {
             let next = tokio::select! {
                 next = work.recv() => next,
                 () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {
-                    let entries = self.finished.take();
-                    if !self.enter(&entries).await? {
+                    if !self.enter_all().await? {
                         return Ok(());
                     }
-                    self.note(&entries).await;
                     continue;
                 }
             };
@@ -77,18 +74,17 @@ impl Writer {
             let started = Instant::now();
             let entries = self.finished.take_due();
             let (entered, written) = tokio::join!(self.enter(&entries), self.write(&coverage, &output));
-            self.note(&entries).await;
-            if !(entered? && written?) {
+            let is_entered = entered?;
+            if is_entered {
+                self.note(&entries).await;
+            }
+            if !(is_entered && written?) {
                 // Cancelled: whoever comes next does it again.
                 return Ok(());
             }
             self.finished.add(coverage.clone(), &output.tallies);
-            if !entered_later {
-                let entries = self.finished.take();
-                if !self.enter(&entries).await? {
-                    return Ok(());
-                }
-                self.note(&entries).await;
+            if !entered_later && !self.enter_all().await? {
+                return Ok(());
             }
             let took = started.elapsed();
             self.services.metrics.finished(&self.stage, &coverage, took.as_secs_f64());
@@ -120,6 +116,16 @@ impl Writer {
             .await
         })
         .await
+    }
+
+    /// Enters whatever is written, and tells of it.
+    async fn enter_all(&mut self) -> Result<bool, Error> {
+        let entries = self.finished.take();
+        let is_entered = self.enter(&entries).await?;
+        if is_entered {
+            self.note(&entries).await;
+        }
+        Ok(is_entered)
     }
 
     /// Enters what is written, as [`write`](Self::write) writes it.
