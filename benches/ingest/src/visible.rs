@@ -39,22 +39,30 @@ pub struct Visible {
 }
 
 impl Visible {
-    /// From now on; the engine must be on this machine.
+    /// From now on: the parts there are hold nothing new. The engine must be on this machine.
     pub async fn of(engine: &Engine, table: &str) -> anyhow::Result<Self> {
         let query =
             format!("SELECT data_paths[1] FROM system.tables WHERE database = currentDatabase() AND name = '{table}'");
         let folder = PathBuf::from(engine.sql(&query).await?);
         anyhow::ensure!(folder.is_dir(), "`{}` is no folder of this machine", folder.display());
-        Ok(Self { table: table.to_owned(), folder, block: 0 })
+        let mut visible = Self { table: table.to_owned(), folder, block: 0 };
+        visible.block = visible.parts()?.iter().map(|part| part.last).max().unwrap_or(0);
+        Ok(visible)
     }
 
-    /// What is visible beyond the offsets `reached`, by partition; nothing where there is no new part.
-    pub async fn look(&mut self, engine: &Engine, reached: &[i64]) -> anyhow::Result<News> {
+    /// Parts with blocks that are not known, also those that are no part of the table yet, or not any more.
+    fn parts(&self) -> anyhow::Result<Vec<Part>> {
         let mut parts = Vec::new();
         for entry in std::fs::read_dir(&self.folder).context("the table's folder")? {
             let part = entry.ok().and_then(|entry| Part::parse(entry.file_name().to_str()?));
             parts.extend(part.filter(|part| part.last > self.block));
         }
+        Ok(parts)
+    }
+
+    /// What is visible beyond the offsets `reached`, by partition; nothing where there is no new part.
+    pub async fn look(&mut self, engine: &Engine, reached: &[i64]) -> anyhow::Result<News> {
+        let parts = self.parts()?;
         let mut news = News::new();
         if parts.is_empty() {
             return Ok(news);
