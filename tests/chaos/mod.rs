@@ -13,7 +13,6 @@
 mod audit;
 mod links;
 mod load;
-pub mod ports;
 mod proxy;
 mod proxy_tests;
 mod records;

@@ -23,13 +23,12 @@ use tokio::sync::Mutex;
 use tokio::time::sleep;
 
 use super::links::Link;
-use super::ports;
 use super::proxy::Proxy;
 use super::records::{PIPELINE, PIPELINE_FILE, SCHEMA};
 use super::schedule::{Action, Fault, Target};
 use super::sql::Sql;
 use crate::harness::{
-    BrokerKind, PATIENCE, Process, binary, child_of, eventually, settings_of, start_engine, start_kafka,
+    BrokerKind, PATIENCE, Process, binary, child_of, eventually, free_port, settings_of, start_engine, start_kafka,
 };
 
 /// A running system.
@@ -87,13 +86,13 @@ impl World {
     }
 
     async fn start_apart(folder: TempDir) -> Self {
-        let engine_port = ports::free();
+        let engine_port = free_port();
         let engine = start_engine(folder.path(), Some(engine_port)).await;
         let clickhouse = settings_of(&engine);
-        let kafka_port = ports::free();
+        let kafka_port = free_port();
         let (mut detours, mut links) = (Vec::new(), Vec::new());
         for _ in 0..2 {
-            let port = ports::free();
+            let port = free_port();
             let kafka = Proxy::start(local(port)).await;
             detours.push((port, kafka.port()));
             links.push((Proxy::start(local(engine_port)).await, Some(kafka)));
@@ -105,7 +104,7 @@ impl World {
     }
 
     async fn start_up(folder: TempDir) -> Self {
-        let (broker_port, engine_port) = (ports::free(), ports::free());
+        let (broker_port, engine_port) = (free_port(), free_port());
         let process = up(folder.path(), broker_port, engine_port).await.unwrap_or_else(|e| panic!("{e}"));
         let clickhouse = config::ClickHouse {
             url: format!("http://127.0.0.1:{engine_port}/").parse().unwrap(),

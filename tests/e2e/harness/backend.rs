@@ -4,6 +4,7 @@ use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
 use driftmill_embedded::{BrokerOptions, BrokerStorage, EmbeddedBroker, EmbeddedEngine, EngineOptions};
@@ -47,9 +48,19 @@ pub fn binary() -> PathBuf {
     PathBuf::from(binary)
 }
 
-/// A port that was free a moment ago.
+/// A port that was free a moment ago, below those that the kernel gives to outgoing connections: a server that takes seconds
+/// to start, or that a client tries to reach while it is away, would sooner or later find its port given to a client. No
+/// other test of this process is told the same.
 pub fn free_port() -> u16 {
-    TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port()
+    const FIRST: u16 = 12_000;
+    const COUNT: u16 = 18_000;
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    // Two runs at the same time begin at different places.
+    let begin = (std::process::id() % u32::from(COUNT)) as u16;
+    (0..COUNT)
+        .map(|_| FIRST + (begin + NEXT.fetch_add(7, Ordering::SeqCst) % COUNT) % COUNT)
+        .find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok())
+        .expect("a port is free")
 }
 
 /// Starts Apache Kafka in `folder`; a restart on the same folder and port keeps its data. Each of `detours` is a further

@@ -5,7 +5,7 @@ mod process;
 mod registry;
 mod stack;
 
-pub use backend::{Backend, BrokerKind, binary, settings_of, start_engine, start_kafka};
+pub use backend::{Backend, BrokerKind, binary, free_port, settings_of, start_engine, start_kafka};
 pub use process::{Process, child_of};
 pub use registry::SchemaRegistry;
 pub use stack::{Options, Stack};

@@ -6,8 +6,7 @@ use std::process::Command;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::{Process, eventually, repository};
-use crate::chaos::ports;
+use super::{Process, eventually, free_port, repository};
 
 /// A running registry, which keeps its schemas over a stop.
 pub struct SchemaRegistry {
@@ -21,7 +20,7 @@ impl SchemaRegistry {
     /// Starts one and waits until it answers.
     pub async fn start() -> Self {
         let http = reqwest::Client::builder().no_proxy().build().unwrap();
-        let mut registry = Self { process: None, folder: tempfile::tempdir().unwrap(), port: ports::free(), http };
+        let mut registry = Self { process: None, folder: tempfile::tempdir().unwrap(), port: free_port(), http };
         registry.start_again().await;
         registry
     }
