@@ -26,9 +26,12 @@ async fn a_processor_that_slept_until_its_partitions_had_moved_writes_nothing_tw
         takes_part(&load, world.clickhouse_of(number)).await;
     }
 
-    // Its inserts do not reach ClickHouse from now on, and in the middle of one it falls asleep.
-    link.set(Weather { requests: Flow::Hold, ..Weather::default() });
+    // Its inserts do not reach ClickHouse from now on, and in the middle of one it falls asleep. When it is something else that
+    // is held (an entry of the ledger, the rest of an insert that had begun), no insert would begin: that one is let go first.
     eventually("an insert is held", async || {
+        link.set(Weather::default());
+        load.send(200, WINDOW).await;
+        link.set(Weather { requests: Flow::Hold, ..Weather::default() });
         load.send(200, WINDOW).await;
         link.holds(ROWS).then_some(())
     })
