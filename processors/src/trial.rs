@@ -7,10 +7,11 @@ use arrow_array::RecordBatch;
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float64Type, Int64Type, TimestampMillisecondType, UInt8Type};
 use arrow_ipc::reader::StreamReader;
+use arrow_ipc::writer::StreamWriter;
 use driftmill_platform::clock::SharedClock;
-use driftmill_platform::kafka::{Headers, MessageBatch};
+use driftmill_platform::kafka::{Headers, MessageBatch, Outgoing};
 use driftmill_platform::metrics::Metrics;
-use driftmill_platform::stage::{Error, Streaming as _};
+use driftmill_platform::stage::{Error, Output};
 use driftmill_schemas::message::dead_letter as header;
 use driftmill_schemas::pipeline::Loaded;
 use driftmill_schemas::topic::Topics;
@@ -68,9 +69,74 @@ pub struct Trial {
     pub windows: Vec<Window>,
 }
 
+/// Rows of the feature table, and what became of the messages that are none.
+#[derive(Debug, Clone, Default)]
+pub struct Features {
+    /// The rows as an Arrow IPC stream, in order of their offsets: `_partition`, `_offset` (the message's number),
+    /// `event_time`, `label` and the features.
+    pub arrow: Vec<u8>,
+    /// How many they are.
+    pub rows: usize,
+    /// Messages that were rejected, by kind of error.
+    pub rejected: BTreeMap<String, u64>,
+    /// The first of them, with its reason.
+    pub first_rejected: Option<(i64, String)>,
+}
+
 /// Runs the messages through the pipeline as one partition, which begins with them. Sets of known values that are asked
 /// for in ClickHouse are an error.
 pub async fn run(loaded: Arc<Loaded>, given: &[Given], clock: SharedClock) -> Result<Trial, Error> {
+    let output = process(&loaded, given, clock).await?;
+    let mut outcomes: BTreeMap<i64, Outcome> = BTreeMap::new();
+    for (_, letter) in &output.records {
+        let (offset, error, message) = rejection(letter);
+        let expectation = Some(text(&letter.headers, header::EXPECTATION)).filter(|title| !title.is_empty());
+        outcomes.insert(offset, Outcome::Rejected { error, message, expectation });
+    }
+    for rows in batches(&output)? {
+        outcomes.extend(rows_of(&rows).into_iter().map(|(offset, row)| (offset, Outcome::Row(row))));
+    }
+    if outcomes.len() != given.len() {
+        return Err(broken(format!("{} records gave {} rows and dead letters", given.len(), outcomes.len())));
+    }
+    let outcomes: Vec<Outcome> = outcomes.into_values().collect();
+    Ok(Trial { windows: windows(&loaded, &outcomes), outcomes })
+}
+
+/// Like [`run`], with the rows as columns: what a model is fitted on or judged by.
+pub async fn features(loaded: &Arc<Loaded>, given: &[Given], clock: SharedClock) -> Result<Features, Error> {
+    let output = process(loaded, given, clock).await?;
+    let mut features = Features::default();
+    for (_, letter) in &output.records {
+        let (offset, error, message) = rejection(letter);
+        *features.rejected.entry(error).or_default() += 1;
+        if features.first_rejected.as_ref().is_none_or(|(first, _)| offset < *first) {
+            features.first_rejected = Some((offset, message));
+        }
+    }
+    let wanted = ["_partition", "_offset", "event_time", "label"].into_iter();
+    let wanted: Vec<&str> = wanted.chain(loaded.pipeline.features.iter().map(|feature| feature.name.as_str())).collect();
+    let mut writer = None;
+    for rows in batches(&output)? {
+        let schema = rows.schema();
+        let columns: Result<Vec<usize>, _> = wanted.iter().map(|name| schema.index_of(name)).collect();
+        let rows = columns.and_then(|columns| rows.project(&columns)).map_err(|e| broken(e.to_string()))?;
+        if writer.is_none() {
+            writer = Some(StreamWriter::try_new(Vec::new(), &rows.schema()).map_err(|e| broken(e.to_string()))?);
+        }
+        if let Some(writer) = &mut writer {
+            writer.write(&rows).map_err(|e| broken(e.to_string()))?;
+            features.rows += rows.num_rows();
+        }
+    }
+    if let Some(writer) = writer {
+        features.arrow = writer.into_inner().map_err(|e| broken(e.to_string()))?;
+    }
+    Ok(features)
+}
+
+/// What the stage makes of the messages.
+async fn process(loaded: &Arc<Loaded>, given: &[Given], clock: SharedClock) -> Result<Output, Error> {
     let needs = Needs {
         schemas: None,
         added: None,
@@ -80,36 +146,35 @@ pub async fn run(loaded: Arc<Loaded>, given: &[Given], clock: SharedClock) -> Re
         clickhouse: None,
         clock,
     };
-    let mut ingest = Ingest::new(Arc::clone(&loaded), needs)?;
+    let mut ingest = Ingest::new(Arc::clone(loaded), needs)?;
     let mut batch = MessageBatch::new(&Topics::of(&loaded.pipeline.name).raw, false);
     for (offset, given) in (0_i64..).zip(given) {
         batch.push(0, offset, given.at, &given.payload, Headers::new());
     }
-    if batch.is_empty() {
-        return Ok(Trial::default());
-    }
-    let output = ingest.process(&batch).await?;
-    let broken = |reason: String| Error::Stage { stage: ingest.name().to_owned(), reason };
-    let mut outcomes: BTreeMap<i64, Outcome> = BTreeMap::new();
-    for (_, letter) in &output.records {
-        let text = |name: &str| text(&letter.headers, name);
-        let (error, message) = (text(header::EXCEPTION_CLASS), text(header::EXCEPTION_MESSAGE));
-        let expectation = Some(text(header::EXPECTATION)).filter(|title| !title.is_empty());
-        let offset = text(header::OFFSET).parse().unwrap_or_default();
-        outcomes.insert(offset, Outcome::Rejected { error, message, expectation });
-    }
+    if batch.is_empty() { Ok(Output::default()) } else { ingest.process(&batch).await }
+}
+
+/// The rows of an output.
+fn batches(output: &Output) -> Result<Vec<RecordBatch>, Error> {
+    let mut batches = Vec::new();
     for insert in &output.inserts {
-        let batches = StreamReader::try_new(&insert.body[..], None).map_err(|e| broken(e.to_string()))?;
-        for rows in batches {
-            let rows = rows.map_err(|e| broken(e.to_string()))?;
-            outcomes.extend(rows_of(&rows).into_iter().map(|(offset, row)| (offset, Outcome::Row(row))));
+        let stream = StreamReader::try_new(&insert.body[..], None).map_err(|e| broken(e.to_string()))?;
+        for rows in stream {
+            batches.push(rows.map_err(|e| broken(e.to_string()))?);
         }
     }
-    if outcomes.len() != given.len() {
-        return Err(broken(format!("{} records gave {} rows and dead letters", given.len(), outcomes.len())));
-    }
-    let outcomes: Vec<Outcome> = outcomes.into_values().collect();
-    Ok(Trial { windows: windows(&loaded, &outcomes), outcomes })
+    Ok(batches)
+}
+
+/// Number, kind of error and reason of a dead letter.
+fn rejection(letter: &Outgoing) -> (i64, String, String) {
+    let text = |name: &str| text(&letter.headers, name);
+    let offset = text(header::OFFSET).parse().unwrap_or_default();
+    (offset, text(header::EXCEPTION_CLASS), text(header::EXCEPTION_MESSAGE))
+}
+
+fn broken(reason: String) -> Error {
+    Error::Stage { stage: "trial".to_owned(), reason }
 }
 
 /// Rows by their offsets, each a column by name; times are milliseconds since 1970 UTC.

@@ -15,6 +15,7 @@ mod engine;
 mod entry_points;
 mod evaluation_data;
 mod expectations;
+mod files;
 mod first_light;
 mod gate;
 mod guards;

@@ -95,7 +95,7 @@ pub fn score(pipeline: &Pipeline, truth: &[usize], answers: &[usize]) -> Result<
     }
 }
 
-fn measure(model: &Model, rows: &Rows, pipeline: &Pipeline) -> Result<BTreeMap<String, f64>, Fault> {
+pub(crate) fn measure(model: &Model, rows: &Rows, pipeline: &Pipeline) -> Result<BTreeMap<String, f64>, Fault> {
     let truth = rows.labels.to_vec();
     let answers = answers(model, rows)?;
     let probabilities = model.predict_proba(rows.features.view())?;

@@ -9,6 +9,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod error;
+mod evaluate;
 mod fit;
 mod gates;
 mod reasons;
@@ -18,9 +19,10 @@ mod snapshot;
 mod trainer;
 
 pub use error::Error;
+pub use evaluate::evaluate;
 pub use fit::{Fault, Fitted, fit};
 pub use gates::judge;
 pub use reasons::{Reports, Requests};
 pub use run::Reason;
-pub use snapshot::{Rows, Since, Snapshot};
+pub use snapshot::{Rows, Since, Snapshot, rows};
 pub use trainer::Trainer;

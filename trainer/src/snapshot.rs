@@ -62,13 +62,25 @@ pub async fn take(
     pipeline: &Pipeline,
     since: &Since,
 ) -> Result<Snapshot, Error> {
-    let arrow = clickhouse.bytes(&query(pipeline, since), "ArrowStream").await?;
+    keep(store, pipeline, clickhouse.bytes(&query(pipeline, since), "ArrowStream").await?).await
+}
+
+/// Keeps rows from elsewhere, such as a file: an Arrow IPC stream with the columns that [`take`] reads. Rows without a label,
+/// or with one that is no class of the pipeline, are kept and not learned from.
+pub async fn keep(store: &Store, pipeline: &Pipeline, arrow: Bytes) -> Result<Snapshot, Error> {
     let damaged = |error| Error::Snapshot { pipeline: pipeline.name.clone(), error };
     let mut frame = frame(arrow).map_err(damaged)?;
     let parquet = parquet(&mut frame).map_err(damaged)?;
     let hash = store.put(parquet).await.map_err(driftmill_platform::registry::Error::from)?;
     let rows = numbers(&frame, pipeline).map_err(damaged)?;
     Ok(Snapshot { rows, hash })
+}
+
+/// The labelled rows of an Arrow IPC stream with the columns that [`take`] reads.
+pub fn rows(pipeline: &Pipeline, arrow: Bytes) -> Result<Rows, Error> {
+    frame(arrow)
+        .and_then(|frame| numbers(&frame, pipeline))
+        .map_err(|error| Error::Snapshot { pipeline: pipeline.name.clone(), error })
 }
 
 fn condition(pipeline: &Pipeline, since: &Since) -> String {

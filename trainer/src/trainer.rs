@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use driftmill_models::artifact;
 use driftmill_platform::clickhouse::ClickHouse;
 use driftmill_platform::clock::SharedClock;
@@ -110,6 +111,17 @@ impl Trainer {
     /// Trains one pipeline for one reason. `None` when that reason was dealt with before. An error is one that trying
     /// again may cure; everything else is the state of the run.
     pub async fn train(&self, pipeline: &str, reason: &Reason) -> Result<Option<RunEvent>, Error> {
+        self.train_on(pipeline, reason, None).await
+    }
+
+    /// Like [`Self::train`], on rows from elsewhere instead of the feature table: an Arrow IPC stream with `_partition`,
+    /// `_offset`, `event_time`, `label` and the features.
+    pub async fn train_on(
+        &self,
+        pipeline: &str,
+        reason: &Reason,
+        rows: Option<Bytes>,
+    ) -> Result<Option<RunEvent>, Error> {
         let Some((loaded, alone)) = self.pipelines.get(pipeline) else {
             return Err(Error::NoPipeline(pipeline.to_owned()));
         };
@@ -132,7 +144,7 @@ impl Trainer {
         };
         self.registry.record_run(&event).await?;
         info!(pipeline, run = %event.run_id, cause = event.cause, "training");
-        match self.work(loaded, reason, &mut event).await {
+        match self.work(loaded, reason, rows, &mut event).await {
             Ok(()) => {}
             Err(error) if error.retry() == Retry::Later => return Err(error),
             Err(error) => {
@@ -146,7 +158,13 @@ impl Trainer {
         Ok(Some(event))
     }
 
-    async fn work(&self, loaded: &Arc<Loaded>, reason: &Reason, event: &mut RunEvent) -> Result<(), Error> {
+    async fn work(
+        &self,
+        loaded: &Arc<Loaded>,
+        reason: &Reason,
+        rows: Option<Bytes>,
+        event: &mut RunEvent,
+    ) -> Result<(), Error> {
         let pipeline = &loaded.pipeline;
         // A run that was interrupted after it registered its version goes on with that version and what was said of it:
         // another fit would be judged, and this one promoted.
@@ -156,7 +174,11 @@ impl Trainer {
             event.gates = version.gates;
             return self.decide(reason, event, version.version).await;
         }
-        let snapshot = snapshot::take(&self.clickhouse, self.registry.store(), pipeline, &reason.since()).await?;
+        let store = self.registry.store();
+        let snapshot = match rows {
+            Some(arrow) => snapshot::keep(store, pipeline, arrow).await?,
+            None => snapshot::take(&self.clickhouse, store, pipeline, &reason.since()).await?,
+        };
         let (rows, params, of) = (snapshot.rows.clone(), reason.params(), Arc::clone(loaded));
         // Seconds of arithmetic: on a thread that may be blocked.
         let fitted = tokio::task::spawn_blocking(move || fit(&rows, &of.pipeline, &params))

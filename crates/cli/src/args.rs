@@ -83,6 +83,8 @@ pub enum Command {
     Test(Test),
     /// Make a first pipeline file from a CSV.
     New(New),
+    /// Judge a model on data that it has never seen.
+    Evaluate(Evaluate),
     /// Look at models and move the champion.
     #[command(subcommand)]
     Models(Models),
@@ -251,12 +253,37 @@ pub struct New {
 pub struct Train {
     /// Train this pipeline once, now, through the running trainer; absent: be the trainer.
     pub pipeline: Option<String>,
+    /// Train on the rows of this file instead of those in ClickHouse, here and now; needs no running trainer.
+    #[arg(long, value_name = "PATH", requires = "pipeline")]
+    pub from: Option<PathBuf>,
+    /// The source whose declaration reads that file; absent: the first one for files of its kind.
+    #[arg(long, requires = "from")]
+    pub source: Option<String>,
     /// Hyper-parameter for this run, as NAME=JSON.
     #[arg(long = "param", value_name = "NAME=JSON")]
     pub params: Vec<String>,
     /// Promote the model even if a gate refuses it.
     #[arg(long)]
     pub force: bool,
+}
+
+/// What to judge, and by what.
+#[derive(Debug, Args)]
+pub struct Evaluate {
+    /// The pipeline.
+    pub pipeline: String,
+    /// A file that the pipeline can read, with labels.
+    #[arg(long, value_name = "PATH")]
+    pub data: PathBuf,
+    /// The source whose declaration reads that file; absent: the first one for files of its kind.
+    #[arg(long)]
+    pub source: Option<String>,
+    /// The version to judge; absent: the champion, or the newest version when there is none.
+    #[arg(long)]
+    pub version: Option<u64>,
+    /// One JSON object.
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// Look at models and move the champion.
@@ -298,8 +325,8 @@ pub struct Status {
 }
 
 impl Arguments {
-    /// Settings in force: file < environment < flags.
-    pub fn settings(&self) -> anyhow::Result<Settings> {
+    /// Settings in force: the `driftmill up` that runs here < file < environment < flags.
+    pub fn settings(&self) -> anyhow::Result<Located> {
         let file = match &self.config {
             Some(file) => Layer::from_file(file)?,
             None => Layer::default(),
@@ -319,6 +346,34 @@ impl Arguments {
             log: flags.log.clone(),
             ..Layer::default()
         };
-        Settings::from_layers([file, environment, flags]).context("settings")
+        let given = [file, environment, flags];
+        // Who names one of the services means other ones than those that run here.
+        let named = given.iter().any(|layer| layer.kafka_brokers.is_some() || layer.clickhouse_url.is_some());
+        let settings = Settings::from_layers(given.clone()).context("settings")?;
+        match running(&settings).filter(|_| !named) {
+            Some(running) => {
+                let [file, environment, flags] = given;
+                let settings = Settings::from_layers([running, file, environment, flags]).context("settings")?;
+                Ok(Located { settings, nothing_runs: false })
+            }
+            None => Ok(Located { settings, nothing_runs: !named }),
+        }
     }
+}
+
+/// Settings, and whether there is anything they could point to.
+#[derive(Debug, Clone)]
+pub struct Located {
+    /// The settings.
+    pub settings: Settings,
+    /// Nobody named a service, and none runs on the data folder.
+    pub nothing_runs: bool,
+}
+
+/// What the `driftmill up` on this data folder says of itself, if one runs.
+fn running(settings: &Settings) -> Option<Layer> {
+    #[cfg(feature = "embedded")]
+    return crate::up::addresses(&settings.data_dir).ok().flatten();
+    #[cfg(not(feature = "embedded"))]
+    return None;
 }

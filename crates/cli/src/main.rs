@@ -2,15 +2,18 @@
 
 mod args;
 mod audit;
+mod backing;
 mod check;
 mod context;
 mod dead_letters;
+mod evaluate;
 mod health;
 mod models;
 mod new;
 mod pipelines;
 mod replay;
 mod roles;
+mod rows;
 mod shutdown;
 mod status;
 mod test;
@@ -41,7 +44,8 @@ fn main() -> ExitCode {
 }
 
 fn start(arguments: Arguments) -> anyhow::Result<()> {
-    let settings = arguments.settings()?;
+    let located = arguments.settings()?;
+    let settings = located.settings.clone();
     if arguments.print_config {
         print!("{}", settings.print()?);
         return Ok(());
@@ -67,7 +71,8 @@ fn start(arguments: Arguments) -> anyhow::Result<()> {
             Command::Produce(produce) => roles::produce::run(settings, produce).await,
             Command::Process => roles::run_alone(settings, roles::Role::Process).await,
             Command::Drift => roles::run_alone(settings, roles::Role::Drift).await,
-            Command::Train(train) => roles::train::run(settings, train).await,
+            Command::Train(train) => roles::train::run(located, train).await,
+            Command::Evaluate(evaluate) => evaluate::run(located, evaluate).await,
             Command::Serve => roles::run_alone(settings, roles::Role::Serve).await,
             #[cfg(feature = "embedded")]
             Command::Up(up) => up::run(settings, up).await,

@@ -84,6 +84,13 @@ impl DataDir {
     }
 }
 
+/// Whether some process owns the folder. It is asked by a shared lock, held for an instant.
+pub fn is_held(path: &Path) -> bool {
+    File::open(path.join("lock")).is_ok_and(|lock| {
+        matches!(flock(&lock, FlockOperation::NonBlockingLockShared), Err(rustix::io::Errno::WOULDBLOCK))
+    })
+}
+
 /// Checks that the file system holding `path` has `needed_bytes` left for this user.
 ///
 /// # Errors
@@ -112,6 +119,16 @@ mod tests {
 
         assert!(refused.contains(&format!("process {} (`", std::process::id())), "{refused}");
         assert!(refused.contains(&first.path().display().to_string()), "{refused}");
+    }
+
+    #[test]
+    fn a_folder_is_held_only_while_it_has_an_owner() {
+        let home = tempfile::tempdir().unwrap();
+        assert!(!is_held(home.path()), "nobody ever owned it");
+        let owner = DataDir::acquire(home.path()).unwrap();
+        assert!(is_held(home.path()));
+        drop(owner);
+        assert!(!is_held(home.path()));
     }
 
     #[test]

@@ -196,6 +196,13 @@ pub struct ParquetSource {
     pub ignore: Vec<String>,
 }
 
+impl ParquetSource {
+    /// A file whose columns have the fields' names.
+    pub fn at(path: &str) -> Self {
+        Self { path: path.to_owned(), columns: BTreeMap::new(), ignore: Vec::new() }
+    }
+}
+
 /// A seeded generator: the same seed gives the same records.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

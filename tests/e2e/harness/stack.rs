@@ -207,9 +207,14 @@ impl Stack {
         command
     }
 
+    /// The data folder of `driftmill up`.
+    pub fn data(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
     fn objects(&self) -> PathBuf {
         match self.parts {
-            Parts::One(_) => self.folder.path().join("data/objects"),
+            Parts::One(_) => self.data().join("objects"),
             Parts::Many { .. } => self.folder.path().join("objects"),
         }
     }

@@ -1,28 +1,35 @@
 //! `driftmill train`: be the trainer, or ask it for one training and show what becomes of it.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use driftmill_platform::config::Settings;
+use driftmill_platform::clock::SystemClock;
 use driftmill_platform::kafka::{Admin, BatchPolicy, Consumer, ConsumerOptions, Outgoing, Position, Positions};
 use driftmill_platform::telemetry;
 use driftmill_schemas::message::{RunEvent, RunState, TrainingRequest};
 use driftmill_schemas::topic;
+use driftmill_trainer::{Reason, Trainer};
 use indicatif::ProgressBar;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::{Role, run_alone};
-use crate::args::Train;
+use crate::args::{Located, Train};
+use crate::backing::Backing;
 use crate::context::Context;
-use crate::{pipelines, shutdown};
+use crate::{pipelines, rows, shutdown};
 
 /// Runs the role, or asks for one training.
-pub async fn run(settings: Settings, train: Train) -> anyhow::Result<()> {
+pub async fn run(located: Located, train: Train) -> anyhow::Result<()> {
     let Some(pipeline) = train.pipeline.clone() else {
-        return run_alone(settings, Role::Train).await;
+        return run_alone(located.settings, Role::Train).await;
     };
+    if let Some(file) = train.from.clone() {
+        return from_file(located, &train, &pipeline, &file).await;
+    }
+    let settings = located.settings;
     telemetry::init("warn", settings.log_format, None).map_err(anyhow::Error::msg)?;
     pipelines::load_one(&settings.pipelines, &pipeline)?;
     let cancel = CancellationToken::new();
@@ -39,6 +46,46 @@ pub async fn run(settings: Settings, train: Train) -> anyhow::Result<()> {
     };
     let event = ask(&context, &request, &cancel).await?;
     report(&event)
+}
+
+/// Trains on the rows of a file, in this process.
+async fn from_file(located: Located, train: &Train, pipeline: &str, file: &Path) -> anyhow::Result<()> {
+    telemetry::init("warn", located.settings.log_format, None).map_err(anyhow::Error::msg)?;
+    let loaded = pipelines::load_one(&located.settings.pipelines, pipeline)?;
+    let params = params(&train.params)?;
+    let bar = ProgressBar::new_spinner().with_message(format!("reading {}", file.display()));
+    bar.enable_steady_tick(Duration::from_millis(120));
+    let rows = rows::read(&loaded, file, train.source.as_deref(), Arc::new(SystemClock)).await?;
+    bar.suspend(|| rows.tell_rejected());
+    bar.set_message("looking for ClickHouse and Kafka");
+    let backing = Backing::find(located).await?;
+    let outcome = async {
+        let cancel = CancellationToken::new();
+        shutdown::listen(cancel.clone())?;
+        let context = Context::new(backing.settings().clone())?;
+        context.prepare(&cancel).await?;
+        let request = TrainingRequest {
+            id: Uuid::now_v7(),
+            pipeline: pipeline.to_owned(),
+            requested_by: format!("cli, on the rows of {}", file.display()),
+            at: context.clock.now(),
+            params,
+            force: train.force,
+        };
+        bar.set_message(format!("training {pipeline} on {} rows", rows.rows));
+        let trainer = Trainer::new(vec![loaded], context.clickhouse, context.registry, context.clock);
+        let reason = Reason::Request(request);
+        let training = trainer.train_on(pipeline, &reason, Some(rows.arrow.into()));
+        // What a stop leaves behind is a run that has started and no model.
+        tokio::select! {
+            event = training => Ok(event?),
+            () = cancel.cancelled() => bail!("stopped before the training ended; no model was made"),
+        }
+    };
+    let outcome = outcome.await;
+    bar.finish_and_clear();
+    backing.stop().await;
+    report(&outcome?.context("this request was dealt with before")?)
 }
 
 fn params(given: &[String]) -> anyhow::Result<serde_json::Map<String, serde_json::Value>> {

@@ -38,6 +38,7 @@ pub fn engine_child() -> Option<ExitCode> {
 pub fn claim(folder: &Path) -> anyhow::Result<DataDir> {
     let data = DataDir::acquire(folder)?;
     ensure_free_space(data.path(), FREE_SPACE)?;
+    super::running::forget(data.path());
     Ok(data)
 }
 

@@ -6,6 +6,8 @@
 //! ```
 
 mod embedded;
+mod own;
+mod running;
 mod sources;
 
 use std::io::{IsTerminal as _, Write as _};
@@ -27,6 +29,9 @@ use crate::{pipelines, shutdown};
 
 use embedded::Embedded;
 
+pub use own::Own;
+pub use running::addresses;
+
 /// When this process was started as the ClickHouse engine's child, is it until the engine ends.
 pub fn engine_child() -> Option<ExitCode> {
     embedded::engine_child()
@@ -46,9 +51,11 @@ pub async fn run(settings: Settings, up: Up) -> anyhow::Result<()> {
     telemetry::init(&settings.log, settings.log_format, file).map_err(anyhow::Error::msg)?;
 
     let embedded = Embedded::start(settings, &up, &cancel).await?;
+    let running = running::Running::write(embedded.settings())?;
     let outcome = run_roles(&embedded, &up, terminal, &cancel).await;
     // The clients have stopped; now what they talked to.
     cancel.cancel();
+    drop(running);
     embedded.stop().await;
     drop(data);
     outcome

@@ -1,0 +1,45 @@
+//! What a command that needs ClickHouse and Kafka for a moment talks to: those that the settings name, those of the
+//! `driftmill up` that runs on the same data folder, or, when there is neither, a broker and an engine of its own on that
+//! folder, for as long as the command takes.
+
+use driftmill_platform::config::Settings;
+
+use crate::args::Located;
+#[cfg(feature = "embedded")]
+use crate::up::Own;
+
+/// The services of one command.
+pub struct Backing {
+    settings: Settings,
+    #[cfg(feature = "embedded")]
+    own: Option<Own>,
+}
+
+impl Backing {
+    /// Finds the services, or starts them.
+    pub async fn find(located: Located) -> anyhow::Result<Self> {
+        #[cfg(feature = "embedded")]
+        if located.nothing_runs {
+            let own = Own::start(located.settings).await?;
+            return Ok(Self { settings: own.settings().clone(), own: Some(own) });
+        }
+        Ok(Self {
+            settings: located.settings,
+            #[cfg(feature = "embedded")]
+            own: None,
+        })
+    }
+
+    /// Settings that point to them.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// Stops what was started.
+    pub async fn stop(self) {
+        #[cfg(feature = "embedded")]
+        if let Some(own) = self.own {
+            own.stop().await;
+        }
+    }
+}

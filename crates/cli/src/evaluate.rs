@@ -1,0 +1,105 @@
+//! `driftmill evaluate`: judges a model on the rows of a file, which it has never seen.
+
+use std::sync::Arc;
+
+use anyhow::Context as _;
+type Report = std::collections::BTreeMap<String, f64>;
+use driftmill_platform::clock::SystemClock;
+use driftmill_platform::registry::{CHAMPION, ModelVersion};
+use driftmill_platform::telemetry;
+use driftmill_schemas::model::ModelCard;
+use driftmill_schemas::pipeline::{Loaded, Pipeline};
+use serde_json::json;
+use tokio_util::sync::CancellationToken;
+
+use crate::args::{Evaluate, Located};
+use crate::backing::Backing;
+use crate::context::Context;
+use crate::{pipelines, rows};
+
+/// Runs the command.
+pub async fn run(located: Located, asked: Evaluate) -> anyhow::Result<()> {
+    telemetry::init("warn", located.settings.log_format, None).map_err(anyhow::Error::msg)?;
+    let loaded = pipelines::load_one(&located.settings.pipelines, &asked.pipeline)?;
+    let backing = Backing::find(located).await?;
+    let judged = judge(&backing, &loaded, &asked).await;
+    backing.stop().await;
+    let text = judged?;
+    print!("{text}");
+    Ok(())
+}
+
+async fn judge(backing: &Backing, loaded: &Arc<Loaded>, asked: &Evaluate) -> anyhow::Result<String> {
+    let context = Context::new(backing.settings().clone())?;
+    context.tables(&CancellationToken::new()).await?;
+    let (version, alias) = choose(&context, asked).await?;
+    let bytes = context.registry.artifact(&version).await?;
+    let (model, header) = driftmill_models::artifact::decode(&bytes)?;
+    let card = ModelCard::from_header(header)?;
+    let loaded = as_the_model_saw_it(loaded, &card);
+    let file = rows::read(&loaded, &asked.data, asked.source.as_deref(), Arc::new(SystemClock)).await?;
+    if !asked.json {
+        file.tell_rejected();
+    }
+    let (rejected, read) = (file.rejected(), file.rows);
+    let labelled = driftmill_trainer::rows(&loaded.pipeline, file.arrow.into())?;
+    let unlabelled = read - labelled.labels.len();
+    let pipeline = loaded.pipeline.clone();
+    let report = tokio::task::spawn_blocking(move || driftmill_trainer::evaluate(&model, &labelled, &pipeline))
+        .await?
+        .with_context(|| format!("{} cannot judge the model", asked.data.display()))?;
+    if asked.json {
+        let mut object = json!({
+            "pipeline": version.pipeline,
+            "version": version.version,
+            "alias": alias,
+            "algorithm": version.algorithm,
+            "data": asked.data,
+            "rejected": rejected,
+            "unlabelled": unlabelled,
+        });
+        if let (Some(object), Ok(serde_json::Value::Object(report))) =
+            (object.as_object_mut(), serde_json::to_value(&report))
+        {
+            object.extend(report);
+        }
+        return Ok(format!("{object:#}\n"));
+    }
+    Ok(for_people(&version, alias, &report, unlabelled))
+}
+
+/// The version that was asked for, and its alias if that is how it was found.
+async fn choose(context: &Context, asked: &Evaluate) -> anyhow::Result<(ModelVersion, Option<&'static str>)> {
+    let name = &asked.pipeline;
+    if let Some(version) = asked.version {
+        return Ok((context.registry.version(name, version).await?, None));
+    }
+    if let Some(champion) = context.registry.resolve(name, CHAMPION).await? {
+        return Ok((champion, Some(CHAMPION)));
+    }
+    let newest = context.registry.versions(name).await?.into_iter().max_by_key(|version| version.version);
+    let newest = newest.with_context(|| {
+        format!("pipeline `{name}` has no model yet: `driftmill train {name} --from FILE` makes one")
+    })?;
+    if !asked.json {
+        eprintln!("no version of {name} is champion; version {} is judged, the newest one", newest.version);
+    }
+    Ok((newest, None))
+}
+
+/// The pipeline with the features and classes of the model's day, whatever its file says now.
+fn as_the_model_saw_it(loaded: &Loaded, card: &ModelCard) -> Arc<Loaded> {
+    let mut label = loaded.pipeline.label.clone();
+    label.classes.clone_from(&card.classes);
+    let pipeline = Pipeline { features: card.features.clone(), label, ..loaded.pipeline.clone() };
+    Arc::new(Loaded { pipeline, ..loaded.clone() })
+}
+
+fn for_people(version: &ModelVersion, alias: Option<&str>, report: &Report, unlabelled: usize) -> String {
+    let alias = alias.map(|alias| format!(" ({alias})")).unwrap_or_default();
+    let mut text = format!("{} version {}{alias}, {}", version.pipeline, version.version, version.algorithm);
+    if unlabelled > 0 {
+        text += &format!(", {unlabelled} rows without a known label left out");
+    }
+    format!("{text}\n{report:?}\n")
+}

@@ -1,0 +1,157 @@
+//! Training on a file and judging by a file, with nothing running and beside what runs.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+use crate::harness::{Options, Stack, binary, copy_pipelines, repository};
+
+/// A data folder and pipelines on which nothing runs.
+struct Alone {
+    folder: tempfile::TempDir,
+    pipelines: PathBuf,
+}
+
+impl Alone {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let pipelines = copy_pipelines(&["iris", "loan"], folder.path());
+        Self { folder, pipelines }
+    }
+
+    fn run(&self, arguments: &[&str]) -> Output {
+        Command::new(binary())
+            .arg("--pipelines")
+            .arg(&self.pipelines)
+            .arg("--data-dir")
+            .arg(self.folder.path().join("data"))
+            .args(arguments)
+            .output()
+            .unwrap()
+    }
+
+    fn ok(&self, arguments: &[&str]) -> String {
+        let output = self.run(arguments);
+        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    }
+}
+
+fn fisher() -> String {
+    repository().join("pipelines/iris/data/iris.csv").to_str().unwrap().to_owned()
+}
+
+/// Fisher's flowers with the lines changed.
+fn changed(folder: &Path, name: &str, change: impl Fn(usize, &str) -> String) -> String {
+    let text = std::fs::read_to_string(fisher()).unwrap();
+    let lines: Vec<String> = text.lines().enumerate().map(|(number, line)| change(number, line)).collect();
+    let file = folder.join(name);
+    std::fs::write(&file, lines.join("\n")).unwrap();
+    file.to_str().unwrap().to_owned()
+}
+
+#[test]
+fn a_file_trains_a_model_that_another_file_judges_while_nothing_runs() {
+    let alone = Alone::new();
+    let said = alone.ok(&["train", "iris", "--from", &fisher()]);
+    assert!(said.contains("version 1 is champion now"), "{said}");
+
+    let judged: Value = serde_json::from_str(&alone.ok(&["evaluate", "iris", "--data", &fisher(), "--json"])).unwrap();
+    assert_eq!((&judged["version"], &judged["alias"], &judged["rows"]), (&1.into(), &"champion".into(), &150.into()));
+    let accuracy = judged["metrics"]["accuracy"]["value"].as_f64().unwrap();
+    assert!(accuracy > 0.95, "{judged:#}");
+    let words = alone.ok(&["evaluate", "iris", "--data", &fisher()]);
+    assert!(words.contains("versicolor") && words.contains("balanced_accuracy"), "{words}");
+}
+
+#[test]
+fn rows_that_are_no_good_are_counted_and_told_and_the_others_judge() {
+    let alone = Alone::new();
+    alone.ok(&["train", "iris", "--from", &fisher()]);
+    let file = changed(alone.folder.path(), "some.csv", |number, line| match number {
+        // Not a number, out of range, and a flower that nobody knows.
+        3 => line.replacen(|c: char| c.is_ascii_digit(), "x", 1),
+        4 => format!("500{line}"),
+        5 => line.replace("setosa", "tulip"),
+        _ => line.to_owned(),
+    });
+    let output = alone.run(&["evaluate", "iris", "--data", &file, "--json"]);
+    let judged: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let (rows, rejected) = (judged["rows"].as_u64().unwrap(), judged["rejected"].as_u64().unwrap());
+    assert_eq!((rows, rejected), (147, 3), "{judged:#}");
+    let told = alone.run(&["train", "iris", "--from", &file]);
+    let told = String::from_utf8(told.stderr).unwrap();
+    assert!(told.contains("3 records rejected") && told.contains("record 3"), "{told}");
+}
+
+#[test]
+fn the_same_file_and_seed_give_the_same_snapshot_and_the_same_model_to_the_byte_wherever_they_are() {
+    let hashes: Vec<(Value, Value)> = (0..2)
+        .map(|_| {
+            let alone = Alone::new();
+            alone.ok(&["train", "iris", "--from", &fisher()]);
+            let shown: Value = serde_json::from_str(&alone.ok(&["models", "show", "iris", "1"])).unwrap();
+            (shown["snapshot"].clone(), shown["artifact"].clone())
+        })
+        .collect();
+    assert!(hashes[0].0.is_string() && hashes[0].1.is_string(), "{hashes:?}");
+    assert_eq!(hashes[0], hashes[1]);
+}
+
+#[test]
+fn what_is_missing_is_said_with_what_to_do() {
+    let alone = Alone::new();
+    let said = |arguments: &[&str]| {
+        let output = alone.run(arguments);
+        assert!(!output.status.success(), "{arguments:?}");
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let none = said(&["evaluate", "iris", "--data", &fisher()]);
+    assert!(none.contains("driftmill train iris --from"), "{none}");
+    assert!(said(&["train", "iris", "--from", "nowhere.csv"]).contains("nowhere.csv"));
+    assert!(said(&["train", "iris", "--from", &fisher(), "--source", "fischer"]).contains("did you mean `fisher`"));
+    let strange = alone.folder.path().join("rows.xyz");
+    std::fs::write(&strange, "?").unwrap();
+    assert!(said(&["train", "iris", "--from", strange.to_str().unwrap()]).contains("--source"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn beside_a_running_stack_a_file_trains_the_model_that_is_served_next() {
+    let stack = Stack::start(Options { sources: false, ..Options::default() }).await;
+    let said = stack.cli_ok(&["train", "iris", "--from", &fisher()]).await;
+    assert!(said.contains("version 1 is champion now"), "{said}");
+    stack.serves("iris", |version| version == 1).await;
+    let judged = stack.cli_ok(&["evaluate", "iris", "--data", &fisher(), "--json"]).await;
+    assert_eq!(serde_json::from_str::<Value>(&judged).unwrap()["version"], 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_command_finds_what_runs_on_its_data_folder_and_no_longer_when_it_was_killed() {
+    let mut stack = Stack::start_embedded(Options { sources: false, ..Options::default() }).await;
+    let run = |arguments: &[&str]| {
+        let mut command = Command::new(binary());
+        command.arg("--pipelines").arg(&stack.pipelines).arg("--data-dir").arg(stack.data()).args(arguments);
+        command.output().unwrap()
+    };
+    // A second engine on the folder is impossible, so this went through the running one.
+    let trained = run(&["train", "iris", "--from", &fisher()]);
+    assert!(trained.status.success(), "{}", String::from_utf8_lossy(&trained.stderr));
+    let listed = run(&["models", "list", "iris"]);
+    assert!(String::from_utf8_lossy(&listed.stdout).contains("champion"), "{listed:?}");
+    assert!(stack.data().join("running.json").is_file());
+
+    let data = stack.data();
+    stack.kill();
+    assert!(data.join("running.json").is_file(), "nobody was there to take it away");
+    let judged = Command::new(binary())
+        .arg("--pipelines")
+        .arg(&stack.pipelines)
+        .arg("--data-dir")
+        .arg(&data)
+        .args(["evaluate", "iris", "--data", &fisher(), "--json"])
+        .output()
+        .unwrap();
+    assert!(judged.status.success(), "{}", String::from_utf8_lossy(&judged.stderr));
+    assert!(!data.join("running.json").is_file());
+}
