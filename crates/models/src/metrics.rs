@@ -6,6 +6,7 @@
 //! | [`ranking`] | scores that put rows in order: ROC and precision-recall |
 //! | [`calibration`] | whether probabilities mean what they say |
 //! | [`regression`] | numbers, quantiles and intervals |
+//! | [`report`] | all of them at once, with intervals, as JSON and CSV |
 //!
 //! Labels are class indices. All functions need at least one row and equally many rows in each argument.
 
@@ -14,6 +15,7 @@ pub mod classification;
 pub mod per_class;
 pub mod ranking;
 pub mod regression;
+pub mod report;
 
 pub use calibration::*;
 pub use classification::*;
@@ -22,7 +24,7 @@ pub use ranking::*;
 pub use regression::*;
 
 /// Arguments that have no score.
-#[derive(Debug, thiserror::Error, PartialEq)]
+#[derive(Clone, Debug, thiserror::Error, PartialEq)]
 pub enum Error {
     /// No rows.
     #[error("there are no rows to score")]
