@@ -23,7 +23,7 @@ use crate::bootstrap::{self, Bootstrap, Resampling};
 #[serde(tag = "task", rename_all = "snake_case")]
 pub enum Report {
     /// Of classes and their probabilities.
-    Classification(ClassificationReport),
+    Classification(Box<ClassificationReport>),
     /// Of numbers.
     Regression(RegressionReport),
 }

@@ -156,7 +156,7 @@ impl ClassificationReport {
 
 impl From<ClassificationReport> for Report {
     fn from(report: ClassificationReport) -> Self {
-        Self::Classification(report)
+        Self::Classification(Box::new(report))
     }
 }
 
