@@ -1,12 +1,15 @@
-//! How sure a difference between two models is: the paired bootstrap (Efron and Tibshirani, "An Introduction to the
-//! Bootstrap", 1993, chapter 13; percentile intervals).
+//! How sure a metric is ([`Bootstrap`]), and a difference between two models ([`paired_bootstrap`]): Efron and Tibshirani,
+//! "An Introduction to the Bootstrap", 1993, chapter 13; percentile intervals.
 
+mod resample;
+
+pub use self::resample::{Bootstrap, Resampling};
 use crate::{metrics, random};
 
-/// A difference and the interval it lies in with the given confidence.
+/// A metric or a difference, and the interval it lies in with the given confidence.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Interval {
-    /// The difference on the rows as they are.
+    /// Its value on the rows as they are.
     pub estimate: f64,
     /// Lower end.
     pub lower: f64,
@@ -30,6 +33,30 @@ pub enum Error {
         /// Predictions of the second model.
         second: usize,
     },
+    /// The metric has no value for the rows as they are.
+    #[error("{0}")]
+    Undefined(String),
+    /// The metric has a value for less than half of the draws.
+    #[error(
+        "only {defined} of {rounds} draws have a value, which is too few for an interval; stratify, or give more rows"
+    )]
+    Rounds {
+        /// Rounds with a value.
+        defined: usize,
+        /// All rounds.
+        rounds: usize,
+    },
+    /// Strata or groups are not given for every row.
+    #[error("{rows} rows, but strata or groups of {given}")]
+    Resampling {
+        /// Rows there are.
+        rows: usize,
+        /// Rows with a stratum or a group.
+        given: usize,
+    },
+    /// More rows than can be drawn from.
+    #[error("{0} rows are more than 4294967295")]
+    Rows(usize),
     /// No rounds, or a confidence that is none.
     #[error("the bootstrap needs at least one round and a confidence between 0 and 1, got {rounds} and {confidence}")]
     Parameters {

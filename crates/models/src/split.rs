@@ -2,7 +2,17 @@
 //!
 //! Parts hold row numbers in ascending order. Part sizes are the rounded cumulative shares, so 0.7/0.1/0.2 of 1,000 rows
 //! are 700, 100 and 200.
+//!
+//! Which split is honest depends on the rows: independent ones are dealt at random, rows that belong together are kept
+//! together ([`group_k_fold`]), and rows in time are tested on after what was trained on ([`rolling_origin`]).
 
+mod groups;
+mod rolling;
+#[cfg(test)]
+mod tests;
+
+pub use self::groups::{group_k_fold, group_train_test, stratified_group_k_fold};
+pub use self::rolling::{RollingOrigin, Window, rolling_origin, rolling_origin_by_time};
 use crate::random;
 
 /// An impossible split.
@@ -22,6 +32,40 @@ pub enum Error {
         /// Rows there are.
         rows: usize,
     },
+    /// More folds than groups, or fewer than two.
+    #[error("{folds} folds of {groups} groups are not possible; there must be at least 2 folds and a group for each")]
+    Groups {
+        /// Folds asked for.
+        folds: usize,
+        /// Groups there are.
+        groups: usize,
+    },
+    /// Labels and groups differ in length.
+    #[error("{rows} labels but {groups} groups; every row needs one of each")]
+    LengthMismatch {
+        /// Labels given.
+        rows: usize,
+        /// Groups given.
+        groups: usize,
+    },
+    /// Lengths of a rolling origin that are zero.
+    #[error("window, horizon and step must be at least 1, got {window}, {horizon} and {step}")]
+    Lengths {
+        /// Points trained on at first.
+        window: usize,
+        /// Points tested on.
+        horizon: usize,
+        /// Points from origin to origin.
+        step: usize,
+    },
+    /// A series too short for one split.
+    #[error("{points} points in time are too few: window, gap and horizon need {needed}")]
+    Series {
+        /// Points there are.
+        points: usize,
+        /// Points of one split.
+        needed: usize,
+    },
     /// More rows than can be shuffled.
     #[error("{0} rows are more than 4294967295")]
     Rows(usize),
@@ -39,13 +83,13 @@ pub struct TrainTest {
 /// Splits rows `0..rows` into parts of the given shares.
 pub fn partition(rows: usize, shares: &[f64], seed: u64) -> Result<Vec<Vec<usize>>, Error> {
     check_shares(rows, shares)?;
-    Ok(cut(&shuffled(rows, seed)?, shares))
+    Ok(cut(&shuffled(rows, seed, 0)?, shares))
 }
 
 /// Like [`partition`], with each class' share of every part within one row of its share of the whole.
 pub fn stratified_partition(labels: &[usize], shares: &[f64], seed: u64) -> Result<Vec<Vec<usize>>, Error> {
     check_shares(labels.len(), shares)?;
-    let by_class = shuffled_by_class(labels, seed)?;
+    let by_class = shuffled_by_class(labels, seed, 0)?;
     let mut spread = Vec::with_capacity(labels.len());
     for class in by_class.chunk_by(|a, b| labels[*a] == labels[*b]) {
         // The n-th of m rows stands at (n + 1/2) / m: sorted by that, classes are mixed evenly, and any cut is fair.
@@ -71,27 +115,51 @@ pub fn stratified_train_test(labels: &[usize], test_share: f64, seed: u64) -> Re
 /// `folds` splits of rows `0..rows`; every row is tested on exactly once.
 pub fn k_fold(rows: usize, folds: usize, seed: u64) -> Result<Vec<TrainTest>, Error> {
     check_folds(rows, folds)?;
-    Ok(deal(&shuffled(rows, seed)?, folds))
+    Ok(deal(&shuffled(rows, seed, 0)?, folds))
 }
 
 /// Like [`k_fold`], with each class dealt to the folds in turn.
 pub fn stratified_k_fold(labels: &[usize], folds: usize, seed: u64) -> Result<Vec<TrainTest>, Error> {
     check_folds(labels.len(), folds)?;
-    Ok(deal(&shuffled_by_class(labels, seed)?, folds))
+    Ok(deal(&shuffled_by_class(labels, seed, 0)?, folds))
 }
 
-fn shuffled(rows: usize, seed: u64) -> Result<Vec<usize>, Error> {
-    if u32::try_from(rows).is_err() {
-        return Err(Error::Rows(rows));
+/// [`k_fold`] `repeats` times, each time shuffled anew, one after the other: the spread of its scores is also that of the
+/// split. The first repeat is [`k_fold`]'s.
+pub fn repeated_k_fold(rows: usize, folds: usize, repeats: usize, seed: u64) -> Result<Vec<TrainTest>, Error> {
+    check_folds(rows, folds)?;
+    repeat(repeats, |stream| Ok(deal(&shuffled(rows, seed, stream)?, folds)))
+}
+
+/// [`stratified_k_fold`] `repeats` times, as [`repeated_k_fold`].
+pub fn repeated_stratified_k_fold(
+    labels: &[usize],
+    folds: usize,
+    repeats: usize,
+    seed: u64,
+) -> Result<Vec<TrainTest>, Error> {
+    check_folds(labels.len(), folds)?;
+    repeat(repeats, |stream| Ok(deal(&shuffled_by_class(labels, seed, stream)?, folds)))
+}
+
+fn repeat(repeats: usize, folds: impl Fn(u64) -> Result<Vec<TrainTest>, Error>) -> Result<Vec<TrainTest>, Error> {
+    let mut all = Vec::new();
+    for stream in 0..repeats as u64 {
+        all.extend(folds(stream)?);
     }
+    Ok(all)
+}
+
+fn shuffled(rows: usize, seed: u64, stream: u64) -> Result<Vec<usize>, Error> {
+    check_rows(rows)?;
     let mut order: Vec<usize> = (0..rows).collect();
-    random::shuffle(&mut random::stream(seed, 0), &mut order);
+    random::shuffle(&mut random::stream(seed, stream), &mut order);
     Ok(order)
 }
 
 /// All rows in random order, then grouped by class.
-fn shuffled_by_class(labels: &[usize], seed: u64) -> Result<Vec<usize>, Error> {
-    let mut order = shuffled(labels.len(), seed)?;
+fn shuffled_by_class(labels: &[usize], seed: u64, stream: u64) -> Result<Vec<usize>, Error> {
+    let mut order = shuffled(labels.len(), seed, stream)?;
     order.sort_by_key(|&row| labels[row]);
     Ok(order)
 }
@@ -135,10 +203,12 @@ fn complement(test_share: f64) -> Result<[f64; 2], Error> {
     }
 }
 
+fn check_rows(rows: usize) -> Result<(), Error> {
+    u32::try_from(rows).map(|_| ()).map_err(|_| Error::Rows(rows))
+}
+
 fn check_shares(rows: usize, shares: &[f64]) -> Result<(), Error> {
-    if u32::try_from(rows).is_err() {
-        return Err(Error::Rows(rows));
-    }
+    check_rows(rows)?;
     let sum: f64 = shares.iter().sum();
     if shares.iter().all(|share| *share >= 0.0) && (sum - 1.0).abs() < 1e-9 {
         Ok(())
@@ -149,86 +219,4 @@ fn check_shares(rows: usize, shares: &[f64]) -> Result<(), Error> {
 
 fn check_folds(rows: usize, folds: usize) -> Result<(), Error> {
     if folds >= 2 && folds <= rows { Ok(()) } else { Err(Error::Folds { folds, rows }) }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn iris_labels() -> Vec<usize> {
-        (0..150).map(|row| row / 50).collect()
-    }
-
-    fn class_counts(rows: &[usize], labels: &[usize]) -> [usize; 3] {
-        let mut counts = [0; 3];
-        rows.iter().for_each(|&row| counts[labels[row]] += 1);
-        counts
-    }
-
-    #[test]
-    fn sizes_are_exact() {
-        let sizes =
-            |rows, shares: &[f64]| -> Vec<usize> { partition(rows, shares, 1).unwrap().iter().map(Vec::len).collect() };
-        assert_eq!(sizes(1_000, &[0.7, 0.1, 0.2]), [700, 100, 200]);
-        assert_eq!(sizes(150, &[0.8, 0.2]), [120, 30]);
-        assert_eq!(sizes(3, &[0.7, 0.1, 0.2]), [2, 0, 1]);
-        assert_eq!(sizes(0, &[0.5, 0.5]), [0, 0]);
-        assert_eq!(train_test(150, 0.2, 42).unwrap().test.len(), 30);
-    }
-
-    #[test]
-    fn every_row_is_in_one_part() {
-        let labels: Vec<usize> = (0..101).map(|row| row % 7 % 3).collect();
-        for parts in
-            [partition(101, &[0.5, 0.2, 0.3], 9).unwrap(), stratified_partition(&labels, &[0.5, 0.2, 0.3], 9).unwrap()]
-        {
-            let mut rows = parts.concat();
-            rows.sort_unstable();
-            assert_eq!(rows, (0..101).collect::<Vec<_>>());
-        }
-    }
-
-    #[test]
-    fn a_stratified_split_keeps_the_proportions() {
-        let labels = iris_labels();
-        let parts = stratified_train_test(&labels, 0.2, 42).unwrap();
-        assert_eq!(class_counts(&parts.test, &labels), [10, 10, 10]);
-        let labels: Vec<usize> = (0..1_000).map(|row| usize::from(row % 10 == 0)).collect();
-        for (part, rows) in stratified_partition(&labels, &[0.7, 0.1, 0.2], 3).unwrap().iter().zip([700, 100, 200]) {
-            assert_eq!(part.len(), rows);
-            assert_eq!(class_counts(part, &labels)[1], rows / 10);
-        }
-    }
-
-    #[test]
-    fn folds_test_every_row_once_and_keep_the_proportions() {
-        let labels = iris_labels();
-        let folds = stratified_k_fold(&labels, 10, 5).unwrap();
-        let mut tested: Vec<usize> = folds.iter().flat_map(|fold| fold.test.clone()).collect();
-        tested.sort_unstable();
-        assert_eq!(tested, (0..150).collect::<Vec<_>>());
-        for fold in &folds {
-            assert_eq!(class_counts(&fold.test, &labels), [5, 5, 5]);
-            assert_eq!(fold.train.len(), 135);
-        }
-        assert_eq!(k_fold(10, 3, 5).unwrap().iter().map(|fold| fold.test.len()).collect::<Vec<_>>(), [4, 3, 3]);
-    }
-
-    #[test]
-    fn a_seed_always_gives_the_same_rows() {
-        // Written down when first run: a change here would change every model's split.
-        assert_eq!(train_test(10, 0.3, 42).unwrap().test, [1, 2, 6]);
-        assert_ne!(train_test(1_000, 0.3, 1).unwrap(), train_test(1_000, 0.3, 2).unwrap());
-    }
-
-    #[test]
-    fn impossible_splits_are_named() {
-        assert_eq!(partition(9, &[0.5, 0.4], 1), Err(Error::Shares(vec![0.5, 0.4])));
-        assert!(partition(9, &[1.5, -0.5], 1).is_err());
-        assert!(partition(9, &[], 1).is_err());
-        assert_eq!(train_test(9, 1.1, 1), Err(Error::TestShare(1.1)));
-        assert!(train_test(9, f64::NAN, 1).is_err());
-        assert_eq!(k_fold(3, 4, 1), Err(Error::Folds { folds: 4, rows: 3 }));
-        assert_eq!(k_fold(3, 1, 1), Err(Error::Folds { folds: 1, rows: 3 }));
-    }
 }
