@@ -33,6 +33,14 @@ pub enum Error {
         /// Rows needed.
         need: u64,
     },
+    /// There is no such feature.
+    #[error("pipeline `{pipeline}` has no feature `{feature}")]
+    NoFeature {
+        /// The pipeline.
+        pipeline: String,
+        /// The name, a closing backtick, and the nearest one there is.
+        feature: String,
+    },
     /// The algorithm refuses its parameters or its data.
     #[error("fitting `{pipeline}`: {error}")]
     Fit {

@@ -1,15 +1,103 @@
 //! How good a model is on rows it has never seen.
 
-use std::collections::BTreeMap;
-
 use driftmill_models::Model;
+use driftmill_models::bootstrap::Bootstrap;
+use driftmill_models::metrics::report::{ClassificationData, ClassificationReport, Report, Slice};
 use driftmill_schemas::pipeline::Pipeline;
 
 use crate::Error;
-use crate::fit::measure;
+use crate::fit::Fault;
 use crate::snapshot::Rows;
 
-/// Measures `model` on `rows`.
-pub fn evaluate(model: &Model, rows: &Rows, pipeline: &Pipeline) -> Result<BTreeMap<String, f64>, Error> {
-    measure(model, rows, pipeline).map_err(|error| Error::Fit { pipeline: pipeline.name.clone(), error })
+/// A feature with more values than this is cut into quarters instead of one slice a value.
+const MOST_SLICES: usize = 12;
+
+/// Measures `model` on `rows`, every metric with its bootstrap interval, over all rows and over the slices of each feature
+/// that `slice_by` names: one a value, or quarters of the rows when it has many.
+///
+/// # Errors
+/// When there are no rows, when they do not fit the model, or `slice_by` names no feature.
+pub fn evaluate(model: &Model, rows: &Rows, pipeline: &Pipeline, slice_by: &[String]) -> Result<Report, Error> {
+    let failed = |error: Fault| Error::Fit { pipeline: pipeline.name.clone(), error };
+    let mut slices = Vec::new();
+    for name in slice_by {
+        let index = pipeline.features.iter().position(|feature| feature.name == *name);
+        let index = index.ok_or_else(|| {
+            let known = pipeline.features.iter().map(|feature| feature.name.as_str());
+            let hint = driftmill_schemas::name::did_you_mean(name, known);
+            Error::NoFeature { pipeline: pipeline.name.clone(), feature: format!("{name}`{hint}") }
+        })?;
+        slices.extend(slices_of(name, &rows.features.column(index).to_vec()));
+    }
+    let truth = rows.labels.to_vec();
+    if truth.is_empty() {
+        return Err(Error::TooFewRows { pipeline: pipeline.name.clone(), have: 0, need: 1 });
+    }
+    let proba = model.predict_proba(rows.features.view()).map_err(|error| failed(error.into()))?;
+    let predicted = crate::fit::answers(model, rows).map_err(failed)?;
+    let data = ClassificationData {
+        classes: &pipeline.label.classes,
+        truth: &truth,
+        predicted: &predicted,
+        proba: Some(proba.view()),
+        positive: pipeline.label.positive_index(),
+    };
+    let bootstrap =
+        Bootstrap { seed: pipeline.training.seed, confidence: pipeline.promotion.confidence, ..Bootstrap::default() };
+    let report = ClassificationReport::new(&data, &slices, &bootstrap).map_err(|error| failed(error.into()))?;
+    Ok(report.into())
+}
+
+/// The slices of one feature, ascending, those without a value last.
+fn slices_of(name: &str, values: &[f64]) -> Vec<Slice> {
+    let mut sorted: Vec<f64> = values.iter().copied().filter(|value| !value.is_nan()).collect();
+    sorted.sort_by(f64::total_cmp);
+    let mut distinct = sorted.clone();
+    distinct.dedup();
+    let slice = |name: String, belongs: &dyn Fn(f64) -> bool| {
+        let rows: Vec<usize> = (0..values.len()).filter(|&row| belongs(values[row])).collect();
+        (!rows.is_empty()).then_some(Slice { name, rows })
+    };
+    let mut slices: Vec<Option<Slice>> = if distinct.len() <= MOST_SLICES {
+        distinct.iter().map(|&value| slice(format!("{name} = {value}"), &|other| other == value)).collect()
+    } else {
+        let edge = |quarter: usize| sorted[(sorted.len() - 1) * quarter / 4];
+        let quarter = |quarter: usize| {
+            let (low, high) = (edge(quarter), edge(quarter + 1));
+            if quarter == 0 {
+                slice(format!("{name} <= {high}"), &move |value| value <= high)
+            } else {
+                slice(format!("{low} < {name} <= {high}"), &move |value| low < value && value <= high)
+            }
+        };
+        (0..4).map(quarter).collect()
+    };
+    slices.push(slice(format!("{name} missing"), &|value| value.is_nan()));
+    slices.into_iter().flatten().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(values: &[f64]) -> Vec<(String, usize)> {
+        slices_of("x", values).into_iter().map(|slice| (slice.name, slice.rows.len())).collect()
+    }
+
+    #[test]
+    fn few_values_have_a_slice_each_and_many_share_quarters_and_every_row_is_in_one() {
+        assert_eq!(
+            names(&[2.0, 1.0, f64::NAN, 2.0]),
+            [("x = 1".to_owned(), 1), ("x = 2".to_owned(), 2), ("x missing".to_owned(), 1)]
+        );
+        let many: Vec<f64> = (0..101).map(f64::from).collect();
+        let quarters = names(&many);
+        assert_eq!(quarters.len(), 4);
+        assert_eq!(quarters[1], ("25 < x <= 50".to_owned(), 25));
+        assert_eq!(quarters.iter().map(|(_, rows)| rows).sum::<usize>(), 101);
+        assert!(names(&[]).is_empty());
+        // More than half of the rows share a value: quarters that would be empty are none.
+        let heavy: Vec<f64> = (0..100).map(|i| f64::from(if i < 80 { 0 } else { i })).collect();
+        assert_eq!(names(&heavy).iter().map(|(_, rows)| rows).sum::<usize>(), 100);
+    }
 }

@@ -28,6 +28,9 @@ pub enum Fault {
     /// The metric.
     #[error(transparent)]
     Metric(#[from] metrics::Error),
+    /// The report of an evaluation.
+    #[error(transparent)]
+    Report(#[from] metrics::report::ReportError),
 }
 
 /// A fitted model with what it answers on the test rows.
@@ -95,7 +98,7 @@ pub fn score(pipeline: &Pipeline, truth: &[usize], answers: &[usize]) -> Result<
     }
 }
 
-pub(crate) fn measure(model: &Model, rows: &Rows, pipeline: &Pipeline) -> Result<BTreeMap<String, f64>, Fault> {
+fn measure(model: &Model, rows: &Rows, pipeline: &Pipeline) -> Result<BTreeMap<String, f64>, Fault> {
     let truth = rows.labels.to_vec();
     let answers = answers(model, rows)?;
     let probabilities = model.predict_proba(rows.features.view())?;

@@ -281,6 +281,12 @@ pub struct Evaluate {
     /// The version to judge; absent: the champion, or the newest version when there is none.
     #[arg(long)]
     pub version: Option<u64>,
+    /// Judge the rows of each value of this feature on their own, too; again for more features.
+    #[arg(long = "by", value_name = "FEATURE")]
+    pub slice_by: Vec<String>,
+    /// Also write every metric, over all rows and each slice, as CSV.
+    #[arg(long, value_name = "FILE")]
+    pub csv: Option<PathBuf>,
     /// One JSON object.
     #[arg(long)]
     pub json: bool,

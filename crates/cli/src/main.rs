@@ -63,7 +63,7 @@ fn start(arguments: Arguments) -> anyhow::Result<()> {
                 Ok(())
             }
             Command::New(new) => new::run(&settings, &new),
-            Command::Models(command) => models::run(settings, command).await,
+            Command::Models(command) => models::run(located, command).await,
             Command::DeadLetters(command) => dead_letters::run(settings, command).await,
             Command::Replay(asked) => replay::run(settings, &asked).await,
             Command::Audit(audit) => audit::run(settings, &audit).await,

@@ -1,16 +1,17 @@
 //! `driftmill models`: look at versions, move the champion.
 
-use driftmill_platform::config::Settings;
 use driftmill_platform::registry::{CHAMPION, ModelVersion};
 use driftmill_platform::telemetry;
 use tokio_util::sync::CancellationToken;
 
-use crate::args::Models;
+use crate::args::{Located, Models};
+use crate::backing::Backing;
 use crate::context::Context;
 use crate::pipelines;
 
 /// Runs one of the subcommands.
-pub async fn run(settings: Settings, command: Models) -> anyhow::Result<()> {
+pub async fn run(located: Located, command: Models) -> anyhow::Result<()> {
+    let settings = &located.settings;
     telemetry::init("warn", settings.log_format, None).map_err(anyhow::Error::msg)?;
     if let Models::Show { pipeline, .. }
     | Models::Promote { pipeline, .. }
@@ -18,7 +19,15 @@ pub async fn run(settings: Settings, command: Models) -> anyhow::Result<()> {
     {
         pipelines::load_one(&settings.pipelines, pipeline)?;
     }
-    let context = Context::new(settings)?;
+    let backing = Backing::find(located).await?;
+    let outcome = of(&backing, command).await;
+    backing.stop().await;
+    outcome
+}
+
+async fn of(backing: &Backing, command: Models) -> anyhow::Result<()> {
+    let context = Context::new(backing.settings().clone())?;
+    context.tables(&CancellationToken::new()).await?;
     match command {
         Models::List { pipeline } => {
             let names = match pipeline {

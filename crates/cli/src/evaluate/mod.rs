@@ -1,9 +1,10 @@
 //! `driftmill evaluate`: judges a model on the rows of a file, which it has never seen.
 
+mod text;
+
 use std::sync::Arc;
 
 use anyhow::Context as _;
-type Report = std::collections::BTreeMap<String, f64>;
 use driftmill_platform::clock::SystemClock;
 use driftmill_platform::registry::{CHAMPION, ModelVersion};
 use driftmill_platform::telemetry;
@@ -45,9 +46,14 @@ async fn judge(backing: &Backing, loaded: &Arc<Loaded>, asked: &Evaluate) -> any
     let labelled = driftmill_trainer::rows(&loaded.pipeline, file.arrow.into())?;
     let unlabelled = read - labelled.labels.len();
     let pipeline = loaded.pipeline.clone();
-    let report = tokio::task::spawn_blocking(move || driftmill_trainer::evaluate(&model, &labelled, &pipeline))
+    let slice_by = asked.slice_by.clone();
+    let judging = move || driftmill_trainer::evaluate(&model, &labelled, &pipeline, &slice_by);
+    let report = tokio::task::spawn_blocking(judging)
         .await?
         .with_context(|| format!("{} cannot judge the model", asked.data.display()))?;
+    if let Some(file) = &asked.csv {
+        std::fs::write(file, report.metrics_csv()).with_context(|| format!("`{}`", file.display()))?;
+    }
     if asked.json {
         let mut object = json!({
             "pipeline": version.pipeline,
@@ -65,7 +71,12 @@ async fn judge(backing: &Backing, loaded: &Arc<Loaded>, asked: &Evaluate) -> any
         }
         return Ok(format!("{object:#}\n"));
     }
-    Ok(for_people(&version, alias, &report, unlabelled))
+    let alias = alias.map(|alias| format!(" ({alias})")).unwrap_or_default();
+    let mut said = format!("{} version {}{alias}, {}", version.pipeline, version.version, version.algorithm);
+    if unlabelled > 0 {
+        said.push_str(&format!(", {unlabelled} rows without a known label left out"));
+    }
+    Ok(format!("{said}\n{}", text::report(&report)))
 }
 
 /// The version that was asked for, and its alias if that is how it was found.
@@ -93,13 +104,4 @@ fn as_the_model_saw_it(loaded: &Loaded, card: &ModelCard) -> Arc<Loaded> {
     label.classes.clone_from(&card.classes);
     let pipeline = Pipeline { features: card.features.clone(), label, ..loaded.pipeline.clone() };
     Arc::new(Loaded { pipeline, ..loaded.clone() })
-}
-
-fn for_people(version: &ModelVersion, alias: Option<&str>, report: &Report, unlabelled: usize) -> String {
-    let alias = alias.map(|alias| format!(" ({alias})")).unwrap_or_default();
-    let mut text = format!("{} version {}{alias}, {}", version.pipeline, version.version, version.algorithm);
-    if unlabelled > 0 {
-        text += &format!(", {unlabelled} rows without a known label left out");
-    }
-    format!("{text}\n{report:?}\n")
 }
