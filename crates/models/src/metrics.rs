@@ -95,4 +95,6 @@ fn check_numbers(values: &[f64]) -> Result<(), Error> {
 }
 
 #[cfg(test)]
+mod reference_tests;
+#[cfg(test)]
 mod tests;
