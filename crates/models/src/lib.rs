@@ -9,6 +9,8 @@
 //! | [`model`] | a fitted model of any kind: probabilities, class, importances |
 //! | [`artifact`] | a model as bytes and back |
 //! | [`metrics`], [`bootstrap`], [`split`] | how good a model is, on which rows, and how sure that is |
+//! | [`importance`], [`learning_curve`] | what a model relies on, and whether more rows would help |
+//! | [`search`] | which parameters are best |
 //!
 //! Features are `f64`, a missing value is `NaN`. Classes are indices `0..n_classes`; their names belong to the artifact's
 //! metadata. Everything random is drawn from ChaCha8 streams of a given seed, and no result depends on the number of
@@ -24,9 +26,12 @@ pub mod bootstrap;
 pub mod constant;
 pub mod error;
 pub mod forest;
+pub mod importance;
+pub mod learning_curve;
 pub mod linfa_tree;
 pub mod metrics;
 pub mod model;
+pub mod search;
 pub mod split;
 pub mod tree;
 

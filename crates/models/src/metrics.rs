@@ -2,7 +2,7 @@
 //!
 //! | module | for |
 //! |---|---|
-//! | [`classification`], [`per_class`] | answers and probabilities, over all classes and of each |
+//! | [`classification`], [`mod@per_class`] | answers and probabilities, over all classes and of each |
 //! | [`ranking`] | scores that put rows in order: ROC and precision-recall |
 //! | [`calibration`] | whether probabilities mean what they say |
 //! | [`regression`] | numbers, quantiles and intervals |
@@ -94,5 +94,7 @@ fn check_numbers(values: &[f64]) -> Result<(), Error> {
     }
 }
 
+#[cfg(test)]
+mod reference_tests;
 #[cfg(test)]
 mod tests;
