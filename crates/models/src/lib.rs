@@ -24,6 +24,7 @@ pub mod bootstrap;
 pub mod constant;
 pub mod error;
 pub mod forest;
+pub mod linear;
 pub mod linfa_tree;
 pub mod metrics;
 pub mod model;
@@ -32,10 +33,14 @@ pub mod tree;
 
 mod classifier;
 mod parallel;
+mod preparation;
 mod random;
 #[cfg(test)]
 mod test_data;
+mod weights;
 
 pub use algorithm::Algorithm;
 pub use error::Error;
 pub use model::Model;
+pub use preparation::Imputation;
+pub use weights::ClassWeight;
