@@ -63,6 +63,14 @@ pub enum Error {
         /// The first such row.
         row: usize,
     },
+    /// A sparse row that cannot be.
+    #[error("row {row}: column {column} does not exist, does not follow the one before it, or has no finite value")]
+    SparseRow {
+        /// Number of the row.
+        row: usize,
+        /// The column.
+        column: u32,
+    },
     /// Sums that leave the range of numbers.
     #[error("the features' values are too large to compute with; scale them down or set `standardize`")]
     Overflow,

@@ -28,15 +28,19 @@ pub mod linear;
 pub mod linfa_tree;
 pub mod metrics;
 pub mod model;
+pub mod sparse;
 pub mod split;
+pub mod svm;
 pub mod tree;
 
 mod classifier;
 mod parallel;
 mod preparation;
 mod random;
+mod scores;
 #[cfg(test)]
 mod test_data;
+mod training;
 mod weights;
 
 pub use algorithm::Algorithm;

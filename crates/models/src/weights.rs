@@ -23,29 +23,25 @@ impl ClassWeight {
         }
     }
 
-    /// Multiplies the weight of every row by its class' factor. Labels are below `n_classes`.
-    pub(crate) fn apply(&self, labels: &[usize], n_classes: usize, weights: &mut [f64]) -> Result<(), Error> {
-        let factors = match self {
-            Self::Uniform => return Ok(()),
+    /// The factor of each class. Labels are below `n_classes`, and as many as weights.
+    pub(crate) fn factors(&self, labels: &[usize], weights: &[f64], n_classes: usize) -> Result<Vec<f64>, Error> {
+        match self {
+            Self::Uniform => Ok(vec![1.0; n_classes]),
             Self::Balanced => {
                 let mut totals = vec![0.0; n_classes];
-                labels.iter().zip(&*weights).for_each(|(&label, weight)| totals[label] += weight);
+                labels.iter().zip(weights).for_each(|(&label, weight)| totals[label] += weight);
                 let occurring = totals.iter().filter(|total| **total > 0.0).count() as f64;
                 let all: f64 = totals.iter().sum();
                 let factor = |total: f64| if total > 0.0 { all / (occurring * total) } else { 0.0 };
-                totals.into_iter().map(factor).collect()
+                Ok(totals.into_iter().map(factor).collect())
             }
-            Self::Given(factors) if factors.len() == n_classes => factors.clone(),
-            Self::Given(factors) => {
-                return Err(Error::Parameter {
-                    name: "class_weight",
-                    expected: "one factor for each class",
-                    got: format!("{} factors for {n_classes} classes", factors.len()),
-                });
-            }
-        };
-        labels.iter().zip(weights).for_each(|(&label, weight)| *weight *= factors[label]);
-        Ok(())
+            Self::Given(factors) if factors.len() == n_classes => Ok(factors.clone()),
+            Self::Given(factors) => Err(Error::Parameter {
+                name: "class_weight",
+                expected: "one factor for each class",
+                got: format!("{} factors for {n_classes} classes", factors.len()),
+            }),
+        }
     }
 }
 
@@ -69,18 +65,17 @@ mod tests {
 
     #[test]
     fn balanced_classes_have_the_same_total() {
-        let mut weights = vec![1.0; 6];
-        ClassWeight::Balanced.apply(&[0, 0, 0, 0, 2, 2], 3, &mut weights).unwrap();
-        assert_eq!(weights, [0.75, 0.75, 0.75, 0.75, 1.5, 1.5]);
+        let factors = |weights: &[f64]| ClassWeight::Balanced.factors(&[0, 0, 0, 0, 2, 2], weights, 3).unwrap();
+        assert_eq!(factors(&[1.0; 6]), [0.75, 0.0, 1.5]);
+        assert_eq!(factors(&[1.0, 1.0, 1.0, 1.0, 2.0, 2.0]), [1.0, 0.0, 1.0]);
     }
 
     #[test]
     fn given_factors_must_match_the_classes() {
-        let mut weights = vec![1.0, 2.0];
-        ClassWeight::Given(vec![3.0, 0.5]).apply(&[0, 1], 2, &mut weights).unwrap();
-        assert_eq!(weights, [3.0, 1.0]);
-        assert!(ClassWeight::Given(vec![1.0]).apply(&[0, 1], 2, &mut weights).is_err());
-        assert!(!ClassWeight::Given(vec![-1.0]).is_valid());
+        let given = |factors: &[f64]| ClassWeight::Given(factors.to_vec());
+        assert_eq!(given(&[3.0, 0.5]).factors(&[0, 1], &[1.0; 2], 2).unwrap(), [3.0, 0.5]);
+        assert!(given(&[1.0]).factors(&[0, 1], &[1.0; 2], 2).is_err());
+        assert!(!given(&[-1.0]).is_valid());
     }
 
     #[test]
