@@ -71,6 +71,9 @@ pub enum Error {
         /// The column.
         column: u32,
     },
+    /// Texts without terms to learn.
+    #[error("no term is left to learn: the texts are empty, or `min_df` and `max_df` exclude every term")]
+    NoTerms,
     /// Sums that leave the range of numbers.
     #[error("the features' values are too large to compute with; scale them down or set `standardize`")]
     Overflow,

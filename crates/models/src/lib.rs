@@ -31,6 +31,7 @@ pub mod model;
 pub mod sparse;
 pub mod split;
 pub mod svm;
+pub mod text;
 pub mod tree;
 
 mod classifier;
