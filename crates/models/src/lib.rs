@@ -26,6 +26,7 @@ pub mod error;
 pub mod forest;
 pub mod linear;
 pub mod linfa_tree;
+pub mod logistic;
 pub mod metrics;
 pub mod model;
 pub mod sparse;
@@ -35,6 +36,7 @@ pub mod text;
 pub mod tree;
 
 mod classifier;
+mod lbfgs;
 mod parallel;
 mod preparation;
 mod random;

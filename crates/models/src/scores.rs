@@ -28,6 +28,11 @@ impl Scores {
         Self { intercepts: scores.iter().map(|(_, intercept)| *intercept).collect(), coefficients }
     }
 
+    /// From the intercepts and the coefficients, feature after feature.
+    pub fn from_parts(intercepts: Vec<f64>, coefficients: Vec<f64>) -> Self {
+        Self { intercepts, coefficients }
+    }
+
     /// Number of scores.
     pub fn len(&self) -> usize {
         self.intercepts.len()
@@ -54,7 +59,6 @@ impl Scores {
     }
 
     /// Writes the scores of a row of [`Self::n_features`] values.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for the classifiers of dense rows"))]
     pub fn write_dense(&self, row: impl Iterator<Item = f64>, out: &mut [f64]) {
         self.write(row.enumerate(), out);
     }
