@@ -115,7 +115,8 @@ pub async fn features(loaded: &Arc<Loaded>, given: &[Given], clock: SharedClock)
         }
     }
     let wanted = ["_partition", "_offset", "event_time", "label"].into_iter();
-    let wanted: Vec<&str> = wanted.chain(loaded.pipeline.features.iter().map(|feature| feature.name.as_str())).collect();
+    let wanted: Vec<&str> =
+        wanted.chain(loaded.pipeline.features.iter().map(|feature| feature.name.as_str())).collect();
     let mut writer = None;
     for rows in batches(&output)? {
         let schema = rows.schema();

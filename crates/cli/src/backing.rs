@@ -35,6 +35,14 @@ impl Backing {
         &self.settings
     }
 
+    /// Whether they were started for this command.
+    pub fn is_own(&self) -> bool {
+        #[cfg(feature = "embedded")]
+        return self.own.is_some();
+        #[cfg(not(feature = "embedded"))]
+        return false;
+    }
+
     /// Stops what was started.
     pub async fn stop(self) {
         #[cfg(feature = "embedded")]

@@ -27,7 +27,10 @@ pub async fn run(located: Located, command: Models) -> anyhow::Result<()> {
 
 async fn of(backing: &Backing, command: Models) -> anyhow::Result<()> {
     let context = Context::new(backing.settings().clone())?;
-    context.tables(&CancellationToken::new()).await?;
+    if backing.is_own() {
+        // Nobody else makes the tables; elsewhere this command only reads.
+        context.tables(&CancellationToken::new()).await?;
+    }
     match command {
         Models::List { pipeline } => {
             let names = match pipeline {

@@ -51,6 +51,32 @@ pub enum Error {
         /// Name of the algorithm.
         algorithm: &'static str,
     },
+    /// Weights of rows that cannot be used.
+    #[error("{rows} rows need as many weights of 0 or more, not all of them 0; mend the dataset's weights")]
+    Weights {
+        /// Rows of the records.
+        rows: usize,
+    },
+    /// A target of regression that is not a number.
+    #[error("the target of row {row} is not a finite number; filter such rows out")]
+    TargetNotFinite {
+        /// The first such row.
+        row: usize,
+    },
+    /// A sparse row that cannot be.
+    #[error("row {row}: column {column} does not exist, does not follow the one before it, or has no finite value")]
+    SparseRow {
+        /// Number of the row.
+        row: usize,
+        /// The column.
+        column: u32,
+    },
+    /// Texts without terms to learn.
+    #[error("no term is left to learn: the texts are empty, or `min_df` and `max_df` exclude every term")]
+    NoTerms,
+    /// Sums that leave the range of numbers.
+    #[error("the features' values are too large to compute with; scale them down or set `standardize`")]
+    Overflow,
     /// A parameter out of its range.
     #[error("parameter `{name}` must be {expected}, got {got}")]
     Parameter {

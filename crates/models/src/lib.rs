@@ -6,6 +6,8 @@
 //! | [`algorithm`] | which algorithms there are and how a pipeline file names them |
 //! | [`constant`], [`linfa_tree`], [`forest`], [`boosting`] | one algorithm each, on linfa's `ParamGuard`, `Fit` and `PredictInplace` |
 //! | [`binning`], [`tree`] | what the tree algorithms share: histogram bins and the compact tree |
+//! | [`linear`], [`logistic`], [`svm`] | linear models: of numbers, of classes, and of classes in sparse rows such as texts |
+//! | [`text`], [`sparse`] | texts as TF-IDF rows, and such rows |
 //! | [`model`] | a fitted model of any kind: probabilities, class, importances |
 //! | [`artifact`] | a model as bytes and back |
 //! | [`metrics`], [`bootstrap`], [`split`] | how good a model is, on which rows, and how sure that is |
@@ -28,19 +30,31 @@ pub mod error;
 pub mod forest;
 pub mod importance;
 pub mod learning_curve;
+pub mod linear;
 pub mod linfa_tree;
+pub mod logistic;
 pub mod metrics;
 pub mod model;
 pub mod search;
+pub mod sparse;
 pub mod split;
+pub mod svm;
+pub mod text;
 pub mod tree;
 
 mod classifier;
+mod lbfgs;
 mod parallel;
+mod preparation;
 mod random;
+mod scores;
 #[cfg(test)]
 mod test_data;
+mod training;
+mod weights;
 
 pub use algorithm::Algorithm;
 pub use error::Error;
 pub use model::Model;
+pub use preparation::Imputation;
+pub use weights::ClassWeight;

@@ -32,7 +32,10 @@ pub async fn run(located: Located, asked: Evaluate) -> anyhow::Result<()> {
 
 async fn judge(backing: &Backing, loaded: &Arc<Loaded>, asked: &Evaluate) -> anyhow::Result<String> {
     let context = Context::new(backing.settings().clone())?;
-    context.tables(&CancellationToken::new()).await?;
+    if backing.is_own() {
+        // Nobody else makes the tables; elsewhere this command only reads.
+        context.tables(&CancellationToken::new()).await?;
+    }
     let (version, alias) = choose(&context, asked).await?;
     let bytes = context.registry.artifact(&version).await?;
     let (model, header) = driftmill_models::artifact::decode(&bytes)?;
