@@ -124,7 +124,9 @@ fn probabilities_are_calibrated_and_keep_the_order_of_the_scores() {
     };
     let (plain, calibrated) =
         (LinearSvm::params().calibration_folds(0).fit(&data).unwrap(), LinearSvm::params().fit(&data).unwrap());
+    let sigmoid = LinearSvm::params().calibration(Calibration::Sigmoid).fit(&data).unwrap();
     assert!(log_loss(&calibrated) < log_loss(&plain));
+    assert!(log_loss(&sigmoid) < log_loss(&plain));
     for row in data.records.rows() {
         assert_eq!(plain.predict(row).unwrap(), calibrated.predict(row).unwrap());
     }
@@ -171,8 +173,14 @@ fn a_model_comes_back_from_bytes_and_a_tampered_one_is_refused() {
     let decoded: LinearSvm = postcard::from_bytes(&postcard::to_stdvec(&model).unwrap()).unwrap();
     assert_eq!(decoded, model);
     assert!(decoded.validate().is_ok());
-    assert!(LinearSvm { factor: -1.0, ..model.clone() }.validate().is_err());
-    assert!(LinearSvm { factor: f64::NAN, ..model.clone() }.validate().is_err());
+    for calibrator in [
+        Calibrator::Temperature(-1.0),
+        Calibrator::Temperature(f64::NAN),
+        Calibrator::Sigmoid(vec![(1.0, 0.0)]),
+        Calibrator::Sigmoid(vec![(1.0, f64::INFINITY); 3]),
+    ] {
+        assert!(LinearSvm { calibrator, ..model.clone() }.validate().is_err());
+    }
     assert!(LinearSvm { n_classes: 2, ..model.clone() }.validate().is_err());
     assert!(LinearSvm { n_classes: usize::MAX, ..model }.validate().is_err());
 }
