@@ -18,7 +18,7 @@ use driftmill_models::logistic::LogisticRegression;
 use driftmill_models::metrics::{self, Average};
 use driftmill_models::sparse::SparseRow;
 use driftmill_models::split::TrainTest;
-use driftmill_models::svm::LinearSvm;
+use driftmill_models::svm::{Calibration, LinearSvm};
 use driftmill_models::text::{TfidfParams, TfidfVectorizer};
 use driftmill_models::{ClassWeight, sparse::CsrMatrix};
 use linfa::traits::Fit;
@@ -47,11 +47,11 @@ fn main() -> Result<()> {
     println!("{} rows, {} classes", products.texts.len(), n_classes);
     for (html, strip_html) in [("HTML as it is", false), ("HTML stripped", true)] {
         let terms = TfidfVectorizer::params().strip_html(strip_html).ngram_range(1, 2).sublinear_tf(true).min_df(2);
-        let svm = |weights: ClassWeight, folds| {
+        let svm = |weights: ClassWeight, calibration: Option<Calibration>| {
             move |data: &Data, inner: &[TrainTest]| -> Result<Predict> {
-                let params =
-                    LinearSvm::params().class_weight(weights.clone()).n_jobs(Some(1)).n_classes(n_classes).check()?;
-                let model = params.fit_with_folds(data, if folds { inner } else { &[] })?;
+                let params = LinearSvm::params().class_weight(weights.clone()).n_jobs(Some(1)).n_classes(n_classes);
+                let params = params.calibration(calibration.unwrap_or_default()).check()?;
+                let model = params.fit_with_folds(data, if calibration.is_some() { inner } else { &[] })?;
                 Ok(Box::new(move |row, out| model.predict_proba_into(row, out).expect("the model's own columns")))
             }
         };
@@ -59,14 +59,16 @@ fn main() -> Result<()> {
             let model = LogisticRegression::params().c(10.0).n_jobs(Some(1)).n_classes(n_classes).fit(data)?;
             Ok(Box::new(move |row, out| model.predict_proba_sparse_into(row, out).expect("the model's own columns")))
         };
-        measure(&format!("{html}, linear SVM"), &products, &terms, svm(ClassWeight::Uniform, false))?;
-        measure(&format!("{html}, linear SVM, calibrated"), &products, &terms, svm(ClassWeight::Uniform, true))?;
-        measure(
-            &format!("{html}, linear SVM, balanced, calibrated"),
-            &products,
-            &terms,
-            svm(ClassWeight::Balanced, true),
-        )?;
+        let variants = [
+            ("linear SVM", ClassWeight::Uniform, None),
+            ("linear SVM, temperature", ClassWeight::Uniform, Some(Calibration::Temperature)),
+            ("linear SVM, sigmoids", ClassWeight::Uniform, Some(Calibration::Sigmoid)),
+            ("linear SVM, balanced, temperature", ClassWeight::Balanced, Some(Calibration::Temperature)),
+            ("linear SVM, balanced, sigmoids", ClassWeight::Balanced, Some(Calibration::Sigmoid)),
+        ];
+        for (name, weights, calibration) in variants {
+            measure(&format!("{html}, {name}"), &products, &terms, svm(weights, calibration))?;
+        }
         measure(&format!("{html}, logistic regression, C = 10"), &products, &terms, logistic)?;
     }
     Ok(())

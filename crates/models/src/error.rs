@@ -71,6 +71,14 @@ pub enum Error {
         /// The column.
         column: u32,
     },
+    /// Matrices that cannot stand side by side.
+    #[error("{left} rows cannot stand beside {right}; make both of the same records")]
+    RowCount {
+        /// Rows of the left one.
+        left: usize,
+        /// Rows of the right one.
+        right: usize,
+    },
     /// Texts without terms to learn.
     #[error("no term is left to learn: the texts are empty, or `min_df` and `max_df` exclude every term")]
     NoTerms,

@@ -1,10 +1,13 @@
-//! Classification models: how they are fitted, stored and asked. The trainer and the gateway use this one
-//! implementation, so a prediction served is the prediction evaluated, to the bit.
+//! Models: how they are fitted, stored and asked. The trainer and the gateway use this one implementation, so a
+//! prediction served is the prediction evaluated, to the bit.
 //!
 //! | module | what it holds |
 //! |---|---|
 //! | [`algorithm`] | which algorithms there are and how a pipeline file names them |
 //! | [`constant`], [`linfa_tree`], [`forest`], [`boosting`] | one algorithm each, on linfa's `ParamGuard`, `Fit` and `PredictInplace` |
+//! | [`linear`] | regression by weighted sums: least squares, ridge, lasso and elastic net |
+//! | [`logistic`], [`svm`] | classifiers by weighted sums, on dense or sparse rows |
+//! | [`text`], [`sparse`] | texts as rows of TF-IDF weights, and the matrix that holds them |
 //! | [`binning`], [`tree`] | what the tree algorithms share: histogram bins and the compact tree |
 //! | [`linear`], [`logistic`], [`svm`] | linear models: of numbers, of classes, and of classes in sparse rows such as texts |
 //! | [`text`], [`sparse`] | texts as TF-IDF rows, and such rows |

@@ -265,5 +265,5 @@ fn check_training(dataset: &DatasetBase<Array2<f64>, Array1<f64>>) -> Result<Vec
     if let Some(row) = targets.iter().position(|target| !target.is_finite()) {
         return Err(Error::TargetNotFinite { row });
     }
-    weights::of_rows(dataset.weights.as_slice().unwrap_or_default(), rows)
+    weights::of_rows(&dataset.weights.to_vec(), rows)
 }

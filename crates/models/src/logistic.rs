@@ -140,7 +140,7 @@ impl Fit<Array2<f64>, Array1<usize>, Error> for LogisticRegressionValidParams {
     fn fit(&self, dataset: &DatasetBase<Array2<f64>, Array1<usize>>) -> Result<LogisticRegression, Error> {
         let labels = dataset.targets.to_vec();
         let n_classes = training::n_classes(dataset.records.dim(), &labels, self.n_classes)?;
-        let weights = weights::of_rows(dataset.weights.as_slice().unwrap_or_default(), labels.len())?;
+        let weights = weights::of_rows(&dataset.weights.to_vec(), labels.len())?;
         let records = dataset.records.view();
         // Steps are taken in standardised columns, where they are of one size. A penalty in the columns' own units is
         // one that is larger by the square of the scale.
@@ -164,7 +164,7 @@ impl Fit<CsrMatrix, Array1<usize>, Error> for LogisticRegressionValidParams {
         let matrix = &dataset.records;
         let labels = dataset.targets.to_vec();
         let n_classes = training::n_classes((matrix.n_rows(), matrix.n_columns()), &labels, self.n_classes)?;
-        let weights = weights::of_rows(dataset.weights.as_slice().unwrap_or_default(), labels.len())?;
+        let weights = weights::of_rows(&dataset.weights.to_vec(), labels.len())?;
         let penalties = vec![1.0; matrix.n_columns()];
         self.fit_rows(Rows::Sparse(matrix), None, penalties, &labels, weights, n_classes)
     }

@@ -89,8 +89,12 @@ impl Scores {
 }
 
 /// Turns scores, whose first places of `out` hold them, into probabilities of all classes: by the logistic function for
-/// two, by softmax for any other number. The largest score keeps the largest probability.
+/// two, by softmax for any other number. The largest score keeps the largest probability. Scores that have left the range of
+/// numbers, as features of 1e300 may bring about, give probabilities all the same.
 pub(crate) fn scores_to_proba(out: &mut [f64]) {
+    for score in out.iter_mut() {
+        *score = if score.is_nan() { 0.0 } else { score.clamp(-1e300, 1e300) };
+    }
     if let [first, second] = out {
         // Both from the exponential of a negative number, so that neither overflows nor loses its digits.
         let small = (-first.abs()).exp();
@@ -127,7 +131,14 @@ mod tests {
 
     #[test]
     fn probabilities_add_up_to_one_whatever_the_scores() {
-        for scores in [vec![0.3, 0.0], vec![-900.0, 0.0], vec![1e300, 0.0], vec![1e300, -1e300, 0.0], vec![5.0]] {
+        for scores in [
+            vec![0.3, 0.0],
+            vec![-900.0, 0.0],
+            vec![1e300, 0.0],
+            vec![f64::MAX, f64::MIN, f64::NAN],
+            vec![f64::INFINITY, f64::NAN],
+            vec![5.0],
+        ] {
             let mut out = scores.clone();
             scores_to_proba(&mut out);
             assert!((out.iter().sum::<f64>() - 1.0).abs() < 1e-12, "{scores:?} became {out:?}");

@@ -119,6 +119,23 @@ impl CsrMatrix {
         selected
     }
 
+    /// The columns of both matrices side by side, such as words and characters of the same texts.
+    ///
+    /// # Errors
+    /// [`Error::RowCount`] for different numbers of rows, and as of [`Self::new`] and [`Self::push`].
+    pub fn beside(&self, right: &Self) -> Result<Self, Error> {
+        if self.n_rows() != right.n_rows() {
+            return Err(Error::RowCount { left: self.n_rows(), right: right.n_rows() });
+        }
+        let mut both = Self::new(self.columns + right.columns)?;
+        for (left, right) in self.rows().zip(right.rows()) {
+            let moved = right.indices.iter().map(|&column| column + self.columns as u32);
+            let columns = left.indices.iter().copied().chain(moved);
+            both.push(columns.zip(left.values.iter().chain(right.values).copied()))?;
+        }
+        Ok(both)
+    }
+
     /// Whether a decoded matrix is safe to work with.
     ///
     /// # Errors
@@ -199,6 +216,14 @@ mod tests {
         matrix.row(2).add_to(2.0, &mut weights);
         assert_eq!(weights, [2.0, 0.0, -6.0]);
         assert_eq!(matrix.select(&[2, 0]).row(1), matrix.row(0));
+    }
+
+    #[test]
+    fn matrices_stand_side_by_side() {
+        let both = matrix().beside(&matrix()).unwrap();
+        assert_eq!((both.n_rows(), both.n_columns()), (3, 6));
+        assert_eq!(both.row(2), SparseRow { indices: &[0, 2, 3, 5], values: &[1.0, -3.0, 1.0, -3.0] });
+        assert!(matrix().beside(&matrix().select(&[0])).is_err());
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The linear support vector machine on sparse rows, one class against the others: what text is classified with.
 //!
-//! Scores become probabilities by a factor fitted to scores of rows held out, as those of the training rows flatter.
+//! Scores become probabilities by a [`Calibration`] fitted to scores of rows held out, as those of the training rows flatter.
 
 mod calibration;
 mod dual;
@@ -13,9 +13,11 @@ use linfa::traits::Fit;
 use ndarray::Array1;
 use serde::{Deserialize, Serialize};
 
+pub use self::calibration::Calibration;
+use self::calibration::Calibrator;
 use self::dual::{Rows, Separator, Side};
 pub use self::params::{LinearSvmParams, LinearSvmValidParams, Loss};
-use crate::scores::{Scores, n_scores, scores_to_proba};
+use crate::scores::{Scores, n_scores};
 use crate::sparse::{CsrMatrix, SparseRow};
 use crate::split::{self, TrainTest};
 use crate::{Error, classifier, parallel, random, training, weights};
@@ -25,8 +27,7 @@ use crate::{Error, classifier, parallel, random, training, weights};
 pub struct LinearSvm {
     n_classes: usize,
     scores: Scores,
-    /// What scores are multiplied by before they become probabilities.
-    factor: f64,
+    calibrator: Calibrator,
     converged: bool,
 }
 
@@ -73,10 +74,8 @@ impl LinearSvm {
         if width > self.n_features() {
             return Err(Error::FeatureCount { expected: self.n_features(), got: width });
         }
-        let scores = &mut out[..self.scores.len()];
-        self.scores.write_sparse(row, scores);
-        scores.iter_mut().for_each(|score| *score *= self.factor);
-        scores_to_proba(out);
+        self.scores.write_sparse(row, &mut out[..self.scores.len()]);
+        self.calibrator.apply(self.scores.len(), out);
         Ok(())
     }
 
@@ -96,11 +95,7 @@ impl LinearSvm {
     /// The text says what is not.
     pub fn validate(&self) -> Result<(), String> {
         self.scores.validate(self.n_classes)?;
-        if self.factor > 0.0 && self.factor.is_finite() {
-            Ok(())
-        } else {
-            Err("the factor of the probabilities is not a positive number".to_owned())
-        }
+        self.calibrator.validate(self.scores.len())
     }
 }
 
@@ -134,7 +129,7 @@ impl LinearSvmValidParams {
         let matrix = &dataset.records;
         let labels = dataset.targets.to_vec();
         let n_classes = training::n_classes((matrix.n_rows(), matrix.n_columns()), &labels, self.n_classes)?;
-        let weights = weights::of_rows(dataset.weights.as_slice().unwrap_or_default(), labels.len())?;
+        let weights = weights::of_rows(&dataset.weights.to_vec(), labels.len())?;
         let mut model = self.fit_rows(matrix, &labels, &weights, n_classes)?;
         let (mut scores, mut held_out) = (Vec::new(), Vec::new());
         for TrainTest { train, test } in folds.iter().filter(|fold| !fold.train.is_empty()) {
@@ -150,7 +145,7 @@ impl LinearSvmValidParams {
         }
         if !held_out.is_empty() {
             let (labels, weights): (Vec<_>, Vec<_>) = held_out.iter().map(|&row| (labels[row], weights[row])).unzip();
-            model.factor = calibration::factor(&scores, n_classes, &labels, &weights);
+            model.calibrator = Calibrator::fit(self.calibration, &scores, n_classes, &labels, &weights);
         }
         Ok(model)
     }
@@ -180,7 +175,7 @@ impl LinearSvmValidParams {
             separators.into_iter().map(|Separator { coefficients, intercept, .. }| (coefficients, intercept)).collect();
         let scores = Scores::new(matrix.n_columns(), &parts);
         if scores.is_finite() {
-            Ok(LinearSvm { n_classes, scores, factor: 1.0, converged })
+            Ok(LinearSvm { n_classes, scores, calibrator: Calibrator::Temperature(1.0), converged })
         } else {
             Err(Error::Overflow)
         }

@@ -11,6 +11,7 @@ mod murmur;
 mod params;
 #[cfg(test)]
 mod tests;
+mod vocabulary;
 
 use serde::{Deserialize, Serialize};
 
@@ -18,6 +19,7 @@ use self::analysis::Analysis;
 pub use self::analysis::Analyzer;
 pub use self::html::strip_html;
 pub use self::params::{TfidfParams, TfidfValidParams};
+use self::vocabulary::Vocabulary;
 use crate::classifier::MAX_FEATURES;
 use crate::sparse::CsrMatrix;
 use crate::{Error, parallel};
@@ -39,7 +41,7 @@ pub struct TfidfVectorizer {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 enum Columns {
     /// Its place among these terms, which ascend.
-    Vocabulary(Vec<String>),
+    Vocabulary(Vocabulary),
     /// That of its hash; terms may share one.
     Hashed,
 }
@@ -58,7 +60,7 @@ impl TfidfVectorizer {
     /// The term of each column, ascending; `None` when terms are hashed.
     pub fn vocabulary(&self) -> Option<&[String]> {
         match &self.columns {
-            Columns::Vocabulary(terms) => Some(terms),
+            Columns::Vocabulary(vocabulary) => Some(vocabulary.terms()),
             Columns::Hashed => None,
         }
     }
@@ -108,14 +110,11 @@ impl TfidfVectorizer {
         if self.idf.iter().any(|idf| !(0.0..=1e6).contains(idf) || *idf == 0.0) {
             return Err("the weight of a term is not positive".to_owned());
         }
-        match &self.columns {
-            Columns::Vocabulary(terms) if terms.len() != self.idf.len() => {
+        match self.vocabulary() {
+            Some(terms) if terms.len() != self.idf.len() => {
                 Err("the vocabulary has another number of terms than of weights".to_owned())
             }
-            Columns::Vocabulary(terms) if terms.windows(2).any(|pair| pair[0] >= pair[1]) => {
-                Err("the vocabulary is not in order".to_owned())
-            }
-            Columns::Vocabulary(_) | Columns::Hashed => Ok(()),
+            _ => Ok(()),
         }
     }
 }
@@ -123,9 +122,7 @@ impl TfidfVectorizer {
 impl Columns {
     fn of(&self, term: &str, width: usize) -> Option<u32> {
         match self {
-            Self::Vocabulary(terms) => {
-                terms.binary_search_by(|known| known.as_str().cmp(term)).ok().map(|column| column as u32)
-            }
+            Self::Vocabulary(vocabulary) => vocabulary.find(term),
             Self::Hashed => Some(murmur::bucket(term, width as u32)),
         }
     }

@@ -9,6 +9,8 @@ use crate::sparse::CsrMatrix;
 const CHUNK: usize = 2_048;
 /// Most parts the rows are cut into, each with a gradient of its own. Fixed, so that sums do not depend on the threads.
 const MAX_CHUNKS: usize = 16;
+/// Most numbers that all these gradients may hold together (256 MiB), unless a single one has more.
+const MAX_PARTIAL: usize = 1 << 25;
 
 /// Rows to learn from.
 pub(super) enum Rows<'a> {
@@ -61,7 +63,8 @@ impl Objective<'_> {
     /// Writes the gradient and returns the value.
     pub fn evaluate(&self, point: &[f64], gradient: &mut [f64]) -> f64 {
         let count = self.labels.len();
-        let size = count.div_ceil(count.div_ceil(CHUNK).clamp(1, MAX_CHUNKS));
+        let most = (MAX_PARTIAL / point.len()).clamp(1, MAX_CHUNKS);
+        let size = count.div_ceil(count.div_ceil(CHUNK).clamp(1, most));
         let chunk = |(): &mut (), index: usize| self.losses(point, index * size..((index + 1) * size).min(count));
         let chunks = parallel::map(count.div_ceil(size), self.threads, || (), chunk);
         let total: f64 = self.weights.iter().sum();

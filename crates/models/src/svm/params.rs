@@ -2,6 +2,7 @@
 
 use linfa::ParamGuard;
 
+use super::calibration::Calibration;
 use crate::{ClassWeight, Error};
 
 /// What a row costs whose margin m (its score, with the sign of its side) is below 1.
@@ -24,6 +25,7 @@ pub struct LinearSvmValidParams {
     pub(super) intercept_scaling: f64,
     pub(super) tol: f64,
     pub(super) max_iter: usize,
+    pub(super) calibration: Calibration,
     pub(super) calibration_folds: usize,
     pub(super) n_classes: Option<usize>,
     pub(super) seed: u64,
@@ -44,6 +46,7 @@ impl Default for LinearSvmParams {
             intercept_scaling: 1.0,
             tol: 1e-4,
             max_iter: 1_000,
+            calibration: Calibration::Temperature,
             calibration_folds: 3,
             n_classes: None,
             seed: 0,
@@ -92,6 +95,12 @@ impl LinearSvmParams {
     /// Most passes over the rows, 1 to 1,000,000.
     pub fn max_iter(mut self, max_iter: usize) -> Self {
         self.0.max_iter = max_iter;
+        self
+    }
+
+    /// How scores become probabilities.
+    pub fn calibration(mut self, calibration: Calibration) -> Self {
+        self.0.calibration = calibration;
         self
     }
 

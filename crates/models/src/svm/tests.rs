@@ -62,6 +62,44 @@ fn two_classes_share_a_score_and_weights_count_as_in_linear_svc() {
     assert_score(&model, 0, expected, 0.0);
 }
 
+/// 600 texts of 25 words from 400, few of which are frequent; a third of the words depend on the class. Rows of length 1.
+fn text_like() -> (CsrMatrix, Vec<usize>) {
+    let mut uniform = Uniform(21);
+    let mut draw = || uniform.next().unwrap();
+    let mut matrix = CsrMatrix::new(400).unwrap();
+    let labels = (0..600).map(|_| {
+        let class = (draw() * 4.0) as usize;
+        let mut counts = std::collections::BTreeMap::new();
+        for _ in 0..25 {
+            let (telling, place) = (draw() < 0.35, draw());
+            let word = (400.0 * place * place) as usize;
+            let word = if telling { (word * 7 + class * 101 + 13) % 400 } else { word };
+            *counts.entry(word as u32).or_insert(0.0) += 1.0;
+        }
+        let length = counts.values().map(|count: &f64| count * count).sum::<f64>().sqrt();
+        matrix.push(counts.into_iter().map(|(word, count)| (word, (count / length) as f32))).unwrap();
+        class
+    });
+    let labels = labels.collect();
+    (matrix, labels)
+}
+
+#[test]
+fn texts_are_classified_as_linear_svc_does() {
+    let (matrix, labels) = text_like();
+    let (train, test): (Vec<usize>, Vec<usize>) = (0..600).partition(|&row| row < 400);
+    let data = DatasetBase::new(matrix.select(&train), Array1::from(labels[..400].to_vec()));
+    let model = LinearSvm::params().fit(&data).unwrap();
+    let mut predicted = [0; 4];
+    let mut right = 0;
+    for row in test {
+        let class = model.predict(matrix.row(row)).unwrap();
+        predicted[class] += 1;
+        right += u32::from(class == labels[row]);
+    }
+    assert_eq!((right, predicted), (121, [43, 51, 48, 58]));
+}
+
 #[test]
 fn the_same_rows_and_seed_give_the_same_model_with_any_number_of_threads() {
     let fit = |jobs, seed| LinearSvm::params().n_jobs(Some(jobs)).seed(seed).fit(&rows(3)).unwrap();
@@ -86,7 +124,9 @@ fn probabilities_are_calibrated_and_keep_the_order_of_the_scores() {
     };
     let (plain, calibrated) =
         (LinearSvm::params().calibration_folds(0).fit(&data).unwrap(), LinearSvm::params().fit(&data).unwrap());
+    let sigmoid = LinearSvm::params().calibration(Calibration::Sigmoid).fit(&data).unwrap();
     assert!(log_loss(&calibrated) < log_loss(&plain));
+    assert!(log_loss(&sigmoid) < log_loss(&plain));
     for row in data.records.rows() {
         assert_eq!(plain.predict(row).unwrap(), calibrated.predict(row).unwrap());
     }
@@ -133,8 +173,14 @@ fn a_model_comes_back_from_bytes_and_a_tampered_one_is_refused() {
     let decoded: LinearSvm = postcard::from_bytes(&postcard::to_stdvec(&model).unwrap()).unwrap();
     assert_eq!(decoded, model);
     assert!(decoded.validate().is_ok());
-    assert!(LinearSvm { factor: -1.0, ..model.clone() }.validate().is_err());
-    assert!(LinearSvm { factor: f64::NAN, ..model.clone() }.validate().is_err());
+    for calibrator in [
+        Calibrator::Temperature(-1.0),
+        Calibrator::Temperature(f64::NAN),
+        Calibrator::Sigmoid(vec![(1.0, 0.0)]),
+        Calibrator::Sigmoid(vec![(1.0, f64::INFINITY); 3]),
+    ] {
+        assert!(LinearSvm { calibrator, ..model.clone() }.validate().is_err());
+    }
     assert!(LinearSvm { n_classes: 2, ..model.clone() }.validate().is_err());
     assert!(LinearSvm { n_classes: usize::MAX, ..model }.validate().is_err());
 }

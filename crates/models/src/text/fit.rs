@@ -4,6 +4,7 @@ use std::cmp::Reverse;
 use std::collections::HashMap;
 
 use super::params::TfidfValidParams;
+use super::vocabulary::Vocabulary;
 use super::{Columns, TfidfVectorizer, murmur};
 use crate::classifier::MAX_FEATURES;
 use crate::{Error, parallel};
@@ -45,7 +46,8 @@ impl TfidfValidParams {
             None => {
                 let terms = self.select(self.count_terms(texts), texts.len())?;
                 let idf = terms.iter().map(|(_, frequency)| idf(frequency.texts)).collect();
-                (Columns::Vocabulary(terms.into_iter().map(|(term, _)| term).collect()), idf)
+                let terms = terms.into_iter().map(|(term, _)| term).collect();
+                (Columns::Vocabulary(Vocabulary::new(terms)), idf)
             }
         };
         Ok(TfidfVectorizer { analysis: self.analysis.clone(), sublinear_tf: self.sublinear_tf, columns, idf })

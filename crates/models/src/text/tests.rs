@@ -132,5 +132,5 @@ fn a_vectoriser_comes_back_from_bytes_and_a_tampered_one_is_refused() {
     assert!(tampered(|v| v.idf[0] = 0.0).is_err());
     assert!(tampered(|v| v.idf.truncate(3)).is_err());
     assert!(tampered(|v| v.idf.clear()).is_err());
-    assert!(tampered(|v| v.columns = Columns::Vocabulary(vec!["a".to_owned(); 14])).is_err(), "out of order");
+    assert!(tampered(|v| v.columns = Columns::Vocabulary(Vocabulary::new(vec!["a".to_owned()]))).is_err());
 }
