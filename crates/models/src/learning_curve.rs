@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{parallel, random};
+use crate::{parallel, split};
 
 /// Why there is no curve.
 #[derive(Debug, thiserror::Error, PartialEq)]
@@ -23,8 +23,8 @@ pub enum Error {
     #[error("there must be at least one size and one seed")]
     NoRuns,
     /// More rows than can be shuffled.
-    #[error("{0} rows are more than 4294967295")]
-    Rows(usize),
+    #[error(transparent)]
+    Split(#[from] split::Error),
     /// A run that failed.
     #[error("{size} rows with seed {seed}: {why}")]
     Fit {
@@ -96,9 +96,6 @@ pub fn learning_curve<E: Display>(
     fit: impl Fn(&[usize], u64) -> Result<TrainTestScore, E> + Sync,
     progress: impl FnMut(Progress) + Send,
 ) -> Result<Vec<Point>, Error> {
-    if u32::try_from(rows).is_err() {
-        return Err(Error::Rows(rows));
-    }
     if sizes.is_empty() || seeds.is_empty() {
         return Err(Error::NoRuns);
     }
@@ -113,7 +110,7 @@ pub fn learning_curve<E: Display>(
         || (),
         |(), index| {
             let (size, seed) = (sizes[index / seeds.len()], seeds[index % seeds.len()]);
-            let score = fit(&first_rows(rows, size, seed), seed);
+            let score = fit(&split::nested_sample(rows, size, seed)?, seed);
             let mut told = told.lock().unwrap_or_else(PoisonError::into_inner);
             let (done, progress) = &mut *told;
             *done += 1;
@@ -139,15 +136,6 @@ pub fn geometric_sizes(smallest: usize, rows: usize, count: usize) -> Vec<usize>
     let mut sizes: Vec<usize> = (0..count).map(|step| size(step).clamp(1, rows.max(1))).collect();
     sizes.dedup();
     sizes
-}
-
-/// The first rows of the seed's permutation, ascending.
-fn first_rows(rows: usize, size: usize, seed: u64) -> Vec<usize> {
-    let mut order: Vec<usize> = (0..rows).collect();
-    random::shuffle(&mut random::stream(seed, 0), &mut order);
-    order.truncate(size);
-    order.sort_unstable();
-    order
 }
 
 fn spread(runs: &[TrainTestScore], of: impl Fn(&TrainTestScore) -> f64) -> Spread {

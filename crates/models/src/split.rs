@@ -142,6 +142,15 @@ pub fn repeated_stratified_k_fold(
     repeat(repeats, |stream| Ok(deal(&shuffled_by_class(labels, seed, stream)?, folds)))
 }
 
+/// `size` of the rows `0..rows` (all when there are not so many), ascending. For one seed, a larger sample holds all rows of
+/// the smaller ones: for budgets and learning curves, where only the number of rows should change.
+pub fn nested_sample(rows: usize, size: usize, seed: u64) -> Result<Vec<usize>, Error> {
+    let mut order = shuffled(rows, seed, 0)?;
+    order.truncate(size);
+    order.sort_unstable();
+    Ok(order)
+}
+
 fn repeat(repeats: usize, folds: impl Fn(u64) -> Result<Vec<TrainTest>, Error>) -> Result<Vec<TrainTest>, Error> {
     let mut all = Vec::new();
     for stream in 0..repeats as u64 {

@@ -103,7 +103,7 @@ impl Report {
     /// Indented JSON, with a line break at its end.
     ///
     /// # Errors
-    /// Not for reports of this module; a name that is no JSON key does not exist.
+    /// Never for a report that this module has made: its numbers are finite and its keys are texts.
     pub fn to_json(&self) -> Result<String, serde_json::Error> {
         Ok(serde_json::to_string_pretty(self)? + "\n")
     }
@@ -155,10 +155,11 @@ fn scores(
     for ((name, value), interval) in measured.into_iter().zip(intervals) {
         let confidence = bootstrap.confidence;
         let bounds = |of: bootstrap::Interval| Bounds { lower: of.lower, upper: of.upper, confidence };
+        let interval = interval.ok().map(bounds).filter(|of| of.lower.is_finite() && of.upper.is_finite());
         match value {
             // Infinity is no number in JSON, and says no more than that there is none.
             Ok(value) if value.is_finite() => {
-                scores.metrics.insert(name.to_owned(), Estimate { value, interval: interval.ok().map(bounds) });
+                scores.metrics.insert(name.to_owned(), Estimate { value, interval });
             }
             Ok(value) => {
                 scores.undefined.insert(name.to_owned(), format!("its value is {value}"));

@@ -25,7 +25,7 @@ pub struct Budget {
 }
 
 impl Budget {
-    /// So many of `whole`, rounded, at least one.
+    /// So many of `whole`, rounded, at least one; [`crate::split::nested_sample`] draws so many rows.
     pub fn of(&self, whole: usize) -> usize {
         ((self.share * whole as f64).round() as usize).clamp(1, whole.max(1))
     }

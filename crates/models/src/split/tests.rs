@@ -69,6 +69,15 @@ fn a_seed_always_gives_the_same_rows() {
 }
 
 #[test]
+fn a_larger_sample_holds_the_smaller_ones() {
+    let sample = |size| nested_sample(100, size, 8).unwrap();
+    assert_eq!([sample(0).len(), sample(30).len(), sample(200).len()], [0, 30, 100]);
+    assert!(sample(10).iter().all(|row| sample(30).contains(row)));
+    assert!(sample(30).is_sorted());
+    assert_ne!(sample(30), nested_sample(100, 30, 9).unwrap());
+}
+
+#[test]
 fn impossible_splits_are_named() {
     assert_eq!(partition(9, &[0.5, 0.4], 1), Err(Error::Shares(vec![0.5, 0.4])));
     assert!(partition(9, &[1.5, -0.5], 1).is_err());
