@@ -1,3 +1,7 @@
+mod categories;
+mod regression;
+mod weights;
+
 use linfa::Dataset;
 use linfa::traits::Predict;
 use ndarray::{Array1, Array2, Ix1, array};
