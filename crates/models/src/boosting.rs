@@ -23,6 +23,7 @@ pub use self::loss::Loss;
 pub use self::params::{GradientBoostingParams, GradientBoostingValidParams};
 pub use self::rounds::Round;
 use crate::predictor::{MAX_FEATURES, Predictor, predict_inplace};
+use crate::shap::Ensemble;
 use crate::tree::{self, Tree};
 use crate::{Error, Targets, Task};
 
@@ -110,6 +111,10 @@ impl Predictor for GradientBoosting {
         let mut counts = vec![0; self.n_features];
         self.trees.iter().for_each(|tree| tree.count_splits(&mut counts));
         counts
+    }
+
+    fn ensemble(&self) -> Option<Ensemble<'_>> {
+        Some(Ensemble { trees: &self.trees, baseline: self.baseline.clone(), scale: 1.0 })
     }
 
     fn validate(&self) -> Result<(), String> {

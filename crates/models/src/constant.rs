@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::Error;
 use crate::predictor::{MAX_FEATURES, Predictor, Task, predict_inplace};
+use crate::shap::Ensemble;
 use crate::training::{Targets, Training};
 
 /// Checked parameters of [`Constant`].
@@ -95,6 +96,10 @@ impl Predictor for Constant {
 
     fn split_counts(&self) -> Vec<u64> {
         vec![0; self.n_features]
+    }
+
+    fn ensemble(&self) -> Option<Ensemble<'_>> {
+        Some(Ensemble { trees: &[], baseline: self.outputs.clone(), scale: 1.0 })
     }
 
     fn validate(&self) -> Result<(), String> {

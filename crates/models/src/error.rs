@@ -88,6 +88,12 @@ pub enum Error {
         /// The model's task.
         task: &'static str,
     },
+    /// Contributions of features are known for trees only.
+    #[error("contributions of features are not known for `{algorithm}`; they are for tree models")]
+    Unexplained {
+        /// Name of the algorithm.
+        algorithm: &'static str,
+    },
     /// A parameter that does not go with another, or with the data.
     #[error("parameter `{parameter}` cannot be used with {with}")]
     Conflict {

@@ -23,6 +23,7 @@ pub use self::params::{MaxFeatures, RandomForestParams, RandomForestValidParams}
 use self::statistic::{Counts, Moments, Statistic};
 use crate::binning::{BinnedMatrix, MAX_BINS};
 use crate::predictor::{MAX_FEATURES, Predictor, predict_inplace};
+use crate::shap::Ensemble;
 use crate::training::Training;
 use crate::tree::{self, Tree};
 use crate::{Error, Targets, Task, parallel};
@@ -119,6 +120,11 @@ impl Predictor for RandomForest {
         let mut counts = vec![0; self.n_features];
         self.trees.iter().for_each(|tree| tree.count_splits(&mut counts));
         counts
+    }
+
+    fn ensemble(&self) -> Option<Ensemble<'_>> {
+        let baseline = vec![0.0; self.task.n_outputs()];
+        Some(Ensemble { trees: &self.trees, baseline, scale: 1.0 / self.trees.len() as f64 })
     }
 
     fn validate(&self) -> Result<(), String> {

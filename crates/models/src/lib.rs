@@ -7,6 +7,7 @@
 //! | [`constant`], [`linfa_tree`], [`forest`], [`boosting`] | one algorithm each, on linfa's `ParamGuard`, `Fit` and `PredictInplace` |
 //! | [`binning`], [`tree`] | what the tree algorithms share: histogram bins and the compact tree |
 //! | [`model`] | a fitted model of any kind: probabilities, class or value, importances |
+//! | [`shap`] | what each feature contributes to a prediction |
 //! | [`artifact`] | a model as bytes and back |
 //! | [`metrics`], [`bootstrap`], [`split`] | how good a model is, on which rows, and how sure that is |
 //!
@@ -27,6 +28,7 @@ pub mod forest;
 pub mod linfa_tree;
 pub mod metrics;
 pub mod model;
+pub mod shap;
 pub mod split;
 pub mod tree;
 

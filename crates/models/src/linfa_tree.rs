@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 use crate::Error;
 use crate::binning::midpoint;
 use crate::predictor::{MAX_FEATURES, Predictor, Task, predict_inplace};
+use crate::shap::Ensemble;
 use crate::training::Training;
 use crate::tree::{Link, Rule, Tree, TreeBuilder};
 
@@ -229,6 +230,10 @@ impl Predictor for DecisionTree {
         let mut counts = vec![0; self.n_features];
         self.tree.count_splits(&mut counts);
         counts
+    }
+
+    fn ensemble(&self) -> Option<Ensemble<'_>> {
+        Some(Ensemble { trees: std::slice::from_ref(&self.tree), baseline: vec![0.0; self.n_classes], scale: 1.0 })
     }
 
     fn validate(&self) -> Result<(), String> {

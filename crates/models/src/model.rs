@@ -11,6 +11,7 @@ use crate::constant::Constant;
 use crate::forest::RandomForest;
 use crate::linfa_tree::DecisionTree;
 use crate::predictor::{self, Predictor, Task};
+use crate::shap::Explainer;
 
 /// A fitted classification or regression.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -130,6 +131,15 @@ impl Model {
         let counts = self.inner().split_counts();
         let all = counts.iter().sum::<u64>().max(1) as f64;
         counts.into_iter().map(|count| count as f64 / all).collect()
+    }
+
+    /// Tells what each feature contributes to a prediction; best kept for all rows to explain.
+    ///
+    /// # Errors
+    /// [`Error::Unexplained`] when the model is not of trees.
+    pub fn explainer(&self) -> Result<Explainer<'_>, Error> {
+        let unexplained = Error::Unexplained { algorithm: self.algorithm() };
+        self.inner().ensemble().map(|ensemble| Explainer::new(self.n_features(), ensemble)).ok_or(unexplained)
     }
 
     /// Whether a decoded model is safe to predict with; the text says what is not.

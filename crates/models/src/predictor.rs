@@ -4,6 +4,7 @@ use ndarray::{Array1, Array2, ArrayView2};
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
+use crate::shap::Ensemble;
 
 /// The most classes a model may have: bounds what a hostile label or artifact can make us allocate.
 pub(crate) const MAX_CLASSES: usize = 65_536;
@@ -69,6 +70,11 @@ pub(crate) trait Predictor {
 
     /// How often each feature is used in a split; empty when the algorithm has no splits.
     fn split_counts(&self) -> Vec<u64>;
+
+    /// The trees that make up the outputs (of boosting the scores), or `None` when the model is not of trees.
+    fn ensemble(&self) -> Option<Ensemble<'_>> {
+        None
+    }
 
     /// Whether everything that comes from outside (a decoded artifact) is safe to predict with.
     fn validate(&self) -> Result<(), String>;

@@ -110,6 +110,42 @@ impl Tree {
         }
     }
 
+    /// The link of the root.
+    pub(crate) fn root(&self) -> u32 {
+        self.root
+    }
+
+    /// What a link leads to, and which of its children a row takes.
+    pub(crate) fn place(&self, link: u32, row: &[f64]) -> Place<'_> {
+        if link & LEAF != 0 {
+            return Place::Leaf(self.values(link));
+        }
+        let Node { children: [left, right], .. } = self.nodes[link as usize];
+        let taken = self.step::<true>(link, row);
+        let other = if taken == left { right } else { left };
+        Place::Split { node: link as usize, feature: self.nodes[link as usize].feature(), taken, other }
+    }
+
+    /// Every leaf's cover and values.
+    pub(crate) fn leaves(&self) -> impl Iterator<Item = (f64, &[f64])> {
+        self.covers.iter().copied().zip(self.leaves.chunks_exact(self.width as usize))
+    }
+
+    /// The cover of every inner node: the weight of the training rows that came by.
+    pub(crate) fn inner_covers(&self) -> Vec<f64> {
+        let mut covers = vec![0.0; self.nodes.len()];
+        // Children come after their parent.
+        for (index, node) in self.nodes.iter().enumerate().rev() {
+            covers[index] = node.children.iter().map(|&child| self.cover(child, &covers)).sum();
+        }
+        covers
+    }
+
+    /// The cover at a link, given those of the inner nodes.
+    pub(crate) fn cover(&self, link: u32, inner: &[f64]) -> f64 {
+        if link & LEAF != 0 { self.covers[(link & !LEAF) as usize] } else { inner[link as usize] }
+    }
+
     /// Whether a tree that was read from outside can be walked with rows of `n_features` values and has `width` values
     /// per leaf: children exist and come after their parent, each once; thresholds are ordered, values finite, sets in order
     /// of their splits and covers above 0.
@@ -158,6 +194,18 @@ impl Tree {
         }
         Ok(())
     }
+}
+
+/// What a link leads to.
+pub(crate) enum Place<'a> {
+    Leaf(&'a [f64]),
+    /// An inner node, with the links of the child that a row takes and of the other one.
+    Split {
+        node: usize,
+        feature: usize,
+        taken: u32,
+        other: u32,
+    },
 }
 
 impl Node {
