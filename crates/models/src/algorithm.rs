@@ -147,7 +147,7 @@ impl Algorithm {
     /// Fits a model of the targets' values; otherwise as [`Self::fit`].
     ///
     /// # Errors
-    /// When there are no rows or no features, a target is not finite, or the algorithm has no regression.
+    /// When there are no rows or no features, a target is no number in range, or the algorithm has no regression.
     pub fn fit_regression(&self, dataset: &Dataset<f64, f64, Ix1>, seed: u64) -> Result<Model, crate::Error> {
         Ok(match self {
             Self::Constant => Model::Constant(Constant::params().fit(dataset)?),

@@ -45,16 +45,16 @@ pub enum Error {
         /// Number of declared classes.
         n_classes: usize,
     },
-    /// A target of a regression that is not a number.
-    #[error("row {row} has the target {target}; every target must be a finite number")]
-    TargetNotFinite {
+    /// A target of a regression that is not a number, or so large that sums of squares overflow.
+    #[error("row {row} has the target {target}; every target must be a number between -1e60 and 1e60")]
+    TargetOutOfRange {
         /// The first such row.
         row: usize,
         /// Its target.
         target: f64,
     },
     /// A sample weight that cannot weigh.
-    #[error("row {row} has weight {weight}; a weight must be a number of 0 or more")]
+    #[error("row {row} has weight {weight}; a weight must be a number between 0 and 1e30")]
     Weight {
         /// The first such row.
         row: usize,

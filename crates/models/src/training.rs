@@ -8,6 +8,10 @@ use ndarray::{Array1, Array2, Axis, CowArray, Ix2};
 use crate::predictor::{MAX_CLASSES, MAX_FEATURES, Task};
 use crate::{Error, category};
 
+/// Largest target and weight: squares of sums of their products stay finite.
+const TARGET_LIMIT: f64 = 1e60;
+const WEIGHT_LIMIT: f64 = 1e30;
+
 /// How much the rows of each class weigh, on top of their sample weights.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ClassWeight {
@@ -18,11 +22,11 @@ pub enum ClassWeight {
 }
 
 impl ClassWeight {
-    /// Whether every given weight is a number of 0 or more.
+    /// Whether every given weight is between 0 and 1e30.
     pub(crate) fn is_valid(&self) -> bool {
         match self {
             Self::Balanced => true,
-            Self::Given(weights) => weights.values().all(|weight| *weight >= 0.0 && weight.is_finite()),
+            Self::Given(weights) => weights.values().all(|weight| (0.0..=WEIGHT_LIMIT).contains(weight)),
         }
     }
 
@@ -52,7 +56,7 @@ pub trait Targets: sealed::Sealed {
     /// The task, and every target as a number. `n_classes` is the largest label + 1 when not declared.
     ///
     /// # Errors
-    /// [`Error::LabelOutOfRange`], [`Error::TooMany`] and [`Error::TargetNotFinite`].
+    /// [`Error::LabelOutOfRange`], [`Error::TooMany`] and [`Error::TargetOutOfRange`].
     fn read(&self, n_classes: Option<usize>) -> Result<(Task, Vec<f64>), Error>;
 }
 
@@ -71,8 +75,8 @@ impl Targets for Array1<usize> {
 
 impl Targets for Array1<f64> {
     fn read(&self, _: Option<usize>) -> Result<(Task, Vec<f64>), Error> {
-        match self.iter().enumerate().find(|(_, target)| !target.is_finite()) {
-            Some((row, &target)) => Err(Error::TargetNotFinite { row, target }),
+        match self.iter().enumerate().find(|(_, target)| !(-TARGET_LIMIT..=TARGET_LIMIT).contains(*target)) {
+            Some((row, &target)) => Err(Error::TargetOutOfRange { row, target }),
             None => Ok((Task::Regression, self.to_vec())),
         }
     }
@@ -178,7 +182,7 @@ fn weights(
             return Err(Error::WeightCount { rows: targets.len(), weights: given.len() });
         }
         if let Some((row, &weight)) =
-            given.iter().enumerate().find(|(_, weight)| !(**weight >= 0.0 && weight.is_finite()))
+            given.iter().enumerate().find(|(_, weight)| !(0.0..=WEIGHT_LIMIT).contains(&f64::from(**weight)))
         {
             return Err(Error::Weight { row, weight: f64::from(weight) });
         }
@@ -226,9 +230,10 @@ mod tests {
     fn weights_and_targets_that_are_no_numbers_are_named() {
         assert!(matches!(read(vec![1.0, -1.0, 1.0, 1.0], None), Err(Error::Weight { row: 1, .. })));
         assert!(matches!(read(vec![1.0, 1.0, 1.0, f32::NAN], None), Err(Error::Weight { row: 3, .. })));
+        assert!(matches!(read(vec![1.0, 1.0, 1e31, 1.0], None), Err(Error::Weight { row: 2, .. })));
         assert!(matches!(read(vec![1.0], None), Err(Error::WeightCount { rows: 4, weights: 1 })));
         let dataset = Dataset::new(Array2::zeros((2, 1)), array![0.0, f64::INFINITY]);
-        assert!(matches!(Training::new(&dataset, None, None, 9), Err(Error::TargetNotFinite { row: 1, .. })));
+        assert!(matches!(Training::new(&dataset, None, None, 9), Err(Error::TargetOutOfRange { row: 1, .. })));
         let dataset = Dataset::new(Array2::zeros((2, 1)), array![0.0, 1.0]);
         let dates = Dataset::new(array![[-2.0, 0.0], [7.0, 20_261.0]], array![0.0, 1.0]);
         let dates = Training::new(&dates, None, None, 9).unwrap();

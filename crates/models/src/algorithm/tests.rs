@@ -140,7 +140,7 @@ fn values_of_the_wrong_type_or_range_are_named() {
         ("gradient_boosting", json!({"categorical_features": [-1]}), "a list of feature numbers"),
         ("random_forest", json!({"class_weight": "even"}), "\"balanced\""),
         ("random_forest", json!({"class_weight": {"red": 1}}), "by class index"),
-        ("random_forest", json!({"class_weight": {"0": -1}}), "weights of 0 or more"),
+        ("random_forest", json!({"class_weight": {"0": -1}}), "weights between 0 and 1e30"),
         ("decision_tree", json!({"criterion": "log_loss"}), "\"gini\" or \"entropy\""),
         ("decision_tree", json!({"max_depth": 65}), "between 1 and 64"),
     ] {

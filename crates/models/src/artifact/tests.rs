@@ -23,7 +23,8 @@ fn reseal(mut bytes: Vec<u8>) -> Vec<u8> {
 #[test]
 fn models_come_back_with_their_metadata() {
     let metadata = json!({"b": [1, 2.5, null, {"z": "\"", "a": true}], "a": {"classes": ["setosa", "Größe"]}});
-    for model in test_data::one_of_each(&test_data::gappy(200, 3)) {
+    let regressions = test_data::one_of_each_regression(&test_data::curve(200, 1));
+    for model in test_data::one_of_each(&test_data::gappy(200, 3)).into_iter().chain(regressions) {
         let (decoded, header) = decode(&encode(&model, &metadata).unwrap()).unwrap();
         assert_eq!(decoded, model);
         assert_eq!(header, metadata);
@@ -86,7 +87,9 @@ fn predict_if_decoded(bytes: &[u8]) {
     let Ok((model, _)) = decode(bytes) else { return };
     let mut out = vec![0.0; model.n_outputs()];
     for value in [0.0, 3.0, f64::NAN, f64::INFINITY] {
-        model.outputs_into(&vec![value; model.n_features()], &mut out).unwrap();
+        let row = vec![value; model.n_features()];
+        model.outputs_into(&row, &mut out).unwrap();
+        model.explainer().unwrap().contributions(&row).unwrap();
     }
     assert_eq!(model.feature_importances().len(), model.n_features());
 }

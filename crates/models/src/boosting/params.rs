@@ -246,7 +246,7 @@ impl ParamGuard for GradientBoostingParams {
             ),
             (
                 "class_weight",
-                "weights of 0 or more",
+                "weights between 0 and 1e30",
                 format!("{:?}", p.class_weight),
                 p.class_weight.as_ref().is_none_or(ClassWeight::is_valid),
             ),

@@ -159,7 +159,7 @@ impl ParamGuard for RandomForestParams {
             return wrong("min_samples_leaf", "at least 1", p.min_samples_leaf.to_string());
         }
         if !p.class_weight.as_ref().is_none_or(ClassWeight::is_valid) {
-            return wrong("class_weight", "weights of 0 or more", format!("{:?}", p.class_weight));
+            return wrong("class_weight", "weights between 0 and 1e30", format!("{:?}", p.class_weight));
         }
         match p.max_features {
             Some(MaxFeatures::Fraction(share)) if !(share > 0.0 && share <= 1.0) => {

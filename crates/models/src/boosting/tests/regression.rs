@@ -74,3 +74,18 @@ fn losses_of_the_other_task_are_refused() {
     let log = GradientBoosting::params().loss(Some(Loss::LogLoss));
     assert!(matches!(log.fit(&test_data::curve(9, 1)), Err(Error::Conflict { parameter: "loss", .. })));
 }
+
+#[test]
+fn the_largest_targets_and_weights_do_not_overflow() {
+    let mut dataset = test_data::curve(100, 1);
+    dataset.targets *= 1e58;
+    let dataset = dataset.with_weights(Array1::from_elem(100, 9e29));
+    let boosted = Model::GradientBoosting(eager().n_estimators(9).fit(&dataset).unwrap());
+    let forest = Model::RandomForest(crate::forest::RandomForest::params().n_estimators(9).fit(&dataset).unwrap());
+    for model in [boosted, forest] {
+        let values = model.predict_values(dataset.records.view()).unwrap();
+        let error = (&values - &dataset.targets).mapv(f64::abs).mean().unwrap();
+        assert!(error < 5e58, "{error}");
+        assert!(model.validate().is_ok());
+    }
+}

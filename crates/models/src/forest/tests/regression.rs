@@ -41,5 +41,5 @@ fn threads_do_not_change_the_values() {
 #[test]
 fn targets_that_are_no_numbers_are_refused() {
     let dataset = Dataset::new(array![[1.0], [2.0]], array![1.0, f64::NAN]);
-    assert!(matches!(RandomForest::params().fit(&dataset), Err(Error::TargetNotFinite { row: 1, .. })));
+    assert!(matches!(RandomForest::params().fit(&dataset), Err(Error::TargetOutOfRange { row: 1, .. })));
 }
