@@ -47,7 +47,7 @@ fn main() -> Result<()> {
     println!("{} rows, {} classes", products.texts.len(), n_classes);
     for (html, strip_html) in [("HTML as it is", false), ("HTML stripped", true)] {
         let terms = TfidfVectorizer::params().strip_html(strip_html).ngram_range(1, 2).sublinear_tf(true).min_df(2);
-        let svm = |weights: ClassWeight, calibration: Option<Calibration>| {
+        let svm = |weights: Option<ClassWeight>, calibration: Option<Calibration>| {
             move |data: &Data, inner: &[TrainTest]| -> Result<Predict> {
                 let params = LinearSvm::params().class_weight(weights.clone()).n_jobs(Some(1)).n_classes(n_classes);
                 let params = params.calibration(calibration.unwrap_or_default()).check()?;
@@ -60,11 +60,11 @@ fn main() -> Result<()> {
             Ok(Box::new(move |row, out| model.predict_proba_sparse_into(row, out).expect("the model's own columns")))
         };
         let variants = [
-            ("linear SVM", ClassWeight::Uniform, None),
-            ("linear SVM, temperature", ClassWeight::Uniform, Some(Calibration::Temperature)),
-            ("linear SVM, sigmoids", ClassWeight::Uniform, Some(Calibration::Sigmoid)),
-            ("linear SVM, balanced, temperature", ClassWeight::Balanced, Some(Calibration::Temperature)),
-            ("linear SVM, balanced, sigmoids", ClassWeight::Balanced, Some(Calibration::Sigmoid)),
+            ("linear SVM", None, None),
+            ("linear SVM, temperature", None, Some(Calibration::Temperature)),
+            ("linear SVM, sigmoids", None, Some(Calibration::Sigmoid)),
+            ("linear SVM, balanced, temperature", Some(ClassWeight::Balanced), Some(Calibration::Temperature)),
+            ("linear SVM, balanced, sigmoids", Some(ClassWeight::Balanced), Some(Calibration::Sigmoid)),
         ];
         for (name, weights, calibration) in variants {
             measure(&format!("{html}, {name}"), &products, &terms, svm(weights, calibration))?;

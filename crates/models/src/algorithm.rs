@@ -1,8 +1,11 @@
 //! The algorithms a pipeline file may name, with their parameters under scikit-learn's names.
 
 mod params;
+mod spec;
 #[cfg(test)]
 mod tests;
+
+use std::ops::ControlFlow;
 
 use linfa::Dataset;
 use linfa::traits::Fit;
@@ -11,11 +14,11 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use self::params::Params;
-use crate::Model;
-use crate::boosting::{GradientBoosting, GradientBoostingParams};
+use crate::boosting::{GradientBoostingParams, Round};
 use crate::constant::Constant;
-use crate::forest::{MaxFeatures, RandomForest, RandomForestParams};
-use crate::linfa_tree::{DecisionTree, DecisionTreeParams};
+use crate::forest::RandomForestParams;
+use crate::linfa_tree::DecisionTreeParams;
+use crate::{Model, Task};
 
 /// Names of all algorithms.
 pub const NAMES: [&str; 4] = ["constant", "decision_tree", "random_forest", "gradient_boosting"];
@@ -106,9 +109,9 @@ impl Algorithm {
                 Params::new("constant", &[], params)?;
                 Ok(Self::Constant)
             }
-            "decision_tree" => decision_tree(params).map(Self::DecisionTree),
-            "random_forest" => random_forest(params).map(Self::RandomForest),
-            "gradient_boosting" => gradient_boosting(params).map(Self::GradientBoosting),
+            "decision_tree" => spec::decision_tree(params).map(Self::DecisionTree),
+            "random_forest" => spec::random_forest(params).map(Self::RandomForest),
+            "gradient_boosting" => spec::gradient_boosting(params).map(Self::GradientBoosting),
             _ => Err(Error::UnknownAlgorithm { name: name.to_owned(), nearest: params::nearest(name, &NAMES) }),
         }
     }
@@ -123,8 +126,8 @@ impl Algorithm {
         }
     }
 
-    /// Fits a model of classes `0..n_classes` to a dataset (records: rows × features, `NaN` is missing). The same dataset and seed give the same model, except
-    /// for the ties that [`crate::linfa_tree`] tells of.
+    /// Fits a model of classes `0..n_classes` to a dataset (records: rows × features, `NaN` is missing; weights count). The
+    /// same dataset and seed give the same model, except for the ties that [`crate::linfa_tree`] tells of.
     ///
     /// # Errors
     /// When there are no rows or no features, or a label is not one of the classes.
@@ -140,85 +143,60 @@ impl Algorithm {
             }
         })
     }
-}
 
-fn decision_tree(map: &Map<String, Value>) -> Result<DecisionTreeParams, Error> {
-    const KNOWN: &[&str] = &["criterion", "max_depth", "min_samples_leaf", "min_samples_split"];
-    let given = Params::new("decision_tree", KNOWN, map)?;
-    let mut params = DecisionTree::params();
-    if let Some(entropy) = given.choice("criterion", ["gini", "entropy"], "\"gini\" or \"entropy\"")? {
-        let criterion = [linfa_trees::SplitQuality::Gini, linfa_trees::SplitQuality::Entropy][entropy];
-        params = params.criterion(criterion);
+    /// Fits a model of the targets' values; otherwise as [`Self::fit`].
+    ///
+    /// # Errors
+    /// When there are no rows or no features, a target is no number in range, or the algorithm has no regression.
+    pub fn fit_regression(&self, dataset: &Dataset<f64, f64, Ix1>, seed: u64) -> Result<Model, crate::Error> {
+        Ok(match self {
+            Self::Constant => Model::Constant(Constant::params().fit(dataset)?),
+            Self::DecisionTree(_) => {
+                return Err(crate::Error::TaskUnsupported { algorithm: self.name(), task: Task::Regression.name() });
+            }
+            Self::RandomForest(params) => Model::RandomForest(params.clone().seed(seed).fit(dataset)?),
+            Self::GradientBoosting(params) => Model::GradientBoosting(params.clone().seed(seed).fit(dataset)?),
+        })
     }
-    given.set_limit("max_depth", &mut params, DecisionTreeParams::max_depth)?;
-    given.set_count("min_samples_leaf", &mut params, DecisionTreeParams::min_samples_leaf)?;
-    given.set_count("min_samples_split", &mut params, DecisionTreeParams::min_samples_split)?;
-    given.checked(params)
-}
 
-fn random_forest(map: &Map<String, Value>) -> Result<RandomForestParams, Error> {
-    const KNOWN: &[&str] =
-        &["bootstrap", "max_depth", "max_features", "min_samples_leaf", "min_samples_split", "n_estimators"];
-    let given = Params::new("random_forest", KNOWN, map)?;
-    let mut params = RandomForest::params();
-    given.set_count("n_estimators", &mut params, RandomForestParams::n_estimators)?;
-    given.set_limit("max_depth", &mut params, RandomForestParams::max_depth)?;
-    given.set_count("min_samples_leaf", &mut params, RandomForestParams::min_samples_leaf)?;
-    given.set_count("min_samples_split", &mut params, RandomForestParams::min_samples_split)?;
-    given.set_flag("bootstrap", &mut params, RandomForestParams::bootstrap)?;
-    if let Some(value) = map.get("max_features") {
-        params = params.max_features(max_features(value).ok_or_else(|| Error::Type {
-            algorithm: "random_forest",
-            name: "max_features",
-            expected: "\"sqrt\", \"log2\", null for all, a number of features or a share",
-            got: value.to_string(),
-        })?);
+    /// As [`Self::fit`], telling of every round; algorithms without rounds tell nothing. On a break no further round
+    /// follows, and the model has those that there are.
+    ///
+    /// # Errors
+    /// As [`Self::fit`].
+    pub fn fit_observed(
+        &self,
+        dataset: &Dataset<f64, usize, Ix1>,
+        n_classes: usize,
+        seed: u64,
+        observe: &mut dyn FnMut(&Round) -> ControlFlow<()>,
+    ) -> Result<Model, crate::Error> {
+        match self {
+            Self::GradientBoosting(params) => {
+                let params = params.clone().n_classes(n_classes).seed(seed);
+                params.fit_observed(dataset, observe).map(Model::GradientBoosting)
+            }
+            _ => self.fit(dataset, n_classes, seed),
+        }
     }
-    given.checked(params)
-}
 
-/// As in scikit-learn: a whole number counts features, any other number is a share of them.
-fn max_features(value: &Value) -> Option<MaxFeatures> {
-    match value {
-        Value::Null => Some(MaxFeatures::All),
-        Value::String(name) if name == "sqrt" => Some(MaxFeatures::Sqrt),
-        Value::String(name) if name == "log2" => Some(MaxFeatures::Log2),
-        Value::Number(number) if number.is_f64() => number.as_f64().map(MaxFeatures::Fraction),
-        Value::Number(number) => number.as_u64().map(|count| MaxFeatures::Count(count as usize)),
-        _ => None,
+    /// As [`Self::fit_regression`], telling of every round as [`Self::fit_observed`] does.
+    ///
+    /// # Errors
+    /// As [`Self::fit_regression`].
+    pub fn fit_regression_observed(
+        &self,
+        dataset: &Dataset<f64, f64, Ix1>,
+        seed: u64,
+        observe: &mut dyn FnMut(&Round) -> ControlFlow<()>,
+    ) -> Result<Model, crate::Error> {
+        match self {
+            Self::GradientBoosting(params) => {
+                params.clone().seed(seed).fit_observed(dataset, observe).map(Model::GradientBoosting)
+            }
+            _ => self.fit_regression(dataset, seed),
+        }
     }
-}
-
-fn gradient_boosting(map: &Map<String, Value>) -> Result<GradientBoostingParams, Error> {
-    const KNOWN: &[&str] = &[
-        "early_stopping",
-        "l2_regularization",
-        "learning_rate",
-        "max_depth",
-        "max_leaf_nodes",
-        "min_child_weight",
-        "min_samples_leaf",
-        "n_estimators",
-        "n_iter_no_change",
-        "subsample",
-        "tol",
-        "validation_fraction",
-    ];
-    let given = Params::new("gradient_boosting", KNOWN, map)?;
-    let mut params = GradientBoosting::params();
-    given.set_count("n_estimators", &mut params, GradientBoostingParams::n_estimators)?;
-    given.set_number("learning_rate", &mut params, GradientBoostingParams::learning_rate)?;
-    given.set_limit("max_leaf_nodes", &mut params, GradientBoostingParams::max_leaf_nodes)?;
-    given.set_limit("max_depth", &mut params, GradientBoostingParams::max_depth)?;
-    given.set_count("min_samples_leaf", &mut params, GradientBoostingParams::min_samples_leaf)?;
-    given.set_number("min_child_weight", &mut params, GradientBoostingParams::min_child_weight)?;
-    given.set_number("l2_regularization", &mut params, GradientBoostingParams::l2_regularization)?;
-    given.set_number("subsample", &mut params, GradientBoostingParams::subsample)?;
-    given.set_flag("early_stopping", &mut params, GradientBoostingParams::early_stopping)?;
-    given.set_number("validation_fraction", &mut params, GradientBoostingParams::validation_fraction)?;
-    given.set_count("n_iter_no_change", &mut params, GradientBoostingParams::n_iter_no_change)?;
-    given.set_number("tol", &mut params, GradientBoostingParams::tol)?;
-    given.checked(params)
 }
 
 fn suggestion(nearest: &Option<&'static str>) -> String {

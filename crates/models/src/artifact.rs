@@ -19,7 +19,7 @@ use crate::Model;
 
 const MAGIC: &[u8; 8] = b"DMMODEL1";
 /// The layout of header and body. A change of either is a new number.
-const FORMAT_VERSION: u64 = 1;
+const FORMAT_VERSION: u64 = 2;
 const HEADER_LIMIT: usize = 16 << 20;
 const DIGEST: usize = 32;
 /// Below serde_json's own limit, which the metadata's two levels of wrapping count towards.
@@ -43,7 +43,7 @@ pub enum Error {
         recorded: String,
     },
     /// Written by another version.
-    #[error("the artifact has format version {0}, this program reads 1; use the version that wrote it")]
+    #[error("the artifact has format version {0}, this program reads {FORMAT_VERSION}; use the version that wrote it")]
     Version(String),
     /// A header that cannot be read or written.
     #[error("the artifact's header is not valid: {0}")]

@@ -2,10 +2,12 @@
 //!
 //! Trees then look for splits among bins instead of values. A feature with no more distinct values than bins loses
 //! nothing: each value has its own bin, and a split between two of them is put midway, as an exact search would.
+//!
+//! A categorical feature has a bin for each code that occurs.
 
 use ndarray::ArrayView2;
 
-use crate::{parallel, random};
+use crate::{category, parallel, random};
 
 /// The most bins a feature may have, without the one for missing values.
 pub const MAX_BINS: usize = 255;
@@ -19,6 +21,7 @@ pub struct FeatureBins {
     lowest: Vec<f64>,
     /// Largest value that fell into each bin.
     highest: Vec<f64>,
+    categorical: bool,
 }
 
 impl FeatureBins {
@@ -35,6 +38,16 @@ impl FeatureBins {
     /// The bin number that stands for a missing value: the one after the last.
     pub fn missing(&self) -> usize {
         self.len()
+    }
+
+    /// Whether the bins are categories, so that their order means nothing.
+    pub fn is_categorical(&self) -> bool {
+        self.categorical
+    }
+
+    /// The code of a bin of a categorical feature.
+    pub(crate) fn code(&self, bin: u8) -> u8 {
+        self.lowest[usize::from(bin)] as u8
     }
 
     /// A value with every bin up to `left` at or below it and every bin from `right` on above it.
@@ -55,20 +68,36 @@ impl BinnedMatrix {
     /// Bins a matrix of rows × features. `NaN` is missing; infinities are values like any other.
     /// `max_bins` is clamped to 1..=255 and the matrix may have up to `u32::MAX` rows.
     pub fn new(records: ArrayView2<'_, f64>, max_bins: usize, threads: usize) -> Self {
+        Self::with_categories(records, &[], max_bins, threads)
+    }
+
+    /// The same with some features categorical: their codes are 0 to 255, everything else is missing. Should all 256
+    /// occur, the rarest counts as missing, for that is how many bins there are.
+    pub fn with_categories(
+        records: ArrayView2<'_, f64>,
+        categorical: &[usize],
+        max_bins: usize,
+        threads: usize,
+    ) -> Self {
         let rows = records.nrows();
         let max_bins = max_bins.clamp(1, MAX_BINS);
         let sample = (rows > QUANTILE_ROWS)
             .then(|| random::sample_sorted(&mut random::stream(0, 0), rows as u32, QUANTILE_ROWS));
-        let columns = parallel::map(records.ncols(), threads, Vec::new, |values, feature| {
-            let column = records.column(feature);
+        let scratch = || (Vec::new(), Vec::new());
+        let columns = parallel::map(records.ncols(), threads, scratch, |(column, values), feature| {
+            column.clear();
+            records.column(feature).for_each(|&value| column.push(value));
+            if categorical.contains(&feature) {
+                return assign_categories(column);
+            }
             values.clear();
             match &sample {
                 Some(sample) => values.extend(sample.iter().map(|&row| column[row as usize])),
-                None => values.extend(column.iter()),
+                None => values.extend_from_slice(column),
             }
             values.retain(|value| !value.is_nan());
             let edges = edges(values, max_bins);
-            assign(column.iter().copied(), rows, &edges)
+            assign(column, &edges)
         });
         let mut cells = Vec::with_capacity(rows * columns.len());
         let mut features = Vec::with_capacity(columns.len());
@@ -126,14 +155,15 @@ fn edges(values: &mut [f64], max_bins: usize) -> Option<Vec<f64>> {
 }
 
 /// Puts every value into its bin and notes each bin's true range (edges may come from a sample of the rows).
-fn assign(column: impl Iterator<Item = f64>, rows: usize, edges: &Option<Vec<f64>>) -> (Vec<u8>, FeatureBins) {
+fn assign(column: &[f64], edges: &Option<Vec<f64>>) -> (Vec<u8>, FeatureBins) {
     let Some(edges) = edges else {
-        return (vec![0; rows], FeatureBins { lowest: Vec::new(), highest: Vec::new() });
+        return (vec![0; column.len()], FeatureBins { lowest: Vec::new(), highest: Vec::new(), categorical: false });
     };
     let mut lowest = vec![f64::INFINITY; edges.len() + 1];
     let mut highest = vec![f64::NEG_INFINITY; edges.len() + 1];
     let cells = column
-        .map(|value| {
+        .iter()
+        .map(|&value| {
             if value.is_nan() {
                 return (edges.len() + 1) as u8;
             }
@@ -143,7 +173,25 @@ fn assign(column: impl Iterator<Item = f64>, rows: usize, edges: &Option<Vec<f64
             bin as u8
         })
         .collect();
-    (cells, FeatureBins { lowest, highest })
+    (cells, FeatureBins { lowest, highest, categorical: false })
+}
+
+/// Gives every code that occurs a bin, in ascending order.
+fn assign_categories(column: &[f64]) -> (Vec<u8>, FeatureBins) {
+    let codes = column.iter().map(|&value| category::code(value));
+    let mut counts = [0_usize; 256];
+    codes.clone().flatten().for_each(|code| counts[usize::from(code)] += 1);
+    let mut occurring: Vec<usize> = (0..256).filter(|&code| counts[code] > 0).collect();
+    if occurring.len() > MAX_BINS {
+        let rarest = (0..256).min_by_key(|&code| (counts[code], std::cmp::Reverse(code)));
+        occurring.retain(|&code| Some(code) != rarest);
+    }
+    let mut bins = [occurring.len() as u8; 256];
+    occurring.iter().enumerate().for_each(|(bin, &code)| bins[code] = bin as u8);
+    let missing = occurring.len() as u8;
+    let cells = codes.map(|code| code.map_or(missing, |code| bins[usize::from(code)])).collect();
+    let values: Vec<f64> = occurring.into_iter().map(|code| code as f64).collect();
+    (cells, FeatureBins { lowest: values.clone(), highest: values, categorical: true })
 }
 
 /// A value `t` with `low <= t < high`, midway where the arithmetic allows; `low < high`.
@@ -205,6 +253,27 @@ mod tests {
         assert!(binned.features()[0].is_empty());
         assert_eq!(binned.column(0), [0, 0]);
         assert_eq!(binned.features()[1].len(), 1);
+    }
+
+    #[test]
+    fn categories_have_a_bin_per_code() {
+        let values = array![[7.0], [-1.0], [0.0], [f64::NAN], [255.0], [7.0]];
+        let binned = BinnedMatrix::with_categories(values.view(), &[0], 255, 1);
+        assert_eq!(binned.column(0), [1, 3, 0, 3, 2, 1]);
+        let feature = &binned.features()[0];
+        assert!(feature.is_categorical());
+        assert_eq!([0, 1, 2].map(|bin| feature.code(bin)), [0, 7, 255]);
+    }
+
+    #[test]
+    fn the_rarest_of_256_categories_counts_as_missing() {
+        let rows = (0..512).map(|row| f64::from(row % 256)).filter(|&code| code != 9.0).chain([9.0]);
+        let values: Vec<f64> = rows.collect();
+        let matrix = Array2::from_shape_vec((values.len(), 1), values).unwrap();
+        let binned = BinnedMatrix::with_categories(matrix.view(), &[0], 255, 1);
+        let feature = &binned.features()[0];
+        assert_eq!((feature.len(), binned.column(0)[510]), (255, 255));
+        assert!((0..255).all(|bin| feature.code(bin) != 9));
     }
 
     #[test]

@@ -1,15 +1,18 @@
-//! The constant baseline: always the training data's class frequencies, whatever the features say.
+//! The constant baseline: always the training data's class frequencies, or the mean of its values, whatever the features
+//! say. Weights count.
 //!
 //! A model that is not better than this one has learnt nothing.
 
 use linfa::ParamGuard;
 use linfa::dataset::DatasetBase;
 use linfa::traits::Fit;
-use ndarray::{Array1, Array2};
+use ndarray::Array2;
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
-use crate::classifier::{Classifier, MAX_CLASSES, MAX_FEATURES, check_training, predict_inplace};
+use crate::predictor::{MAX_FEATURES, Predictor, Task, predict_inplace};
+use crate::shap::Ensemble;
+use crate::training::{Targets, Training};
 
 /// Checked parameters of [`Constant`].
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -42,26 +45,33 @@ impl ParamGuard for ConstantParams {
     }
 }
 
-impl Fit<Array2<f64>, Array1<usize>, Error> for ConstantValidParams {
+impl<T: Targets> Fit<Array2<f64>, T, Error> for ConstantValidParams {
     type Object = Constant;
 
-    fn fit(&self, dataset: &DatasetBase<Array2<f64>, Array1<usize>>) -> Result<Constant, Error> {
-        let n_classes = check_training("constant", dataset, self.n_classes, usize::MAX)?;
-        let mut counts = vec![0_u64; n_classes];
-        dataset.targets.iter().for_each(|&label| counts[label] += 1);
-        let rows = dataset.targets.len() as f64;
-        Ok(Constant {
-            n_features: dataset.records.ncols(),
-            probabilities: counts.into_iter().map(|count| count as f64 / rows).collect(),
-        })
+    fn fit(&self, dataset: &DatasetBase<Array2<f64>, T>) -> Result<Constant, Error> {
+        let training = Training::new(dataset, self.n_classes, None, usize::MAX)?;
+        let mut sums = vec![0.0; training.task.n_outputs()];
+        let mut all = 0.0;
+        for (row, &target) in training.targets.iter().enumerate() {
+            let weight = training.weight(row);
+            all += weight;
+            match training.task {
+                Task::Classification { .. } => sums[target as usize] += weight,
+                Task::Regression => sums[0] += weight * target,
+            }
+        }
+        let outputs = sums.into_iter().map(|sum| sum / all).collect();
+        Ok(Constant { n_features: dataset.records.ncols(), task: training.task, outputs })
     }
 }
 
-/// The constant baseline. Its class is the most frequent one, the lowest index among equals.
+/// The constant baseline. Of a classification, its class is the most frequent one, the lowest index among equals.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Constant {
     n_features: usize,
-    probabilities: Vec<f64>,
+    task: Task,
+    /// The class frequencies, or the mean.
+    outputs: Vec<f64>,
 }
 
 impl Constant {
@@ -71,31 +81,37 @@ impl Constant {
     }
 }
 
-impl Classifier for Constant {
+impl Predictor for Constant {
     fn n_features(&self) -> usize {
         self.n_features
     }
 
-    fn n_classes(&self) -> usize {
-        self.probabilities.len()
+    fn task(&self) -> Task {
+        self.task
     }
 
-    fn write_proba(&self, _row: &[f64], out: &mut [f64]) {
-        out.copy_from_slice(&self.probabilities);
+    fn write_outputs(&self, _row: &[f64], out: &mut [f64]) {
+        out.copy_from_slice(&self.outputs);
     }
 
     fn split_counts(&self) -> Vec<u64> {
         vec![0; self.n_features]
     }
 
+    fn ensemble(&self) -> Option<Ensemble<'_>> {
+        Some(Ensemble { trees: &[], baseline: self.outputs.clone(), scale: 1.0 })
+    }
+
     fn validate(&self) -> Result<(), String> {
-        if self.n_features > MAX_FEATURES || !(1..=MAX_CLASSES).contains(&self.probabilities.len()) {
-            return Err("the number of features or classes is out of range".to_owned());
+        self.task.validate()?;
+        if self.n_features > MAX_FEATURES || self.outputs.len() != self.task.n_outputs() {
+            return Err("the number of features or outputs is out of range".to_owned());
         }
-        if self.probabilities.iter().any(|p| !(0.0..=1.0).contains(p)) {
-            return Err("a probability is not between 0 and 1".to_owned());
-        }
-        Ok(())
+        let valid = match self.task {
+            Task::Classification { .. } => self.outputs.iter().all(|p| (0.0..=1.0).contains(p)),
+            Task::Regression => self.outputs.iter().all(|value| value.is_finite()),
+        };
+        if valid { Ok(()) } else { Err("a probability is not between 0 and 1, or a value not a number".to_owned()) }
     }
 }
 
@@ -105,7 +121,7 @@ predict_inplace!(Constant);
 mod tests {
     use linfa::Dataset;
     use linfa::traits::Predict;
-    use ndarray::array;
+    use ndarray::{Array1, array};
 
     use super::*;
 
@@ -115,7 +131,17 @@ mod tests {
         let fit = |targets| Constant::params().n_classes(3).fit(&Dataset::new(records.clone(), targets)).unwrap();
         assert_eq!(fit(array![1, 1, 0, 2]).predict(&array![[0.0], [9.0]]), array![1, 1]);
         assert_eq!(fit(array![2, 2, 1, 1]).predict(&array![[0.0]]), array![1]);
-        assert_eq!(fit(array![1, 1, 0, 2]).probabilities, [0.25, 0.5, 0.25]);
+        assert_eq!(fit(array![1, 1, 0, 2]).outputs, [0.25, 0.5, 0.25]);
+    }
+
+    #[test]
+    fn weights_count_in_frequencies_and_means() {
+        let dataset =
+            Dataset::new(Array2::<f64>::zeros((3, 1)), array![0_usize, 1, 1]).with_weights(array![2.0, 1.0, 1.0]);
+        assert_eq!(Constant::params().fit(&dataset).unwrap().outputs, [0.5, 0.5]);
+        let dataset = Dataset::new(Array2::<f64>::zeros((3, 1)), array![1.0, 2.0, 6.0]);
+        assert_eq!(Constant::params().fit(&dataset).unwrap().outputs, [3.0]);
+        assert_eq!(Constant::params().fit(&dataset.with_weights(array![0.0, 3.0, 1.0])).unwrap().outputs, [3.0]);
     }
 
     #[test]

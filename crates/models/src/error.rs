@@ -45,6 +45,89 @@ pub enum Error {
         /// Number of declared classes.
         n_classes: usize,
     },
+    /// A target of a regression that is not a number, or so large that sums of squares overflow.
+    #[error("row {row} has the target {target}; every target must be a number between -1e60 and 1e60")]
+    TargetOutOfRange {
+        /// The first such row.
+        row: usize,
+        /// Its target.
+        target: f64,
+    },
+    /// A sample weight that cannot weigh.
+    #[error("row {row} has weight {weight}; a weight must be a number between 0 and 1e30")]
+    Weight {
+        /// The first such row.
+        row: usize,
+        /// Its weight.
+        weight: f64,
+    },
+    /// Records and weights differ in length.
+    #[error("{rows} rows but {weights} weights; give every row a weight, or none")]
+    WeightCount {
+        /// Rows of the records.
+        rows: usize,
+        /// Weights given.
+        weights: usize,
+    },
+    /// Rows that all weigh nothing.
+    #[error("every row has weight 0, so there is nothing to learn from")]
+    NoWeight,
+    /// The algorithm cannot learn this task.
+    #[error("`{algorithm}` has no {task}; choose another algorithm")]
+    TaskUnsupported {
+        /// Name of the algorithm.
+        algorithm: &'static str,
+        /// `classification` or `regression`.
+        task: &'static str,
+    },
+    /// A model of one task was asked for what only the other has.
+    #[error("the model is a {task}, which has no {asked}")]
+    WrongTask {
+        /// What was asked for, in the plural.
+        asked: &'static str,
+        /// The model's task.
+        task: &'static str,
+    },
+    /// Contributions of features are known for trees only.
+    #[error("contributions of features are not known for `{algorithm}`; they are for tree models")]
+    Unexplained {
+        /// Name of the algorithm.
+        algorithm: &'static str,
+    },
+    /// A parameter that does not go with another, or with the data.
+    #[error("parameter `{parameter}` cannot be used with {with}")]
+    Conflict {
+        /// The parameter.
+        parameter: &'static str,
+        /// What it does not go with.
+        with: &'static str,
+    },
+    /// A parameter names a feature that the rows do not have.
+    #[error("parameter `{parameter}` names feature {feature}, but the rows have {n_features}")]
+    FeatureIndex {
+        /// The parameter.
+        parameter: &'static str,
+        /// The feature it names, from 0.
+        feature: usize,
+        /// Features of the rows.
+        n_features: usize,
+    },
+    /// A category that is not a code.
+    #[error("row {row} has {value} in the categorical feature {feature}; a category is a whole number up to 255")]
+    Category {
+        /// The first such row.
+        row: usize,
+        /// The feature.
+        feature: usize,
+        /// Its value.
+        value: f64,
+    },
+    /// A model that the rows cannot continue.
+    #[error("the model to continue from was trained on {what}; start anew or give it the same")]
+    Continuation {
+        /// What differs.
+        what: &'static str,
+    },
     /// The dataset carries weights.
     #[error("sample weights are not supported by `{algorithm}`; remove them from the dataset")]
     WeightsUnsupported {
@@ -103,10 +186,10 @@ pub enum Error {
         /// Features given.
         got: usize,
     },
-    /// A buffer that does not fit the classes.
-    #[error("the model has {expected} classes, the output buffer has {got} places")]
+    /// A buffer that does not fit the outputs.
+    #[error("the model has {expected} outputs, the output buffer has {got} places")]
     OutputLength {
-        /// Classes of the model.
+        /// Outputs of the model: its classes, or one.
         expected: usize,
         /// Length of the buffer.
         got: usize,

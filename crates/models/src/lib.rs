@@ -1,5 +1,5 @@
-//! Models: how they are fitted, stored and asked. The trainer and the gateway use this one implementation, so a
-//! prediction served is the prediction evaluated, to the bit.
+//! Models of classification and regression: how they are fitted, stored and asked. The trainer and the gateway use this one
+//! implementation, so a prediction served is the prediction evaluated, to the bit.
 //!
 //! | module | what it holds |
 //! |---|---|
@@ -9,17 +9,17 @@
 //! | [`logistic`], [`svm`] | classifiers by weighted sums, on dense or sparse rows |
 //! | [`text`], [`sparse`] | texts as rows of TF-IDF weights, and the matrix that holds them |
 //! | [`binning`], [`tree`] | what the tree algorithms share: histogram bins and the compact tree |
-//! | [`linear`], [`logistic`], [`svm`] | linear models: of numbers, of classes, and of classes in sparse rows such as texts |
-//! | [`text`], [`sparse`] | texts as TF-IDF rows, and such rows |
-//! | [`model`] | a fitted model of any kind: probabilities, class, importances |
+//! | [`model`] | a fitted model of any kind: probabilities, class or value, importances |
+//! | [`shap`] | what each feature contributes to a prediction |
 //! | [`artifact`] | a model as bytes and back |
 //! | [`metrics`], [`bootstrap`], [`split`] | how good a model is, on which rows, and how sure that is |
 //! | [`importance`], [`learning_curve`] | what a model relies on, and whether more rows would help |
 //! | [`search`] | which parameters are best |
 //!
 //! Features are `f64`, a missing value is `NaN`. Classes are indices `0..n_classes`; their names belong to the artifact's
-//! metadata. Everything random is drawn from ChaCha8 streams of a given seed, and no result depends on the number of
-//! threads: the same rows, parameters and seed give the same bytes.
+//! metadata. Targets that are class indices make a classification, targets that are numbers a regression ([`Task`]).
+//! Everything random is drawn from ChaCha8 streams of a given seed, and no result depends on the number of threads: the same
+//! rows, parameters and seed give the same bytes.
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
@@ -39,15 +39,18 @@ pub mod logistic;
 pub mod metrics;
 pub mod model;
 pub mod search;
+pub mod shap;
 pub mod sparse;
 pub mod split;
 pub mod svm;
 pub mod text;
 pub mod tree;
 
-mod classifier;
+mod category;
+mod labels;
 mod lbfgs;
 mod parallel;
+mod predictor;
 mod preparation;
 mod random;
 mod scores;
@@ -59,5 +62,7 @@ mod weights;
 pub use algorithm::Algorithm;
 pub use error::Error;
 pub use model::Model;
+pub use predictor::Task;
 pub use preparation::Imputation;
+pub use training::Targets;
 pub use weights::ClassWeight;

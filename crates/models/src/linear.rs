@@ -19,7 +19,7 @@ use self::coordinate_descent::ElasticNet;
 use self::least_squares::Triangle;
 use self::params::Penalty;
 pub use self::params::{LinearRegressionParams, LinearRegressionValidParams};
-use crate::classifier::MAX_FEATURES;
+use crate::predictor::MAX_FEATURES;
 use crate::preparation::{Preparation, mean};
 use crate::{Error, weights};
 

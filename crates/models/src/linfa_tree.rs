@@ -17,8 +17,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::Error;
 use crate::binning::midpoint;
-use crate::classifier::{Classifier, MAX_CLASSES, MAX_FEATURES, check_training, predict_inplace};
-use crate::tree::{Link, Tree, TreeBuilder};
+use crate::predictor::{MAX_FEATURES, Predictor, Task, predict_inplace};
+use crate::shap::Ensemble;
+use crate::training::Training;
+use crate::tree::{Link, Rule, Tree, TreeBuilder};
 
 /// linfa recurses, so its depth is bounded here; also what `max_depth: null` means.
 const MAX_DEPTH: usize = 64;
@@ -108,7 +110,10 @@ impl Fit<Array2<f64>, Array1<usize>, Error> for DecisionTreeValidParams {
     type Object = DecisionTree;
 
     fn fit(&self, dataset: &DatasetBase<Array2<f64>, Array1<usize>>) -> Result<DecisionTree, Error> {
-        let n_classes = check_training("decision_tree", dataset, self.n_classes, ROW_LIMIT)?;
+        if !dataset.weights.is_empty() {
+            return Err(Error::WeightsUnsupported { algorithm: "decision_tree" });
+        }
+        let n_classes = Training::new(dataset, self.n_classes, None, ROW_LIMIT)?.task.n_outputs();
         let n_features = dataset.records.ncols();
         if n_features == 0 {
             return Err(Error::NoFeatures);
@@ -175,13 +180,14 @@ fn convert(root: &TreeNode<f64, usize>, ranks: &Ranks, targets: &Array1<usize>, 
                 None => f64::INFINITY,
             };
             let missing_left = !ranks.has_missing[feature] && left_rows.len() >= right_rows.len();
-            let (at_left, at_right) = tree.push_split(at, feature, threshold, missing_left);
+            let (at_left, at_right) = tree.push_split(at, feature, Rule::Threshold(threshold), missing_left);
             pending.push((right.as_ref(), at_right, right_rows));
             pending.push((left.as_ref(), at_left, left_rows));
         } else {
             let mut counts = vec![0_u64; n_classes];
             rows.iter().for_each(|&row| counts[targets[row]] += 1);
-            tree.push_leaf(at, counts.into_iter().map(|count| count as f64 / rows.len() as f64));
+            let all = rows.len() as f64;
+            tree.push_leaf(at, all, counts.into_iter().map(|count| count as f64 / all));
         }
     }
     tree.finish()
@@ -207,16 +213,16 @@ impl DecisionTree {
     }
 }
 
-impl Classifier for DecisionTree {
+impl Predictor for DecisionTree {
     fn n_features(&self) -> usize {
         self.n_features
     }
 
-    fn n_classes(&self) -> usize {
-        self.n_classes
+    fn task(&self) -> Task {
+        Task::Classification { n_classes: self.n_classes }
     }
 
-    fn write_proba(&self, row: &[f64], out: &mut [f64]) {
+    fn write_outputs(&self, row: &[f64], out: &mut [f64]) {
         out.copy_from_slice(self.tree.leaf(row));
     }
 
@@ -226,9 +232,14 @@ impl Classifier for DecisionTree {
         counts
     }
 
+    fn ensemble(&self) -> Option<Ensemble<'_>> {
+        Some(Ensemble { trees: std::slice::from_ref(&self.tree), baseline: vec![0.0; self.n_classes], scale: 1.0 })
+    }
+
     fn validate(&self) -> Result<(), String> {
-        if !(1..=MAX_FEATURES).contains(&self.n_features) || !(1..=MAX_CLASSES).contains(&self.n_classes) {
-            return Err("the number of features or classes is out of range".to_owned());
+        self.task().validate()?;
+        if !(1..=MAX_FEATURES).contains(&self.n_features) {
+            return Err("the number of features is out of range".to_owned());
         }
         self.tree.validate(self.n_features, self.n_classes)
     }

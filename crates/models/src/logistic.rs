@@ -16,7 +16,7 @@ pub use self::params::{LogisticRegressionParams, LogisticRegressionValidParams};
 use crate::preparation::Preparation;
 use crate::scores::{Scores, n_scores, scores_to_proba};
 use crate::sparse::{CsrMatrix, SparseRow};
-use crate::{Error, classifier, lbfgs, parallel, training, weights};
+use crate::{Error, labels, lbfgs, parallel, predictor, weights};
 
 /// A fitted logistic regression.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -110,7 +110,7 @@ impl LogisticRegression {
     pub fn predict(&self, row: &[f64]) -> Result<usize, Error> {
         let mut proba = vec![0.0; self.n_classes];
         self.predict_proba_into(row, &mut proba)?;
-        Ok(classifier::argmax(proba.into_iter()))
+        Ok(predictor::argmax(proba.into_iter()))
     }
 
     /// Whether a decoded model is safe to predict with.
@@ -139,7 +139,7 @@ impl Fit<Array2<f64>, Array1<usize>, Error> for LogisticRegressionValidParams {
 
     fn fit(&self, dataset: &DatasetBase<Array2<f64>, Array1<usize>>) -> Result<LogisticRegression, Error> {
         let labels = dataset.targets.to_vec();
-        let n_classes = training::n_classes(dataset.records.dim(), &labels, self.n_classes)?;
+        let n_classes = labels::of_rows(dataset.records.dim(), &labels, self.n_classes)?;
         let weights = weights::of_rows(&dataset.weights.to_vec(), labels.len())?;
         let records = dataset.records.view();
         // Steps are taken in standardised columns, where they are of one size. A penalty in the columns' own units is
@@ -163,7 +163,7 @@ impl Fit<CsrMatrix, Array1<usize>, Error> for LogisticRegressionValidParams {
         }
         let matrix = &dataset.records;
         let labels = dataset.targets.to_vec();
-        let n_classes = training::n_classes((matrix.n_rows(), matrix.n_columns()), &labels, self.n_classes)?;
+        let n_classes = labels::of_rows((matrix.n_rows(), matrix.n_columns()), &labels, self.n_classes)?;
         let weights = weights::of_rows(&dataset.weights.to_vec(), labels.len())?;
         let penalties = vec![1.0; matrix.n_columns()];
         self.fit_rows(Rows::Sparse(matrix), None, penalties, &labels, weights, n_classes)
@@ -180,7 +180,7 @@ impl LogisticRegressionValidParams {
         mut weights: Vec<f64>,
         n_classes: usize,
     ) -> Result<LogisticRegression, Error> {
-        let factors = self.class_weight.factors(labels, &weights, n_classes)?;
+        let factors = weights::of_classes(self.class_weight.as_ref(), labels, &weights, n_classes)?;
         weights.iter_mut().zip(labels).for_each(|(weight, &label)| *weight *= factors[label]);
         if weights.iter().all(|weight| *weight == 0.0) {
             return Err(Error::Weights { rows: labels.len() });

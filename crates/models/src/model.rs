@@ -7,15 +7,16 @@ use serde::{Deserialize, Serialize};
 
 use crate::Error;
 use crate::boosting::GradientBoosting;
-use crate::classifier::{self, Classifier};
 use crate::constant::Constant;
 use crate::forest::RandomForest;
 use crate::linfa_tree::DecisionTree;
+use crate::predictor::{self, Predictor, Task};
+use crate::shap::Explainer;
 
-/// A fitted classifier.
+/// A fitted classification or regression.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Model {
-    /// The class frequencies, whatever the features.
+    /// The class frequencies or the mean, whatever the features.
     Constant(Constant),
     /// A single tree.
     DecisionTree(DecisionTree),
@@ -41,43 +42,88 @@ impl Model {
         self.inner().n_features()
     }
 
-    /// Number of classes.
+    /// What the model answers: probabilities of classes, or a value.
+    pub fn task(&self) -> Task {
+        self.inner().task()
+    }
+
+    /// How many numbers [`Self::outputs_into`] writes for a row.
+    pub fn n_outputs(&self) -> usize {
+        self.task().n_outputs()
+    }
+
+    /// Number of classes; 0 for a regression.
     pub fn classes(&self) -> usize {
-        self.inner().n_classes()
+        match self.task() {
+            Task::Classification { n_classes } => n_classes,
+            Task::Regression => 0,
+        }
+    }
+
+    /// Writes the probability of each class, or the value, into `out`, which must have [`Self::n_outputs`] places. Does
+    /// not allocate.
+    ///
+    /// # Errors
+    /// [`Error::FeatureCount`] and [`Error::OutputLength`].
+    pub fn outputs_into(&self, row: &[f64], out: &mut [f64]) -> Result<(), Error> {
+        predictor::outputs_into(self.inner(), row, out)
     }
 
     /// Writes the probability of each class into `out`, which must have [`Self::classes`] places. Does not allocate.
     ///
     /// # Errors
-    /// [`Error::FeatureCount`] and [`Error::OutputLength`].
+    /// [`Error::FeatureCount`] and [`Error::OutputLength`]; [`Error::WrongTask`] from a regression.
     pub fn predict_proba_into(&self, row: &[f64], out: &mut [f64]) -> Result<(), Error> {
-        classifier::proba_into(self.inner(), row, out)
+        predictor::check_classification(self.inner(), "probabilities")?;
+        self.outputs_into(row, out)
     }
 
     /// The probability of each class for each row: rows × classes.
     ///
     /// # Errors
-    /// [`Error::FeatureCount`].
+    /// [`Error::FeatureCount`]; [`Error::WrongTask`] from a regression.
     pub fn predict_proba(&self, records: ArrayView2<'_, f64>) -> Result<Array2<f64>, Error> {
-        classifier::proba(self.inner(), records)
+        predictor::check_classification(self.inner(), "probabilities")?;
+        predictor::outputs(self.inner(), records)
     }
 
     /// The most probable class, the lowest index among equals.
     ///
     /// # Errors
-    /// [`Error::FeatureCount`].
+    /// [`Error::FeatureCount`]; [`Error::WrongTask`] from a regression.
     pub fn predict(&self, row: &[f64]) -> Result<usize, Error> {
-        let mut proba = vec![0.0; self.classes()];
-        self.predict_proba_into(row, &mut proba)?;
-        Ok(classifier::argmax(proba.into_iter()))
+        predictor::check_classification(self.inner(), "classes")?;
+        let mut proba = vec![0.0; self.n_outputs()];
+        self.outputs_into(row, &mut proba)?;
+        Ok(predictor::argmax(proba.into_iter()))
     }
 
     /// The most probable class of each row.
     ///
     /// # Errors
-    /// [`Error::FeatureCount`].
+    /// [`Error::FeatureCount`]; [`Error::WrongTask`] from a regression.
     pub fn predict_batch(&self, records: ArrayView2<'_, f64>) -> Result<Array1<usize>, Error> {
-        classifier::classes(self.inner(), records)
+        predictor::classes(self.inner(), records)
+    }
+
+    /// The value of a row, in the targets' unit. Does not allocate.
+    ///
+    /// # Errors
+    /// [`Error::FeatureCount`]; [`Error::WrongTask`] from a classification.
+    pub fn predict_value(&self, row: &[f64]) -> Result<f64, Error> {
+        predictor::check_regression(self.inner(), "values")?;
+        let mut value = [0.0];
+        self.outputs_into(row, &mut value)?;
+        Ok(value[0])
+    }
+
+    /// The value of each row.
+    ///
+    /// # Errors
+    /// [`Error::FeatureCount`]; [`Error::WrongTask`] from a classification.
+    pub fn predict_values(&self, records: ArrayView2<'_, f64>) -> Result<Array1<f64>, Error> {
+        predictor::check_regression(self.inner(), "values")?;
+        Ok(predictor::outputs(self.inner(), records)?.into_iter().collect())
     }
 
     /// Each feature's share of all splits, in order of the features; all zero when there are no splits.
@@ -87,12 +133,21 @@ impl Model {
         counts.into_iter().map(|count| count as f64 / all).collect()
     }
 
+    /// Tells what each feature contributes to a prediction; best kept for all rows to explain.
+    ///
+    /// # Errors
+    /// [`Error::Unexplained`] when the model is not of trees.
+    pub fn explainer(&self) -> Result<Explainer<'_>, Error> {
+        let unexplained = Error::Unexplained { algorithm: self.algorithm() };
+        self.inner().ensemble().map(|ensemble| Explainer::new(self.n_features(), ensemble)).ok_or(unexplained)
+    }
+
     /// Whether a decoded model is safe to predict with; the text says what is not.
     pub(crate) fn validate(&self) -> Result<(), String> {
         self.inner().validate()
     }
 
-    fn inner(&self) -> &dyn Classifier {
+    fn inner(&self) -> &dyn Predictor {
         match self {
             Self::Constant(model) => model,
             Self::DecisionTree(model) => model,
@@ -102,7 +157,8 @@ impl Model {
     }
 }
 
-/// linfa's trait. It has no error: a matrix of the wrong width panics, as with linfa's own models.
+/// linfa's trait, for classes. It has no error: a matrix of the wrong width panics, as with linfa's own models, and so does
+/// a regression.
 impl<D: Data<Elem = f64>> PredictInplace<ArrayBase<D, Ix2>, Array1<usize>> for Model {
     fn predict_inplace(&self, x: &ArrayBase<D, Ix2>, y: &mut Array1<usize>) {
         match self {
@@ -143,6 +199,35 @@ mod tests {
                     assert_eq!(model.predict(row.as_slice().unwrap()).unwrap(), classes[index]);
                 }
             }
+        }
+    }
+
+    #[test]
+    fn one_value_and_a_batch_give_the_same_bits() {
+        let dataset = test_data::curve(200, 1);
+        for model in test_data::one_of_each_regression(&dataset) {
+            let batch = model.predict_values(dataset.records.view()).unwrap();
+            for (row, value) in dataset.records.rows().into_iter().zip(&batch) {
+                assert_eq!(model.predict_value(row.as_slice().unwrap()).unwrap().to_bits(), value.to_bits());
+            }
+            assert_eq!((model.task(), model.n_outputs(), model.classes()), (Task::Regression, 1, 0));
+        }
+    }
+
+    #[test]
+    fn a_model_of_one_task_has_no_answers_of_the_other() {
+        for model in test_data::one_of_each_regression(&test_data::curve(60, 1)) {
+            let text = model.predict(&[0.0; 6]).unwrap_err().to_string();
+            assert_eq!(text, "the model is a regression, which has no classes");
+            assert!(matches!(model.predict_proba(Array2::zeros((1, 6)).view()), Err(Error::WrongTask { .. })));
+            assert!(matches!(model.predict_proba_into(&[0.0; 6], &mut [0.0]), Err(Error::WrongTask { .. })));
+            assert!(matches!(model.predict_batch(Array2::zeros((1, 6)).view()), Err(Error::WrongTask { .. })));
+            assert!(matches!(model.predict_value(&[0.0]), Err(Error::FeatureCount { expected: 6, got: 1 })));
+        }
+        for model in test_data::one_of_each(&test_data::gappy(60, 2)) {
+            let text = model.predict_value(&[0.0; 4]).unwrap_err().to_string();
+            assert_eq!(text, "the model is a classification, which has no values");
+            assert!(matches!(model.predict_values(Array2::zeros((1, 4)).view()), Err(Error::WrongTask { .. })));
         }
     }
 

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::classifier::{MAX_CLASSES, MAX_FEATURES};
+use crate::predictor::{MAX_CLASSES, MAX_FEATURES};
 use crate::sparse::SparseRow;
 
 /// How many scores there are: one stands for two classes, and is that of class 1.

@@ -5,7 +5,7 @@ use ndarray::ArrayView2;
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
-use crate::classifier::MAX_FEATURES;
+use crate::predictor::MAX_FEATURES;
 
 /// The most values a matrix may hold: bounds what hostile bytes or rows can make us allocate (16 GiB at 8 bytes each).
 const MAX_VALUES: usize = 1 << 31;

@@ -20,7 +20,7 @@ pub use self::params::{LinearSvmParams, LinearSvmValidParams, Loss};
 use crate::scores::{Scores, n_scores};
 use crate::sparse::{CsrMatrix, SparseRow};
 use crate::split::{self, TrainTest};
-use crate::{Error, classifier, parallel, random, training, weights};
+use crate::{Error, labels, parallel, predictor, random, weights};
 
 /// A fitted linear SVM.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -86,7 +86,7 @@ impl LinearSvm {
     pub fn predict(&self, row: SparseRow<'_>) -> Result<usize, Error> {
         let mut proba = vec![0.0; self.n_classes];
         self.predict_proba_into(row, &mut proba)?;
-        Ok(classifier::argmax(proba.into_iter()))
+        Ok(predictor::argmax(proba.into_iter()))
     }
 
     /// Whether a decoded model is safe to predict with.
@@ -128,7 +128,7 @@ impl LinearSvmValidParams {
     ) -> Result<LinearSvm, Error> {
         let matrix = &dataset.records;
         let labels = dataset.targets.to_vec();
-        let n_classes = training::n_classes((matrix.n_rows(), matrix.n_columns()), &labels, self.n_classes)?;
+        let n_classes = labels::of_rows((matrix.n_rows(), matrix.n_columns()), &labels, self.n_classes)?;
         let weights = weights::of_rows(&dataset.weights.to_vec(), labels.len())?;
         let mut model = self.fit_rows(matrix, &labels, &weights, n_classes)?;
         let (mut scores, mut held_out) = (Vec::new(), Vec::new());
@@ -157,7 +157,7 @@ impl LinearSvmValidParams {
         weights: &[f64],
         n_classes: usize,
     ) -> Result<LinearSvm, Error> {
-        let factors = self.class_weight.factors(labels, weights, n_classes)?;
+        let factors = weights::of_classes(self.class_weight.as_ref(), labels, weights, n_classes)?;
         let rows = Rows::new(self, matrix, weights);
         let fit_class = |(): &mut (), index: usize| {
             let class = if n_classes == 2 { 1 } else { index };

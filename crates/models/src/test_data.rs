@@ -54,6 +54,37 @@ pub(crate) fn gappy(rows: usize, n_classes: usize) -> Dataset<f64, usize, Ix1> {
     Dataset::new(records, targets)
 }
 
+/// Six features, the third a category of twelve without an order, the fourth with gaps; the value is a curve of some of
+/// them and a level per category, blurred by noise. Row after row, each row's noise last.
+pub(crate) fn curve(rows: usize, seed: u64) -> Dataset<f64, f64, Ix1> {
+    let mut uniform = Uniform(seed);
+    let mut records = Array2::zeros((rows, 6));
+    let mut targets = Array1::zeros(rows);
+    for (mut row, target) in records.rows_mut().into_iter().zip(targets.iter_mut()) {
+        row.iter_mut().zip(&mut uniform).for_each(|(cell, value)| *cell = 2.0 * value - 1.0);
+        let noise = uniform.next().unwrap() - 0.5;
+        row[2] = ((row[2] + 1.0) * 6.0).floor();
+        let level = (row[2] * 7.0) % 12.0 / 6.0;
+        *target =
+            10.0 * row[0] + 5.0 * row[1] * row[1] + 4.0 * level + if row[3] > 0.5 { 3.0 } else { 0.0 } + 2.0 * noise;
+        if row[3].abs() < 0.1 {
+            row[3] = f64::NAN;
+        }
+    }
+    Dataset::new(records, targets)
+}
+
+/// A regression of each algorithm that has one, with the category of [`curve`].
+pub(crate) fn one_of_each_regression(dataset: &Dataset<f64, f64, Ix1>) -> Vec<Model> {
+    let forest = RandomForest::params().n_estimators(12).categorical_features(vec![2]);
+    let boosting = GradientBoosting::params().n_estimators(12).min_samples_leaf(5).categorical_features(vec![2]);
+    vec![
+        Model::Constant(Constant::params().fit(dataset).unwrap()),
+        Model::RandomForest(forest.fit(dataset).unwrap()),
+        Model::GradientBoosting(boosting.fit(dataset).unwrap()),
+    ]
+}
+
 /// A model of each algorithm.
 pub(crate) fn one_of_each(dataset: &Dataset<f64, usize, Ix1>) -> Vec<Model> {
     vec![

@@ -20,7 +20,7 @@ pub use self::analysis::Analyzer;
 pub use self::html::strip_html;
 pub use self::params::{TfidfParams, TfidfValidParams};
 use self::vocabulary::Vocabulary;
-use crate::classifier::MAX_FEATURES;
+use crate::predictor::MAX_FEATURES;
 use crate::sparse::CsrMatrix;
 use crate::{Error, parallel};
 

@@ -1,26 +1,43 @@
 //! The compact binary tree that every tree algorithm predicts with.
 
+mod builder;
+#[cfg(test)]
+mod tests;
+
 use serde::{Deserialize, Serialize};
+
+pub(crate) use self::builder::{Link, Rule, TreeBuilder};
+use crate::category::{self, Set};
 
 /// Marks a link as the number of a leaf instead of an inner node's.
 const LEAF: u32 = 1 << 31;
+/// Marks a split on categories instead of a threshold. Features are far fewer than that.
+const CATEGORICAL: u32 = 1 << 31;
 
-/// A binary decision tree in two flat arrays. A row goes left where its feature is at or below the threshold; a missing
-/// value goes where the training rows with missing values (else most rows) went.
+/// A binary decision tree in flat arrays. A row goes left where its feature is at or below the threshold; a missing
+/// value goes where the training rows with missing values (else most rows) went. A split on categories has a set of
+/// those that go the other way than missing values, so a category the training rows of the node did not have goes with
+/// these.
 ///
 /// Inner nodes point to later ones only, so a walk always ends.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Tree {
     root: u32,
     nodes: Vec<Node>,
+    /// The sets of the splits on categories, in order of the nodes.
+    sets: Vec<Set>,
     /// `width` values per leaf.
     leaves: Vec<f64>,
+    /// The weight of each leaf's training rows. An inner node's is its children's sum.
+    covers: Vec<f64>,
     width: u32,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct Node {
+    /// Or the number of the set.
     threshold: f64,
+    /// With [`CATEGORICAL`] for a split on categories.
     feature: u32,
     /// Left, right: an array, so that the step is an index instead of a branch the processor would guess wrong.
     children: [u32; 2],
@@ -32,16 +49,29 @@ impl Tree {
     /// `row` must have as many values as the training data had features.
     pub fn leaf(&self, row: &[f64]) -> &[f64] {
         let mut link = self.root;
-        while link & LEAF == 0 {
-            link = self.step(link, row);
+        if self.sets.is_empty() {
+            while link & LEAF == 0 {
+                link = self.step::<false>(link, row);
+            }
+        } else {
+            while link & LEAF == 0 {
+                link = self.step::<true>(link, row);
+            }
         }
         self.values(link)
     }
 
-    fn step(&self, node: u32, row: &[f64]) -> u32 {
+    /// The child a row goes to. Trees without splits on categories take the step that does not know of them.
+    #[inline]
+    fn step<const CATEGORIES: bool>(&self, node: u32, row: &[f64]) -> u32 {
         let node = &self.nodes[node as usize];
-        let value = row[node.feature as usize];
-        let left = (value <= node.threshold) | (value.is_nan() & node.missing_left);
+        let left = if CATEGORIES && node.feature & CATEGORICAL != 0 {
+            let set = &self.sets[node.threshold as usize];
+            category::code(row[node.feature()]).is_some_and(|code| set.contains(code)) != node.missing_left
+        } else {
+            let value = row[node.feature as usize];
+            (value <= node.threshold) | (value.is_nan() & node.missing_left)
+        };
         node.children[usize::from(!left)]
     }
 
@@ -76,12 +106,49 @@ impl Tree {
     /// Adds one to `counts[feature]` for each split on that feature.
     pub(crate) fn count_splits(&self, counts: &mut [u64]) {
         for node in &self.nodes {
-            counts[node.feature as usize] += 1;
+            counts[node.feature()] += 1;
         }
     }
 
+    /// The link of the root.
+    pub(crate) fn root(&self) -> u32 {
+        self.root
+    }
+
+    /// What a link leads to, and which of its children a row takes.
+    pub(crate) fn place(&self, link: u32, row: &[f64]) -> Place<'_> {
+        if link & LEAF != 0 {
+            return Place::Leaf(self.values(link));
+        }
+        let Node { children: [left, right], .. } = self.nodes[link as usize];
+        let taken = self.step::<true>(link, row);
+        let other = if taken == left { right } else { left };
+        Place::Split { node: link as usize, feature: self.nodes[link as usize].feature(), taken, other }
+    }
+
+    /// Every leaf's cover and values.
+    pub(crate) fn leaves(&self) -> impl Iterator<Item = (f64, &[f64])> {
+        self.covers.iter().copied().zip(self.leaves.chunks_exact(self.width as usize))
+    }
+
+    /// The cover of every inner node: the weight of the training rows that came by.
+    pub(crate) fn inner_covers(&self) -> Vec<f64> {
+        let mut covers = vec![0.0; self.nodes.len()];
+        // Children come after their parent.
+        for (index, node) in self.nodes.iter().enumerate().rev() {
+            covers[index] = node.children.iter().map(|&child| self.cover(child, &covers)).sum();
+        }
+        covers
+    }
+
+    /// The cover at a link, given those of the inner nodes.
+    pub(crate) fn cover(&self, link: u32, inner: &[f64]) -> f64 {
+        if link & LEAF != 0 { self.covers[(link & !LEAF) as usize] } else { inner[link as usize] }
+    }
+
     /// Whether a tree that was read from outside can be walked with rows of `n_features` values and has `width` values
-    /// per leaf: children exist and come after their parent, each once; thresholds are ordered, values finite.
+    /// per leaf: children exist and come after their parent, each once; thresholds are ordered, values finite, sets in order
+    /// of their splits and covers above 0.
     pub(crate) fn validate(&self, n_features: usize, width: usize) -> Result<(), String> {
         if self.width as usize != width {
             return Err(format!("a tree has {} values per leaf, expected {width}", self.width));
@@ -103,9 +170,17 @@ impl Tree {
             in_range && !std::mem::replace(&mut reached[slot], true)
         };
         let mut sound = reach(self.root, None);
+        let mut sets = 0;
         for (index, node) in self.nodes.iter().enumerate() {
             sound &= node.children.iter().all(|&child| reach(child, Some(index)));
-            sound &= (node.feature as usize) < n_features && !node.threshold.is_nan();
+            sound &= node.feature() < n_features && !node.threshold.is_nan();
+            if node.feature & CATEGORICAL != 0 {
+                sound &= node.threshold == sets as f64;
+                sets += 1;
+            }
+        }
+        if sets != self.sets.len() {
+            return Err("a tree's sets of categories do not match its splits".to_owned());
         }
         if !sound {
             return Err("a tree has a split that points nowhere, backwards or twice".to_owned());
@@ -113,7 +188,29 @@ impl Tree {
         if self.leaves.iter().any(|value| !value.is_finite()) {
             return Err("a tree has a leaf value that is not a number".to_owned());
         }
+        if self.covers.len() != self.n_leaves() || self.covers.iter().any(|cover| !(*cover > 0.0 && cover.is_finite()))
+        {
+            return Err("a tree has a leaf without training rows".to_owned());
+        }
         Ok(())
+    }
+}
+
+/// What a link leads to.
+pub(crate) enum Place<'a> {
+    Leaf(&'a [f64]),
+    /// An inner node, with the links of the child that a row takes and of the other one.
+    Split {
+        node: usize,
+        feature: usize,
+        taken: u32,
+        other: u32,
+    },
+}
+
+impl Node {
+    fn feature(&self) -> usize {
+        (self.feature & !CATEGORICAL) as usize
     }
 }
 
@@ -147,120 +244,23 @@ pub(crate) fn for_each_row(tree: &Tree, rows: &[f64], width: usize, mut each: im
     }
 }
 
+/// The leaves of several walks at a time.
 fn walk<'a>(lanes: [(&'a Tree, &[f64]); LANES]) -> [&'a [f64]; LANES] {
+    if lanes.iter().all(|(tree, _)| tree.sets.is_empty()) { walk_by::<false>(lanes) } else { walk_by::<true>(lanes) }
+}
+
+fn walk_by<'a, const CATEGORIES: bool>(lanes: [(&'a Tree, &[f64]); LANES]) -> [&'a [f64]; LANES] {
     let mut links = lanes.map(|(tree, _)| tree.root);
     loop {
         let mut walking = false;
         for (link, (tree, row)) in links.iter_mut().zip(lanes) {
             if *link & LEAF == 0 {
-                *link = tree.step(*link, row);
+                *link = tree.step::<CATEGORIES>(*link, row);
                 walking = true;
             }
         }
         if !walking {
             return std::array::from_fn(|lane| lanes[lane].0.values(links[lane]));
         }
-    }
-}
-
-/// Where a node about to be added hangs.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Link {
-    Root,
-    Left(u32),
-    Right(u32),
-}
-
-/// Builds a [`Tree`] from the root down; a child can only be added after its parent.
-pub(crate) struct TreeBuilder(Tree);
-
-impl TreeBuilder {
-    pub(crate) fn new(width: usize) -> Self {
-        Self(Tree { root: LEAF, nodes: Vec::new(), leaves: Vec::new(), width: width as u32 })
-    }
-
-    /// Adds an inner node and returns the links of its two children.
-    pub(crate) fn push_split(&mut self, at: Link, feature: usize, threshold: f64, missing_left: bool) -> (Link, Link) {
-        let index = self.0.nodes.len() as u32;
-        self.connect(at, index);
-        self.0.nodes.push(Node { threshold, feature: feature as u32, children: [LEAF; 2], missing_left });
-        (Link::Left(index), Link::Right(index))
-    }
-
-    /// Adds a leaf with its values.
-    pub(crate) fn push_leaf(&mut self, at: Link, values: impl IntoIterator<Item = f64>) {
-        let index = (self.0.leaves.len() / self.0.width as usize) as u32;
-        self.connect(at, index | LEAF);
-        self.0.leaves.extend(values);
-    }
-
-    pub(crate) fn finish(self) -> Tree {
-        self.0
-    }
-
-    fn connect(&mut self, at: Link, target: u32) {
-        match at {
-            Link::Root => self.0.root = target,
-            Link::Left(parent) => self.0.nodes[parent as usize].children[0] = target,
-            Link::Right(parent) => self.0.nodes[parent as usize].children[1] = target,
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// x0 <= 1.5 ? (x1 <= 0 ? 10 : 20) : 30, missing x0 to the right, missing x1 to the left.
-    fn tree() -> Tree {
-        let mut builder = TreeBuilder::new(1);
-        let (left, right) = builder.push_split(Link::Root, 0, 1.5, false);
-        let (inner_left, inner_right) = builder.push_split(left, 1, 0.0, true);
-        builder.push_leaf(inner_left, [10.0]);
-        builder.push_leaf(inner_right, [20.0]);
-        builder.push_leaf(right, [30.0]);
-        builder.finish()
-    }
-
-    #[test]
-    fn a_row_follows_thresholds_and_missing_values_their_side() {
-        let tree = tree();
-        assert_eq!(tree.leaf(&[1.5, 0.0]), [10.0]);
-        assert_eq!(tree.leaf(&[1.5, 0.1]), [20.0]);
-        assert_eq!(tree.leaf(&[1.6, 0.0]), [30.0]);
-        assert_eq!(tree.leaf(&[f64::NAN, 0.0]), [30.0]);
-        assert_eq!(tree.leaf(&[0.0, f64::NAN]), [10.0]);
-        assert_eq!((tree.n_splits(), tree.n_leaves(), tree.depth()), (2, 3, 2));
-    }
-
-    #[test]
-    fn a_single_leaf_answers_every_row() {
-        let mut builder = TreeBuilder::new(2);
-        builder.push_leaf(Link::Root, [0.25, 0.75]);
-        let tree = builder.finish();
-        assert_eq!(tree.leaf(&[]), [0.25, 0.75]);
-        assert_eq!(tree.depth(), 0);
-        assert!(tree.validate(0, 2).is_ok());
-    }
-
-    #[test]
-    fn a_tampered_tree_is_refused() {
-        assert!(tree().validate(2, 1).is_ok());
-        assert!(tree().validate(1, 1).is_err(), "a feature the rows do not have");
-        assert!(tree().validate(2, 2).is_err(), "leaves of another width");
-        let tampered = |change: fn(&mut Tree)| {
-            let mut tree = tree();
-            change(&mut tree);
-            tree.validate(2, 1)
-        };
-        assert!(tampered(|tree| tree.nodes[1].children[0] = 1).is_err(), "a cycle of one");
-        assert!(tampered(|tree| tree.nodes[1].children[0] = 0).is_err(), "a way back");
-        assert!(tampered(|tree| tree.nodes[0].children[0] = 9).is_err(), "a node that is not there");
-        assert!(tampered(|tree| tree.nodes[0].children[1] = LEAF | 9).is_err(), "a leaf that is not there");
-        assert!(tampered(|tree| tree.nodes[0].children[1] = LEAF).is_err(), "a leaf used twice");
-        assert!(tampered(|tree| tree.root = 1).is_err(), "a root in the middle");
-        assert!(tampered(|tree| tree.nodes[0].threshold = f64::NAN).is_err());
-        assert!(tampered(|tree| tree.leaves[0] = f64::INFINITY).is_err());
-        assert!(tampered(|tree| tree.leaves.truncate(2)).is_err());
     }
 }

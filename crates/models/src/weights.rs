@@ -1,32 +1,33 @@
 //! How much each row counts: weights of rows and of classes.
 
+use std::collections::BTreeMap;
+
 use crate::Error;
 
-/// How much each class counts, scikit-learn's `class_weight`.
-#[derive(Clone, Debug, Default, PartialEq)]
+/// Largest weight: squares of sums of its products with targets stay finite.
+pub(crate) const WEIGHT_LIMIT: f64 = 1e30;
+
+/// How much the rows of each class weigh, on top of their own weights: scikit-learn's `class_weight`.
+#[derive(Clone, Debug, PartialEq)]
 pub enum ClassWeight {
-    /// Every row counts the same.
-    #[default]
-    Uniform,
-    /// Every class that occurs counts the same: a row of class `c` counts n / (classes that occur × rows of `c`).
+    /// Every class that occurs weighs the same in sum: a row of class `c` weighs n / (classes that occur × rows of `c`).
     Balanced,
-    /// A factor for each class, 0 or more.
-    Given(Vec<f64>),
+    /// A weight by class index; classes not named weigh 1.
+    Given(BTreeMap<usize, f64>),
 }
 
 impl ClassWeight {
-    /// Whether the factors are finite and none is negative.
+    /// Whether every given weight is between 0 and 1e30.
     pub(crate) fn is_valid(&self) -> bool {
         match self {
-            Self::Uniform | Self::Balanced => true,
-            Self::Given(factors) => factors.iter().all(|factor| *factor >= 0.0 && factor.is_finite()),
+            Self::Balanced => true,
+            Self::Given(weights) => weights.values().all(|weight| (0.0..=WEIGHT_LIMIT).contains(weight)),
         }
     }
 
     /// The factor of each class. Labels are below `n_classes`, and as many as weights.
     pub(crate) fn factors(&self, labels: &[usize], weights: &[f64], n_classes: usize) -> Result<Vec<f64>, Error> {
         match self {
-            Self::Uniform => Ok(vec![1.0; n_classes]),
             Self::Balanced => {
                 let mut totals = vec![0.0; n_classes];
                 labels.iter().zip(weights).for_each(|(&label, weight)| totals[label] += weight);
@@ -35,14 +36,26 @@ impl ClassWeight {
                 let factor = |total: f64| if total > 0.0 { all / (occurring * total) } else { 0.0 };
                 Ok(totals.into_iter().map(factor).collect())
             }
-            Self::Given(factors) if factors.len() == n_classes => Ok(factors.clone()),
-            Self::Given(factors) => Err(Error::Parameter {
-                name: "class_weight",
-                expected: "one factor for each class",
-                got: format!("{} factors for {n_classes} classes", factors.len()),
-            }),
+            Self::Given(weights) => match weights.keys().find(|class| **class >= n_classes) {
+                None => Ok((0..n_classes).map(|class| weights.get(&class).copied().unwrap_or(1.0)).collect()),
+                Some(class) => Err(Error::Parameter {
+                    name: "class_weight",
+                    expected: "weights of classes that there are",
+                    got: format!("one of class {class}, and {n_classes} classes"),
+                }),
+            },
         }
     }
+}
+
+/// The factor of each class, 1 without class weights.
+pub(crate) fn of_classes(
+    class_weight: Option<&ClassWeight>,
+    labels: &[usize],
+    weights: &[f64],
+    n_classes: usize,
+) -> Result<Vec<f64>, Error> {
+    class_weight.map_or_else(|| Ok(vec![1.0; n_classes]), |given| given.factors(labels, weights, n_classes))
 }
 
 /// The weight of each row, 1 when the dataset has none.
@@ -71,11 +84,11 @@ mod tests {
     }
 
     #[test]
-    fn given_factors_must_match_the_classes() {
-        let given = |factors: &[f64]| ClassWeight::Given(factors.to_vec());
-        assert_eq!(given(&[3.0, 0.5]).factors(&[0, 1], &[1.0; 2], 2).unwrap(), [3.0, 0.5]);
-        assert!(given(&[1.0]).factors(&[0, 1], &[1.0; 2], 2).is_err());
-        assert!(!given(&[-1.0]).is_valid());
+    fn given_factors_are_of_classes_that_there_are_and_the_others_count_once() {
+        let given = |class: usize, factor: f64| ClassWeight::Given(BTreeMap::from([(class, factor)]));
+        assert_eq!(given(1, 0.5).factors(&[0, 1], &[1.0; 2], 2).unwrap(), [1.0, 0.5]);
+        assert!(given(2, 0.5).factors(&[0, 1], &[1.0; 2], 2).is_err());
+        assert!(!given(0, -1.0).is_valid());
     }
 
     #[test]

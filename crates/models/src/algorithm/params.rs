@@ -4,6 +4,7 @@ use linfa::ParamGuard;
 use serde_json::{Map, Value};
 
 use super::Error;
+use crate::ClassWeight;
 
 /// The parameters given for one algorithm, all of which it has.
 pub(super) struct Params<'a> {
@@ -77,6 +78,54 @@ impl<'a> Params<'a> {
             Some(index) => Ok(Some(index)),
             None => Err(self.wrong_type(name, expected, value)),
         }
+    }
+
+    /// Sets a list of features by their numbers.
+    pub fn set_features<P: Clone>(
+        &self,
+        name: &'static str,
+        params: &mut P,
+        set: fn(P, Vec<usize>) -> P,
+    ) -> Result<(), Error> {
+        let Some(value) = self.map.get(name) else { return Ok(()) };
+        let features = value.as_array().and_then(|values| values.iter().map(whole).collect::<Option<Vec<usize>>>());
+        *params =
+            set(params.clone(), features.ok_or_else(|| self.wrong_type(name, "a list of feature numbers", value))?);
+        Ok(())
+    }
+
+    /// Sets a list of -1, 0 and 1, one per feature. Whether they are is checked with the ranges.
+    pub fn set_signs<P: Clone>(
+        &self,
+        name: &'static str,
+        params: &mut P,
+        set: fn(P, Vec<i8>) -> P,
+    ) -> Result<(), Error> {
+        let Some(value) = self.map.get(name) else { return Ok(()) };
+        let sign = |value: &Value| value.as_i64().and_then(|sign| i8::try_from(sign).ok());
+        let signs = value.as_array().and_then(|values| values.iter().map(sign).collect::<Option<Vec<i8>>>());
+        *params = set(params.clone(), signs.ok_or_else(|| self.wrong_type(name, "a list of -1, 0 and 1", value))?);
+        Ok(())
+    }
+
+    /// Sets `class_weight`: "balanced", weights by class index, or none by null.
+    pub fn set_class_weight<P: Clone>(
+        &self,
+        params: &mut P,
+        set: fn(P, Option<ClassWeight>) -> P,
+    ) -> Result<(), Error> {
+        let Some(value) = self.map.get("class_weight") else { return Ok(()) };
+        let entry = |(class, weight): (&String, &Value)| Some((class.parse().ok()?, weight.as_f64()?));
+        let weight = match value {
+            Value::Null => None,
+            Value::String(name) if name == "balanced" => Some(ClassWeight::Balanced),
+            Value::Object(map) if map.iter().all(|pair| entry(pair).is_some()) => {
+                Some(ClassWeight::Given(map.iter().filter_map(entry).collect()))
+            }
+            _ => return Err(self.wrong_type("class_weight", "\"balanced\", weights by class index, or null", value)),
+        };
+        *params = set(params.clone(), weight);
+        Ok(())
     }
 
     /// The parameters, once all of them are in range.

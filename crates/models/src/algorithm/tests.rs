@@ -1,7 +1,10 @@
 use serde_json::json;
 
 use super::*;
-use crate::test_data;
+use crate::boosting::{GradientBoosting, Loss};
+use crate::forest::{MaxFeatures, RandomForest};
+use crate::linfa_tree::DecisionTree;
+use crate::{ClassWeight, test_data};
 
 fn spec(name: &str, params: Value) -> Result<Algorithm, Error> {
     Algorithm::from_spec(name, params.as_object().unwrap())
@@ -37,6 +40,56 @@ fn parameters_reach_the_algorithm() {
     let tree = spec("decision_tree", json!({"criterion": "entropy", "max_depth": 3})).unwrap();
     let expected = DecisionTree::params().criterion(linfa_trees::SplitQuality::Entropy).max_depth(Some(3));
     assert_eq!(tree, Algorithm::DecisionTree(expected));
+}
+
+#[test]
+fn weights_categories_losses_and_constraints_reach_the_algorithm() {
+    let params = json!({"class_weight": {"0": 1, "1": 2.5}, "categorical_features": [0, 2]});
+    let given = ClassWeight::Given([(0, 1.0), (1, 2.5)].into());
+    let expected = RandomForest::params().class_weight(Some(given)).categorical_features(vec![0, 2]);
+    assert_eq!(spec("random_forest", params).unwrap(), Algorithm::RandomForest(expected));
+    let params = json!({
+        "class_weight": "balanced", "categorical_features": [1], "monotonic_cst": [1, 0, -1], "loss": "quantile", "alpha": 0.2,
+        "cat_smooth": 5,
+    });
+    let expected = GradientBoosting::params()
+        .class_weight(Some(ClassWeight::Balanced))
+        .categorical_features(vec![1])
+        .monotonic_cst(vec![1, 0, -1])
+        .loss(Some(Loss::Quantile))
+        .alpha(0.2)
+        .cat_smooth(5.0);
+    assert_eq!(spec("gradient_boosting", params).unwrap(), Algorithm::GradientBoosting(expected));
+}
+
+#[test]
+fn regressions_are_fitted_where_there_are_any() {
+    let dataset = test_data::curve(60, 1);
+    for name in NAMES {
+        let fitted = spec(name, json!({})).unwrap().fit_regression(&dataset, 1);
+        match name {
+            "decision_tree" => assert!(matches!(fitted, Err(crate::Error::TaskUnsupported { .. }))),
+            _ => assert_eq!(fitted.unwrap().task(), Task::Regression),
+        }
+    }
+}
+
+#[test]
+fn rounds_are_told_and_can_be_ended() {
+    let algorithm = spec("gradient_boosting", json!({"min_samples_leaf": 5})).unwrap();
+    let mut rounds = Vec::new();
+    let mut observe = |round: &Round| {
+        rounds.push(round.round);
+        if round.round == 3 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    };
+    let dataset = test_data::gappy(60, 2);
+    let Model::GradientBoosting(model) = algorithm.fit_observed(&dataset, 2, 1, &mut observe).unwrap() else {
+        panic!()
+    };
+    assert_eq!(model.n_rounds(), 3);
+    algorithm.fit_regression_observed(&test_data::curve(60, 1), 1, &mut observe).unwrap();
+    spec("random_forest", json!({})).unwrap().fit_observed(&dataset, 2, 1, &mut observe).unwrap();
+    assert_eq!(rounds, [1, 2, 3, 1, 2, 3]);
 }
 
 #[test]
@@ -80,6 +133,14 @@ fn values_of_the_wrong_type_or_range_are_named() {
         ("gradient_boosting", json!({"subsample": 1.1}), "above 0 and up to 1"),
         ("gradient_boosting", json!({"max_leaf_nodes": 1}), "between 2"),
         ("gradient_boosting", json!({"validation_fraction": 1}), "below 1"),
+        ("gradient_boosting", json!({"loss": "huber"}), "\"quantile\", got \"huber\""),
+        ("gradient_boosting", json!({"alpha": 1}), "between 0 and 1, got 1"),
+        ("gradient_boosting", json!({"monotonic_cst": [0, 2]}), "-1, 0 or 1 for each feature"),
+        ("gradient_boosting", json!({"monotonic_cst": {"0": 1}}), "a list of -1, 0 and 1"),
+        ("gradient_boosting", json!({"categorical_features": [-1]}), "a list of feature numbers"),
+        ("random_forest", json!({"class_weight": "even"}), "\"balanced\""),
+        ("random_forest", json!({"class_weight": {"red": 1}}), "by class index"),
+        ("random_forest", json!({"class_weight": {"0": -1}}), "weights between 0 and 1e30"),
         ("decision_tree", json!({"criterion": "log_loss"}), "\"gini\" or \"entropy\""),
         ("decision_tree", json!({"max_depth": 65}), "between 1 and 64"),
     ] {

@@ -7,10 +7,9 @@ use crate::test_data;
 
 fn artifacts() -> Vec<Vec<u8>> {
     let dataset = test_data::gappy(40, 3);
-    test_data::one_of_each(&dataset)
-        .iter()
-        .map(|model| encode(model, &json!({"classes": ["a", "b"]})).unwrap())
-        .collect()
+    let regression = test_data::one_of_each_regression(&test_data::curve(40, 1));
+    let models = test_data::one_of_each(&dataset).into_iter().chain(regression);
+    models.map(|model| encode(&model, &json!({"classes": ["a", "b"]})).unwrap()).collect()
 }
 
 /// Makes the trailer right again, as someone with ill intent would.
@@ -24,7 +23,8 @@ fn reseal(mut bytes: Vec<u8>) -> Vec<u8> {
 #[test]
 fn models_come_back_with_their_metadata() {
     let metadata = json!({"b": [1, 2.5, null, {"z": "\"", "a": true}], "a": {"classes": ["setosa", "Größe"]}});
-    for model in test_data::one_of_each(&test_data::gappy(200, 3)) {
+    let regressions = test_data::one_of_each_regression(&test_data::curve(200, 1));
+    for model in test_data::one_of_each(&test_data::gappy(200, 3)).into_iter().chain(regressions) {
         let (decoded, header) = decode(&encode(&model, &metadata).unwrap()).unwrap();
         assert_eq!(decoded, model);
         assert_eq!(header, metadata);
@@ -45,7 +45,7 @@ fn the_same_rows_and_seed_give_the_same_bytes_with_any_number_of_threads() {
 #[test]
 fn the_header_is_canonical_json_that_a_person_can_read() {
     let bytes = &artifacts()[0];
-    let header = r#"{"algorithm":"constant","format_version":1,"metadata":{"classes":["a","b"]}}"#;
+    let header = r#"{"algorithm":"constant","format_version":2,"metadata":{"classes":["a","b"]}}"#;
     assert_eq!(&bytes[12..12 + header.len()], header.as_bytes());
 }
 
@@ -85,9 +85,11 @@ fn resealed_bytes_never_panic_and_what_decodes_predicts() {
 
 fn predict_if_decoded(bytes: &[u8]) {
     let Ok((model, _)) = decode(bytes) else { return };
-    let mut out = vec![0.0; model.classes()];
+    let mut out = vec![0.0; model.n_outputs()];
     for value in [0.0, 3.0, f64::NAN, f64::INFINITY] {
-        model.predict_proba_into(&vec![value; model.n_features()], &mut out).unwrap();
+        let row = vec![value; model.n_features()];
+        model.outputs_into(&row, &mut out).unwrap();
+        model.explainer().unwrap().contributions(&row).unwrap();
     }
     assert_eq!(model.feature_importances().len(), model.n_features());
 }
@@ -104,18 +106,18 @@ fn foreign_future_and_mislabelled_bytes_are_named() {
         bytes[at..at + from.len()].copy_from_slice(to.as_bytes());
         decode(&reseal(bytes)).unwrap_err()
     };
-    assert!(matches!(replaced(r#"version":1"#, r#"version":2"#), Error::Version(version) if version == "2"));
+    assert!(matches!(replaced(r#"version":2"#, r#"version":1"#), Error::Version(version) if version == "1"));
     assert!(matches!(replaced("constant", "konstant"), Error::Header(_)));
 }
 
 #[test]
 fn a_huge_claimed_length_allocates_nothing() {
     let mut bytes = MAGIC.to_vec();
-    let header = br#"{"algorithm":"random_forest","format_version":1,"metadata":null}"#;
+    let header = br#"{"algorithm":"random_forest","format_version":2,"metadata":null}"#;
     bytes.extend_from_slice(&(header.len() as u32).to_le_bytes());
     bytes.extend_from_slice(header);
-    // A forest of 4 features and 2 classes that claims 2^56 trees.
-    bytes.extend_from_slice(&[2, 4, 2, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x01]);
+    // A forest of 4 features, a classification of 2 classes, that claims 2^56 trees.
+    bytes.extend_from_slice(&[2, 4, 0, 2, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x01]);
     bytes.extend_from_slice(&[0; DIGEST]);
     assert!(matches!(decode(&reseal(bytes)), Err(Error::Body(_))));
 }

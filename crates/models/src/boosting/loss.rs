@@ -1,4 +1,21 @@
-//! The log loss and its derivatives by score: logistic for two classes, softmax for any other number.
+//! What boosting minimises, with its derivatives by score. The log loss is logistic for two classes and softmax for any
+//! other number; the score of a regression is its value.
+
+use crate::{Error, Task};
+
+/// What is minimised.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Loss {
+    /// Of a classification: minus the logarithm of the true class's probability.
+    LogLoss,
+    /// Half the squared difference; the mean minimises it.
+    SquaredError,
+    /// The difference without its sign; the median minimises it.
+    AbsoluteError,
+    /// `alpha` times what a value is above the prediction, 1 - `alpha` times what it is below; the `alpha` quantile
+    /// minimises it.
+    Quantile,
+}
 
 /// First and second derivative of one row's loss.
 #[derive(Clone, Copy, Debug, Default)]
@@ -7,63 +24,179 @@ pub(super) struct Gradient {
     pub second: f64,
 }
 
+/// Rows to judge: a target each (of a classification the class), and a weight each or none.
+#[derive(Clone, Copy)]
+pub(super) struct Rows<'a> {
+    pub targets: &'a [f64],
+    pub weights: &'a [f64],
+}
+
+/// A loss that fits its task.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Objective {
+    LogLoss { n_classes: usize },
+    SquaredError,
+    AbsoluteError,
+    Quantile(f64),
+}
+
 /// How many scores a row has: one stands for two classes.
-pub(super) fn n_outputs(n_classes: usize) -> usize {
-    if n_classes == 2 { 1 } else { n_classes }
-}
-
-/// The scores that answer the class frequencies. A class that does not occur gets a tiny share instead of none, as a
-/// score must be finite.
-pub(super) fn baseline(labels: impl Iterator<Item = usize>, n_classes: usize) -> Vec<f64> {
-    let mut counts = vec![0_u64; n_classes];
-    labels.for_each(|label| counts[label] += 1);
-    let rows = counts.iter().sum::<u64>() as f64;
-    let share = |count: u64| (count as f64 / rows).clamp(f64::EPSILON, 1.0 - f64::EPSILON);
-    if n_classes == 2 {
-        let positive = share(counts[1]);
-        vec![(positive / (1.0 - positive)).ln()]
-    } else {
-        counts.into_iter().map(|count| share(count).ln()).collect()
+pub(super) fn n_scores(task: Task) -> usize {
+    match task {
+        Task::Classification { n_classes: 2 } => 1,
+        task => task.n_outputs(),
     }
 }
 
-/// Derivatives of every row by each output's score: output × rows.
-pub(super) fn gradients(scores: &[Vec<f64>], targets: &[u32]) -> Vec<Vec<Gradient>> {
-    let gradient = |probability: f64, hit: bool| Gradient {
-        first: probability - f64::from(u8::from(hit)),
-        second: probability * (1.0 - probability),
-    };
-    if let [scores] = scores {
-        let row = |(&score, &target)| gradient(sigmoid(score), target == 1);
-        return vec![scores.iter().zip(targets).map(row).collect()];
+impl Objective {
+    pub fn new(loss: Option<Loss>, alpha: f64, task: Task) -> Result<Self, Error> {
+        Ok(match (task, loss) {
+            (Task::Classification { n_classes }, None | Some(Loss::LogLoss)) => Self::LogLoss { n_classes },
+            (Task::Regression, None | Some(Loss::SquaredError)) => Self::SquaredError,
+            (Task::Regression, Some(Loss::AbsoluteError)) => Self::AbsoluteError,
+            (Task::Regression, Some(Loss::Quantile)) => Self::Quantile(alpha),
+            (task, Some(_)) => return Err(Error::Conflict { parameter: "loss", with: task.name() }),
+        })
     }
-    let mut gradients = vec![vec![Gradient::default(); targets.len()]; scores.len()];
+
+    /// The quantile that leaves answer instead of a Newton step: the second derivative of these losses is zero.
+    pub fn quantile(self) -> Option<f64> {
+        match self {
+            Self::AbsoluteError => Some(0.5),
+            Self::Quantile(alpha) => Some(alpha),
+            _ => None,
+        }
+    }
+
+    /// The constant scores that are best. A class that does not occur gets a tiny share instead of none, as a score must be
+    /// finite.
+    pub fn baseline(self, rows: Rows<'_>) -> Vec<f64> {
+        let weighted = || rows.targets.iter().enumerate().map(|(row, &target)| (target, rows.weight(row)));
+        match self {
+            Self::LogLoss { n_classes } => {
+                let mut sums = vec![0.0; n_classes];
+                weighted().for_each(|(label, weight)| sums[label as usize] += weight);
+                let all: f64 = sums.iter().sum();
+                let share = |sum: f64| (sum / all).clamp(f64::EPSILON, 1.0 - f64::EPSILON);
+                if n_classes == 2 {
+                    let positive = share(sums[1]);
+                    vec![(positive / (1.0 - positive)).ln()]
+                } else {
+                    sums.into_iter().map(|sum| share(sum).ln()).collect()
+                }
+            }
+            Self::SquaredError => {
+                let (sum, all) =
+                    weighted().fold((0.0, 0.0), |(sum, all), (y, weight)| (sum + weight * y, all + weight));
+                vec![sum / all]
+            }
+            Self::AbsoluteError => vec![quantile(&mut weighted().collect::<Vec<_>>(), 0.5)],
+            Self::Quantile(alpha) => vec![quantile(&mut weighted().collect::<Vec<_>>(), alpha)],
+        }
+    }
+
+    /// Derivatives of every row by each score: score × rows.
+    pub fn gradients(self, scores: &[Vec<f64>], rows: Rows<'_>) -> Vec<Vec<Gradient>> {
+        let mut gradients = match self {
+            Self::LogLoss { .. } if scores.len() != 1 => softmax_gradients(scores, rows.targets),
+            Self::LogLoss { .. } => {
+                each(scores, rows, |score, label| probability_gradient(sigmoid(score), label == 1.0))
+            }
+            Self::SquaredError => each(scores, rows, |score, y| Gradient { first: score - y, second: 1.0 }),
+            Self::AbsoluteError => {
+                each(scores, rows, |score, y| Gradient { first: if score > y { 1.0 } else { -1.0 }, second: 1.0 })
+            }
+            Self::Quantile(alpha) => each(scores, rows, |score, y| Gradient {
+                first: if score > y { 1.0 - alpha } else { -alpha },
+                second: 1.0,
+            }),
+        };
+        for gradients in &mut gradients {
+            for (gradient, weight) in gradients.iter_mut().zip(rows.weights) {
+                gradient.first *= weight;
+                gradient.second *= weight;
+            }
+        }
+        gradients
+    }
+
+    /// Weighted mean of the loss; 0 for no rows.
+    pub fn mean(self, scores: &[Vec<f64>], rows: Rows<'_>) -> f64 {
+        let mut row_scores = vec![0.0; scores.len()];
+        let mut loss = |row: usize, target: f64| match self {
+            Self::LogLoss { .. } if scores.len() != 1 => {
+                gather(scores, row, &mut row_scores);
+                let highest = row_scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+                let sum: f64 = row_scores.iter().map(|score| (score - highest).exp()).sum();
+                sum.ln() + highest - row_scores[target as usize]
+            }
+            Self::LogLoss { .. } => {
+                let margin = if target == 1.0 { scores[0][row] } else { -scores[0][row] };
+                // ln(1 + e^-m), without overflow.
+                (-margin.abs()).exp().ln_1p() + (-margin).max(0.0)
+            }
+            Self::SquaredError => (target - scores[0][row]).powi(2) / 2.0,
+            Self::AbsoluteError => (target - scores[0][row]).abs(),
+            Self::Quantile(alpha) => {
+                let above = target - scores[0][row];
+                if above > 0.0 { alpha * above } else { (alpha - 1.0) * above }
+            }
+        };
+        let (mut sum, mut all) = (0.0, 0.0);
+        for (row, &target) in rows.targets.iter().enumerate() {
+            sum += rows.weight(row) * loss(row, target);
+            all += rows.weight(row);
+        }
+        if all > 0.0 { sum / all } else { 0.0 }
+    }
+}
+
+impl Rows<'_> {
+    fn weight(self, row: usize) -> f64 {
+        self.weights.get(row).copied().unwrap_or(1.0)
+    }
+}
+
+/// The value below which a share of the weight lies; halfway to the next one where the share ends between two. `items`
+/// are values with their weights, at least one, and are put in order.
+pub(super) fn quantile(items: &mut [(f64, f64)], share: f64) -> f64 {
+    items.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let target = share * items.iter().map(|(_, weight)| weight).sum::<f64>();
+    let mut below = 0.0;
+    for pair in items.windows(2) {
+        below += pair[0].1;
+        // Sums of weights are exact only for whole numbers.
+        if (below - target).abs() <= 1e-12 * target {
+            return pair[0].0 / 2.0 + pair[1].0 / 2.0;
+        }
+        if below > target {
+            return pair[0].0;
+        }
+    }
+    items.last().map_or(0.0, |(value, _)| *value)
+}
+
+fn each(scores: &[Vec<f64>], rows: Rows<'_>, gradient: impl Fn(f64, f64) -> Gradient) -> Vec<Vec<Gradient>> {
+    let of =
+        |scores: &Vec<f64>| scores.iter().zip(rows.targets).map(|(&score, &target)| gradient(score, target)).collect();
+    scores.iter().map(of).collect()
+}
+
+fn probability_gradient(probability: f64, hit: bool) -> Gradient {
+    Gradient { first: probability - f64::from(u8::from(hit)), second: probability * (1.0 - probability) }
+}
+
+fn softmax_gradients(scores: &[Vec<f64>], labels: &[f64]) -> Vec<Vec<Gradient>> {
+    let mut gradients = vec![vec![Gradient::default(); labels.len()]; scores.len()];
     let mut row_scores = vec![0.0; scores.len()];
-    for (row, &target) in targets.iter().enumerate() {
+    for (row, &label) in labels.iter().enumerate() {
         gather(scores, row, &mut row_scores);
         softmax(&mut row_scores);
         for (output, &probability) in row_scores.iter().enumerate() {
-            gradients[output][row] = gradient(probability, output == target as usize);
+            gradients[output][row] = probability_gradient(probability, output == label as usize);
         }
     }
     gradients
-}
-
-/// Mean log loss; 0 for no rows.
-pub(super) fn mean(scores: &[Vec<f64>], targets: &[u32]) -> f64 {
-    let mut row_scores = vec![0.0; scores.len()];
-    let loss = |(row, &target): (usize, &u32)| {
-        if let [scores] = scores {
-            let margin = if target == 1 { scores[row] } else { -scores[row] };
-            // ln(1 + e^-m), without overflow.
-            return (-margin.abs()).exp().ln_1p() + (-margin).max(0.0);
-        }
-        gather(scores, row, &mut row_scores);
-        let highest = row_scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-        let sum: f64 = row_scores.iter().map(|score| (score - highest).exp()).sum();
-        sum.ln() + highest - row_scores[target as usize]
-    };
-    targets.iter().enumerate().map(loss).sum::<f64>() / targets.len().max(1) as f64
 }
 
 /// 1 / (1 + e^-x).
@@ -92,34 +225,71 @@ fn gather(scores: &[Vec<f64>], row: usize, into: &mut [f64]) {
 mod tests {
     use super::*;
 
+    fn rows<'a>(targets: &'a [f64]) -> Rows<'a> {
+        Rows { targets, weights: &[] }
+    }
+
     #[test]
     fn derivatives_agree_with_differences_of_the_loss() {
         let step = 1e-4;
-        for scores in [vec![vec![0.3]], vec![vec![0.1], vec![-0.7], vec![1.2]]] {
-            let target = [1];
-            let gradients = gradients(&scores, &target);
+        let (two, three) = (Objective::LogLoss { n_classes: 2 }, Objective::LogLoss { n_classes: 3 });
+        let (one, many) = (vec![vec![0.3]], vec![vec![0.1], vec![-0.7], vec![1.2]]);
+        for (objective, scores) in [(two, one.clone()), (three, many), (Objective::SquaredError, one)] {
+            let rows = Rows { targets: &[1.0], weights: &[1.0] };
+            let gradients = objective.gradients(&scores, Rows { targets: &[1.0], weights: &[3.0] });
             for output in 0..scores.len() {
                 let at = |shift: f64| {
                     let mut scores = scores.clone();
                     scores[output][0] += shift;
-                    mean(&scores, &target)
+                    3.0 * objective.mean(&scores, rows)
                 };
                 let first = (at(step) - at(-step)) / (2.0 * step);
                 let second = (at(step) - 2.0 * at(0.0) + at(-step)) / (step * step);
-                assert!((gradients[output][0].first - first).abs() < 1e-7);
+                assert!((gradients[output][0].first - first).abs() < 1e-6);
                 assert!((gradients[output][0].second - second).abs() < 1e-6);
             }
         }
     }
 
     #[test]
-    fn the_baseline_answers_the_class_frequencies() {
-        let score = baseline([0, 1, 1, 1].into_iter(), 2)[0];
-        assert!((sigmoid(score) - 0.75).abs() < 1e-12);
-        let mut scores = baseline([0, 1, 1, 2].into_iter(), 3);
+    fn slopes_of_the_losses_with_a_corner_are_those_of_their_sides() {
+        let slope = |objective: Objective, score: f64| objective.gradients(&[vec![score]], rows(&[1.0]))[0][0].first;
+        assert_eq!([0.0, 2.0].map(|score| slope(Objective::AbsoluteError, score)), [-1.0, 1.0]);
+        assert_eq!([0.0, 2.0].map(|score| slope(Objective::Quantile(0.75), score)), [-0.75, 0.25]);
+        assert_eq!(Objective::Quantile(0.75).mean(&[vec![0.0, 3.0]], rows(&[1.0, 1.0])), (0.75 + 0.5) / 2.0);
+        assert_eq!(Objective::AbsoluteError.mean(&[vec![0.0, 3.0]], rows(&[1.0, 1.0])), 1.5);
+    }
+
+    #[test]
+    fn the_baseline_answers_frequencies_means_and_quantiles() {
+        let of = |objective: Objective, targets: &[f64], weights: &[f64]| objective.baseline(Rows { targets, weights });
+        let (two, three) = (Objective::LogLoss { n_classes: 2 }, Objective::LogLoss { n_classes: 3 });
+        assert!((sigmoid(of(two, &[0.0, 1.0, 1.0, 1.0], &[])[0]) - 0.75).abs() < 1e-12);
+        assert!((sigmoid(of(two, &[0.0, 1.0], &[1.0, 4.0])[0]) - 0.8).abs() < 1e-12);
+        let mut scores = of(three, &[0.0, 1.0, 1.0, 2.0], &[]);
         softmax(&mut scores);
         assert!((scores[1] - 0.5).abs() < 1e-12);
-        assert!(baseline([1, 1].into_iter(), 2)[0].is_finite());
+        assert!(of(two, &[1.0, 1.0], &[])[0].is_finite());
+        assert_eq!(of(Objective::SquaredError, &[1.0, 4.0], &[2.0, 1.0]), [2.0]);
+        assert_eq!(of(Objective::AbsoluteError, &[9.0, 1.0, 4.0], &[]), [4.0]);
+    }
+
+    #[test]
+    fn a_weight_counts_like_repeated_values_in_a_quantile() {
+        for share in [0.1, 0.25, 0.5, 0.8] {
+            let mut weighted = [(5.0, 1.0), (1.0, 3.0), (2.0, 2.0), (7.0, 2.0)];
+            let mut repeated = [1.0, 1.0, 1.0, 2.0, 2.0, 5.0, 7.0, 7.0].map(|value| (value, 1.0));
+            assert_eq!(quantile(&mut weighted, share), quantile(&mut repeated, share));
+        }
+        assert_eq!(quantile(&mut [(1.0, 1.0), (3.0, 1.0)], 0.5), 2.0);
+    }
+
+    #[test]
+    fn losses_of_the_other_task_are_refused() {
+        let classes = Task::Classification { n_classes: 2 };
+        assert!(Objective::new(Some(Loss::SquaredError), 0.5, classes).is_err());
+        assert!(Objective::new(Some(Loss::LogLoss), 0.5, Task::Regression).is_err());
+        assert_eq!(Objective::new(Some(Loss::Quantile), 0.2, Task::Regression).unwrap(), Objective::Quantile(0.2));
     }
 
     #[test]
@@ -128,6 +298,7 @@ mod tests {
         softmax(&mut scores);
         assert_eq!(scores, [1.0, 0.0, 0.0]);
         assert_eq!((sigmoid(1e6), sigmoid(-1e6)), (1.0, 0.0));
-        assert!((mean(&[vec![-1e6]], &[1]) - 1e6).abs() < 1e-6);
+        let mean = Objective::LogLoss { n_classes: 2 }.mean(&[vec![-1e6]], rows(&[1.0]));
+        assert!((mean - 1e6).abs() < 1e-6);
     }
 }

@@ -1,13 +1,19 @@
-//! Parameters of gradient boosting, with the names and defaults of scikit-learn's `HistGradientBoostingClassifier`
-//! (its `max_iter` is called `n_estimators` here, as in the other ensembles).
+//! Parameters of gradient boosting, with the names and defaults of scikit-learn's `HistGradientBoostingClassifier` and
+//! `HistGradientBoostingRegressor` (their `max_iter` is called `n_estimators` here, as in the other ensembles, and their
+//! `quantile` is `alpha`, as in `GradientBoostingRegressor`). `cat_smooth` is LightGBM's.
+
+use std::sync::Arc;
 
 use linfa::ParamGuard;
 
-use crate::Error;
+use super::{GradientBoosting, Loss};
+use crate::{ClassWeight, Error};
 
 /// Checked parameters of [`super::GradientBoosting`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct GradientBoostingValidParams {
+    pub(super) loss: Option<Loss>,
+    pub(super) alpha: f64,
     pub(super) n_estimators: usize,
     pub(super) learning_rate: f64,
     pub(super) max_leaf_nodes: Option<usize>,
@@ -20,6 +26,11 @@ pub struct GradientBoostingValidParams {
     pub(super) validation_fraction: f64,
     pub(super) n_iter_no_change: usize,
     pub(super) tol: f64,
+    pub(super) class_weight: Option<ClassWeight>,
+    pub(super) categorical_features: Vec<usize>,
+    pub(super) cat_smooth: f64,
+    pub(super) monotonic_cst: Vec<i8>,
+    pub(super) continue_from: Option<Arc<GradientBoosting>>,
     pub(super) n_classes: Option<usize>,
     pub(super) seed: u64,
     pub(super) n_jobs: Option<usize>,
@@ -32,6 +43,8 @@ pub struct GradientBoostingParams(GradientBoostingValidParams);
 impl Default for GradientBoostingParams {
     fn default() -> Self {
         Self(GradientBoostingValidParams {
+            loss: None,
+            alpha: 0.9,
             n_estimators: 100,
             learning_rate: 0.1,
             max_leaf_nodes: Some(31),
@@ -44,6 +57,11 @@ impl Default for GradientBoostingParams {
             validation_fraction: 0.1,
             n_iter_no_change: 10,
             tol: 1e-7,
+            class_weight: None,
+            categorical_features: Vec::new(),
+            cat_smooth: 10.0,
+            monotonic_cst: Vec::new(),
+            continue_from: None,
             n_classes: None,
             seed: 0,
             n_jobs: None,
@@ -52,6 +70,18 @@ impl Default for GradientBoostingParams {
 }
 
 impl GradientBoostingParams {
+    /// What is minimised; when not given, the log loss in a classification and the squared error in a regression.
+    pub fn loss(mut self, loss: Option<Loss>) -> Self {
+        self.0.loss = loss;
+        self
+    }
+
+    /// Which quantile [`Loss::Quantile`] estimates, between 0 and 1.
+    pub fn alpha(mut self, alpha: f64) -> Self {
+        self.0.alpha = alpha;
+        self
+    }
+
     /// Number of rounds, 1 to 10,000.
     pub fn n_estimators(mut self, n_estimators: usize) -> Self {
         self.0.n_estimators = n_estimators;
@@ -100,7 +130,7 @@ impl GradientBoostingParams {
         self
     }
 
-    /// Whether to hold out some rows and keep the rounds up to the lowest log loss on them.
+    /// Whether to hold out some rows and keep the rounds up to the lowest loss on them.
     pub fn early_stopping(mut self, early_stopping: bool) -> Self {
         self.0.early_stopping = early_stopping;
         self
@@ -118,9 +148,42 @@ impl GradientBoostingParams {
         self
     }
 
-    /// Decrease of the log loss that counts as an improvement.
+    /// Decrease of the loss that counts as an improvement.
     pub fn tol(mut self, tol: f64) -> Self {
         self.0.tol = tol;
+        self
+    }
+
+    /// What the rows of each class weigh besides their sample weights; only for a classification.
+    pub fn class_weight(mut self, class_weight: Option<ClassWeight>) -> Self {
+        self.0.class_weight = class_weight;
+        self
+    }
+
+    /// Which features hold codes of categories (0 to 255; negative numbers and `NaN` are missing) instead of amounts.
+    pub fn categorical_features(mut self, features: Vec<usize>) -> Self {
+        self.0.categorical_features = features;
+        self
+    }
+
+    /// Added to a category's second derivatives when categories are put in order: pulls rare ones to the middle. With 0 and
+    /// no regularisation, the best subset is found.
+    pub fn cat_smooth(mut self, cat_smooth: f64) -> Self {
+        self.0.cat_smooth = cat_smooth;
+        self
+    }
+
+    /// By feature: 1 when the value (or the probability of the second of two classes) must not fall as the feature grows, -1
+    /// when it must not rise, else 0. Features beyond the list have 0. Missing values are free to go to either side.
+    pub fn monotonic_cst(mut self, constraints: Vec<i8>) -> Self {
+        self.0.monotonic_cst = constraints;
+        self
+    }
+
+    /// Adds [`Self::n_estimators`] rounds to a fitted model instead of beginning anew. With the same rows, parameters and
+    /// seed, and without early stopping, the result is the model that one fit of all rounds would give.
+    pub fn continue_from(mut self, model: GradientBoosting) -> Self {
+        self.0.continue_from = Some(Arc::new(model));
         self
     }
 
@@ -173,6 +236,20 @@ impl ParamGuard for GradientBoostingParams {
             ),
             ("n_iter_no_change", "at least 1", p.n_iter_no_change.to_string(), p.n_iter_no_change >= 1),
             ("tol", "0 or more", p.tol.to_string(), amount(p.tol)),
+            ("alpha", "between 0 and 1", p.alpha.to_string(), p.alpha > 0.0 && p.alpha < 1.0),
+            ("cat_smooth", "0 or more", p.cat_smooth.to_string(), amount(p.cat_smooth)),
+            (
+                "monotonic_cst",
+                "-1, 0 or 1 for each feature",
+                format!("{:?}", p.monotonic_cst),
+                p.monotonic_cst.iter().all(|constraint| (-1..=1).contains(constraint)),
+            ),
+            (
+                "class_weight",
+                "weights between 0 and 1e30",
+                format!("{:?}", p.class_weight),
+                p.class_weight.as_ref().is_none_or(ClassWeight::is_valid),
+            ),
         ];
         match checks.into_iter().find(|(.., valid)| !valid) {
             Some((name, expected, got, _)) => Err(Error::Parameter { name, expected, got }),

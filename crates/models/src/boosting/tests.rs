@@ -1,6 +1,12 @@
+mod categories;
+mod constraints;
+mod regression;
+mod rounds;
+mod weights;
+
 use linfa::Dataset;
 use linfa::traits::Predict;
-use ndarray::{Array1, Array2, Ix1, array};
+use ndarray::{Array1, Array2, Axis, Ix1, array};
 
 use super::*;
 use crate::{Model, metrics, test_data};

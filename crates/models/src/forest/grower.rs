@@ -1,43 +1,60 @@
-//! Grows one tree of a forest, depth first, on histograms of class counts.
+//! Grows one tree of a forest, depth first, on histograms.
 //!
-//! Counts are integers, so a split's score does not depend on the order in which rows were added. A node's histogram
-//! touches only the bins that occur in it: a bit set remembers which, and small nodes stay cheap.
+//! A node's histogram touches only the bins that occur in it: a set remembers which, and small nodes stay cheap.
 
 use rand_chacha::ChaCha8Rng;
 
+use super::params::RandomForestValidParams;
+use super::statistic::Statistic;
 use crate::binning::BinnedMatrix;
-use crate::random;
-use crate::tree::{Link, Tree, TreeBuilder};
+use crate::category::Set;
+use crate::training::Training;
+use crate::tree::{Link, Rule, Tree, TreeBuilder};
+use crate::{Task, random};
 
 /// What all trees of a forest share.
 pub(super) struct Growth<'a> {
-    pub binned: &'a BinnedMatrix,
-    pub targets: &'a [u32],
-    pub n_classes: usize,
-    pub max_depth: usize,
-    pub min_samples_split: u64,
-    pub min_samples_leaf: u64,
-    pub max_features: usize,
-    pub bootstrap: bool,
+    binned: &'a BinnedMatrix,
+    training: &'a Training<'a>,
+    max_depth: usize,
+    min_samples_split: u64,
+    min_samples_leaf: u64,
+    max_features: usize,
+    bootstrap: bool,
 }
 
-/// A row of the bootstrap, drawn `weight` times.
-#[derive(Clone, Copy)]
-struct Sample {
-    row: u32,
-    class: u32,
-    weight: u32,
+impl<'a> Growth<'a> {
+    pub fn new(params: &RandomForestValidParams, binned: &'a BinnedMatrix, training: &'a Training<'a>) -> Self {
+        let by_task = match training.task {
+            Task::Classification { .. } => super::MaxFeatures::Sqrt,
+            Task::Regression => super::MaxFeatures::All,
+        };
+        Self {
+            binned,
+            training,
+            max_depth: params.max_depth.unwrap_or(usize::MAX),
+            min_samples_split: params.min_samples_split as u64,
+            min_samples_leaf: params.min_samples_leaf as u64,
+            max_features: params.max_features.unwrap_or(by_task).of(binned.features().len()),
+            bootstrap: params.bootstrap,
+        }
+    }
 }
 
 #[derive(Clone, Copy)]
 struct Split {
-    /// Σ squared class counts / rows of both sides: the higher, the lower the weighted Gini impurity.
     score: f64,
     feature: usize,
-    /// Bins up to this one go left.
-    bin: usize,
-    threshold: f64,
+    cut: Cut,
     missing_left: bool,
+}
+
+#[derive(Clone, Copy)]
+enum Cut {
+    /// Bins up to this one go left.
+    After { bin: usize, threshold: f64 },
+    /// Bins of categories that go the other way than missing values.
+    Apart(Set),
 }
 
 struct Pending {
@@ -48,31 +65,27 @@ struct Pending {
 }
 
 /// One thread's buffers.
-pub(super) struct Grower<'a> {
+pub(super) struct Grower<'a, S: Statistic<'a>> {
     growth: &'a Growth<'a>,
-    weights: Vec<u32>,
-    samples: Vec<Sample>,
-    right: Vec<Sample>,
+    statistic: S,
+    draws: Vec<u32>,
+    samples: Vec<S::Sample>,
+    right: Vec<S::Sample>,
     features: Vec<usize>,
-    /// Class counts of the node.
-    totals: Vec<u64>,
-    /// Class counts left of the split being looked at.
-    left: Vec<u64>,
-    /// 256 bins × classes, all zero between features.
-    histogram: Vec<u32>,
+    /// Bins of categories in the order in which they are split.
+    order: Vec<u8>,
 }
 
-impl<'a> Grower<'a> {
+impl<'a, S: Statistic<'a>> Grower<'a, S> {
     pub fn new(growth: &'a Growth<'a>) -> Self {
         Self {
             growth,
-            weights: vec![0; growth.binned.rows()],
+            statistic: S::new(growth.training),
+            draws: vec![0; growth.binned.rows()],
             samples: Vec::with_capacity(growth.binned.rows()),
             right: Vec::new(),
             features: Vec::new(),
-            totals: vec![0; growth.n_classes],
-            left: vec![0; growth.n_classes],
-            histogram: vec![0; 256 * growth.n_classes],
+            order: Vec::new(),
         }
     }
 
@@ -82,21 +95,18 @@ impl<'a> Grower<'a> {
         self.draw(&mut rng);
         self.features.clear();
         self.features.extend(0..self.growth.binned.features().len());
-        let mut tree = TreeBuilder::new(self.growth.n_classes);
+        let mut tree = TreeBuilder::new(self.growth.training.task.n_outputs());
         let mut pending = vec![Pending { start: 0, end: self.samples.len(), depth: 0, at: Link::Root }];
         while let Some(node) = pending.pop() {
             match self.best_split(&node, &mut rng) {
                 Some(split) => {
                     let middle = self.partition(node.start, node.end, &split);
-                    let (left, right) = tree.push_split(node.at, split.feature, split.threshold, split.missing_left);
+                    let (left, right) = tree.push_split(node.at, split.feature, self.rule(&split), split.missing_left);
                     let depth = node.depth + 1;
                     pending.push(Pending { start: middle, end: node.end, depth, at: right });
                     pending.push(Pending { start: node.start, end: middle, depth, at: left });
                 }
-                None => {
-                    let rows = self.totals.iter().sum::<u64>() as f64;
-                    tree.push_leaf(node.at, self.totals.iter().map(|&count| count as f64 / rows));
-                }
+                None => tree.push_leaf(node.at, self.statistic.cover(), self.statistic.outputs()),
             }
         }
         tree.finish()
@@ -105,35 +115,27 @@ impl<'a> Grower<'a> {
     fn draw(&mut self, rng: &mut ChaCha8Rng) {
         let rows = self.growth.binned.rows();
         if self.growth.bootstrap {
-            self.weights.fill(0);
+            self.draws.fill(0);
             for _ in 0..rows {
-                self.weights[random::below(rng, rows as u32) as usize] += 1;
+                self.draws[random::below(rng, rows as u32) as usize] += 1;
             }
         } else {
-            self.weights.fill(1);
+            self.draws.fill(1);
         }
         self.samples.clear();
-        let drawn = self.weights.iter().zip(self.growth.targets).enumerate();
-        self.samples.extend(drawn.filter(|(_, (weight, _))| **weight > 0).map(|(row, (&weight, &class))| Sample {
-            row: row as u32,
-            class,
-            weight,
-        }));
+        let drawn = self.draws.iter().enumerate().filter(|(_, draws)| **draws > 0);
+        self.samples.extend(drawn.map(|(row, &draws)| self.statistic.sample(row, draws)));
     }
 
-    /// The best split of a node, or `None` for a leaf. Leaves the node's class counts in `totals`.
+    /// The best split of a node, or `None` for a leaf. Leaves the node's sums in `statistic`.
     fn best_split(&mut self, node: &Pending, rng: &mut ChaCha8Rng) -> Option<Split> {
         let growth = self.growth;
-        self.totals.fill(0);
-        for sample in &self.samples[node.start..node.end] {
-            self.totals[sample.class as usize] += u64::from(sample.weight);
-        }
-        let rows: u64 = self.totals.iter().sum();
-        let pure = self.totals.contains(&rows);
-        if pure
+        self.statistic.start_node(&self.samples[node.start..node.end]);
+        let draws = self.statistic.draws();
+        if self.statistic.is_pure()
             || node.depth >= growth.max_depth
-            || rows < growth.min_samples_split
-            || rows < 2 * growth.min_samples_leaf
+            || draws < growth.min_samples_split
+            || draws < 2 * growth.min_samples_leaf
         {
             return None;
         }
@@ -154,25 +156,28 @@ impl<'a> Grower<'a> {
 
     /// Looks for a better split on one feature; `false` when the feature is constant in the node.
     fn search(&mut self, feature: usize, node: &Pending, best: &mut Option<Split>) -> bool {
-        let n_classes = self.growth.n_classes;
         let column = self.growth.binned.column(feature);
-        let mut occurring = [0_u64; 4];
+        let mut occurring = Set::default();
         for sample in &self.samples[node.start..node.end] {
-            let bin = column[sample.row as usize] as usize;
-            occurring[bin >> 6] |= 1 << (bin & 63);
-            self.histogram[bin * n_classes + sample.class as usize] += sample.weight;
+            let bin = column[S::row(sample)];
+            occurring.insert(bin);
+            self.statistic.add(usize::from(bin), sample);
         }
-        let varies = occurring.iter().map(|word| word.count_ones()).sum::<u32>() > 1;
+        let varies = occurring.len() > 1;
         if varies {
-            let missing = self.growth.binned.features()[feature].missing();
-            let has_missing = occurring[missing >> 6] & (1 << (missing & 63)) != 0;
-            self.scan(feature, &occurring, has_missing, false, best);
-            if has_missing {
-                self.scan(feature, &occurring, has_missing, true, best);
+            let bins = &self.growth.binned.features()[feature];
+            let has_missing = occurring.contains(bins.missing() as u8);
+            let sides = if has_missing { &[false, true][..] } else { &[false] };
+            for &missing_left in sides {
+                if bins.is_categorical() {
+                    self.scan_categories(feature, &occurring, has_missing, missing_left, best);
+                } else {
+                    self.scan(feature, &occurring, has_missing, missing_left, best);
+                }
             }
         }
-        for bin in bits(&occurring) {
-            self.histogram[bin * n_classes..][..n_classes].fill(0);
+        for bin in occurring.iter() {
+            self.statistic.clear(usize::from(bin));
         }
         varies
     }
@@ -181,59 +186,124 @@ impl<'a> Grower<'a> {
     fn scan(
         &mut self,
         feature: usize,
-        occurring: &[u64; 4],
+        occurring: &Set,
         has_missing: bool,
         missing_left: bool,
         best: &mut Option<Split>,
     ) {
         let bins = &self.growth.binned.features()[feature];
-        let n_classes = self.growth.n_classes;
-        let min_leaf = self.growth.min_samples_leaf;
-        let rows: u64 = self.totals.iter().sum();
-        self.left.fill(0);
-        let mut side =
-            Sides { rows_left: 0, squares_left: 0, squares_right: self.totals.iter().map(|count| count * count).sum() };
-        if missing_left {
-            let counts = &self.histogram[bins.missing() * n_classes..][..n_classes];
-            side.shift(&mut self.left, &self.totals, counts);
-        }
-        let mut offer = |side: &Sides, bin: usize, threshold: f64, missing_left: bool| {
-            let rows_right = rows - side.rows_left;
-            if side.rows_left < min_leaf || rows_right < min_leaf {
-                return;
-            }
-            let score =
-                side.squares_left as f64 / side.rows_left as f64 + side.squares_right as f64 / rows_right as f64;
-            if best.is_none_or(|best| score > best.score) {
-                *best = Some(Split { score, feature, bin, threshold, missing_left });
-            }
-        };
+        self.start_scan(missing_left.then_some(bins.missing()));
         let mut previous = None;
-        for bin in bits(occurring).filter(|&bin| bin != bins.missing()) {
-            if let Some(previous) = previous {
-                // Without missing values here, those of later rows follow the larger side.
-                let missing_left = if has_missing { missing_left } else { 2 * side.rows_left >= rows };
-                offer(&side, previous, bins.threshold(previous, bin), missing_left);
+        for bin in occurring.iter().map(usize::from).filter(|&bin| bin != bins.missing()) {
+            if let Some(previous) = previous
+                && let Some(score) = self.better(best)
+            {
+                let cut = Cut::After { bin: previous, threshold: bins.threshold(previous, bin) };
+                let missing_left = self.missing_side(has_missing, missing_left);
+                *best = Some(Split { score, feature, cut, missing_left });
             }
-            side.shift(&mut self.left, &self.totals, &self.histogram[bin * n_classes..][..n_classes]);
+            self.statistic.shift(bin);
             previous = Some(bin);
         }
-        if let (Some(last), true, false) = (previous, has_missing, missing_left) {
+        if let (Some(bin), true, false) = (previous, has_missing, missing_left)
+            && let Some(score) = self.better(best)
+        {
             // Every value to the left, the missing ones alone to the right.
-            offer(&side, last, f64::INFINITY, false);
+            let cut = Cut::After { bin, threshold: f64::INFINITY };
+            *best = Some(Split { score, feature, cut, missing_left: false });
+        }
+    }
+
+    /// The same with the categories in the order of [`Statistic::order`].
+    fn scan_categories(
+        &mut self,
+        feature: usize,
+        occurring: &Set,
+        has_missing: bool,
+        missing_left: bool,
+        best: &mut Option<Split>,
+    ) {
+        let missing = self.growth.binned.features()[feature].missing();
+        let mut order = std::mem::take(&mut self.order);
+        order.clear();
+        order.extend(occurring.iter().filter(|&bin| usize::from(bin) != missing));
+        let key = |bin: &u8| self.statistic.order(usize::from(*bin));
+        order.sort_by(|a, b| key(a).total_cmp(&key(b)));
+        self.start_scan(missing_left.then_some(missing));
+        let mut cut_at = None;
+        for (left, &bin) in order.iter().enumerate() {
+            self.statistic.shift(usize::from(bin));
+            let (left, all_left) = (left + 1, left + 1 == order.len());
+            if (!all_left || (has_missing && !missing_left))
+                && let Some(score) = self.better(best)
+            {
+                let missing_left = self.missing_side(has_missing, missing_left);
+                *best = Some(Split { score, feature, cut: Cut::Apart(Set::default()), missing_left });
+                cut_at = Some(left);
+            }
+        }
+        if let (Some(left), Some(best)) = (cut_at, best) {
+            let apart = if best.missing_left { &order[left..] } else { &order[..left] };
+            best.cut = Cut::Apart(apart.iter().copied().collect());
+        }
+        self.order = order;
+    }
+
+    /// Everything to the right, but for the bin of missing values when they go left.
+    fn start_scan(&mut self, to_the_left: Option<usize>) {
+        self.statistic.start_scan();
+        if let Some(bin) = to_the_left {
+            self.statistic.shift(bin);
+        }
+    }
+
+    /// The score of the present border, if both sides are large enough and no split so far has a higher one.
+    #[inline]
+    fn better(&self, best: &Option<Split>) -> Option<f64> {
+        let draws_left = self.statistic.draws_left();
+        if draws_left.min(self.statistic.draws() - draws_left) < self.growth.min_samples_leaf {
+            return None;
+        }
+        let score = self.statistic.score();
+        (score > f64::NEG_INFINITY && best.is_none_or(|best| score > best.score)).then_some(score)
+    }
+
+    /// Without missing values here, those of later rows follow the larger side.
+    #[inline]
+    fn missing_side(&self, has_missing: bool, missing_left: bool) -> bool {
+        if has_missing { missing_left } else { 2 * self.statistic.draws_left() >= self.statistic.draws() }
+    }
+
+    fn rule(&self, split: &Split) -> Rule {
+        match split.cut {
+            Cut::After { threshold, .. } => Rule::Threshold(threshold),
+            Cut::Apart(bins) => {
+                let feature = &self.growth.binned.features()[split.feature];
+                Rule::Categories(bins.iter().map(|bin| feature.code(bin)).collect())
+            }
+        }
+    }
+
+    fn partition(&mut self, start: usize, end: usize, split: &Split) -> usize {
+        let missing = self.growth.binned.features()[split.feature].missing();
+        let missing_left = split.missing_left;
+        match split.cut {
+            Cut::After { bin: last, .. } => self.partition_by(start, end, split.feature, |bin| {
+                let bin = usize::from(bin);
+                if bin == missing { missing_left } else { bin <= last }
+            }),
+            Cut::Apart(bins) => self.partition_by(start, end, split.feature, |bin| bins.contains(bin) != missing_left),
         }
     }
 
     /// Moves the samples that go left to the front, keeping the order, and returns where the right side starts.
-    fn partition(&mut self, start: usize, end: usize, split: &Split) -> usize {
-        let column = self.growth.binned.column(split.feature);
-        let missing = self.growth.binned.features()[split.feature].missing();
+    fn partition_by(&mut self, start: usize, end: usize, feature: usize, goes_left: impl Fn(u8) -> bool) -> usize {
+        let column = self.growth.binned.column(feature);
         self.right.clear();
         let mut middle = start;
         for i in start..end {
             let sample = self.samples[i];
-            let bin = column[sample.row as usize] as usize;
-            if if bin == missing { split.missing_left } else { bin <= split.bin } {
+            if goes_left(column[S::row(&sample)]) {
                 self.samples[middle] = sample;
                 middle += 1;
             } else {
@@ -243,36 +313,4 @@ impl<'a> Grower<'a> {
         self.samples[middle..end].copy_from_slice(&self.right);
         middle
     }
-}
-
-/// Running sums of both sides of a border. At most 2³¹ rows, so squares fit.
-struct Sides {
-    rows_left: u64,
-    squares_left: u64,
-    squares_right: u64,
-}
-
-impl Sides {
-    /// Moves one bin's class counts to the left: (l + c)² = l² + c (2 l + c), (r - c)² = r² - c (2 r - c).
-    fn shift(&mut self, left: &mut [u64], totals: &[u64], counts: &[u32]) {
-        for ((left, total), &count) in left.iter_mut().zip(totals).zip(counts) {
-            if count == 0 {
-                continue;
-            }
-            let count = u64::from(count);
-            self.squares_left += count * (2 * *left + count);
-            self.squares_right -= count * (2 * (total - *left) - count);
-            *left += count;
-            self.rows_left += count;
-        }
-    }
-}
-
-/// The numbers of the set bits, ascending.
-fn bits(words: &[u64; 4]) -> impl Iterator<Item = usize> {
-    words.iter().enumerate().flat_map(|(word, &bits)| {
-        std::iter::successors(Some(bits), |bits| Some(bits & bits.wrapping_sub(1)))
-            .take_while(|bits| *bits != 0)
-            .map(move |bits| word * 64 + bits.trailing_zeros() as usize)
-    })
 }

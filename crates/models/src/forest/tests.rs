@@ -1,3 +1,7 @@
+mod categories;
+mod regression;
+mod weights;
+
 use linfa::Dataset;
 use linfa::traits::Predict;
 use ndarray::{Array1, Array2, Ix1, array};
@@ -104,8 +108,6 @@ fn no_rows_no_features_and_foreign_labels_are_errors() {
     assert!(matches!(fit(Array2::zeros((2, 1)), array![0]), Error::LengthMismatch { .. }));
     let huge = Dataset::new(Array2::zeros((1, 1)), array![usize::MAX]);
     assert!(matches!(RandomForest::params().fit(&huge), Err(Error::TooMany { what: "classes", .. })));
-    let weighted = test_data::gappy(10, 2).with_weights(Array1::ones(10));
-    assert!(matches!(RandomForest::params().fit(&weighted), Err(Error::WeightsUnsupported { .. })));
 }
 
 #[test]

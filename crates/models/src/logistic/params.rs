@@ -9,7 +9,7 @@ use crate::{ClassWeight, Error, Imputation};
 #[derive(Clone, Debug, PartialEq)]
 pub struct LogisticRegressionValidParams {
     pub(super) c: f64,
-    pub(super) class_weight: ClassWeight,
+    pub(super) class_weight: Option<ClassWeight>,
     pub(super) imputation: Imputation,
     pub(super) standardize: bool,
     pub(super) tol: f64,
@@ -26,7 +26,7 @@ impl Default for LogisticRegressionParams {
     fn default() -> Self {
         Self(LogisticRegressionValidParams {
             c: 1.0,
-            class_weight: ClassWeight::Uniform,
+            class_weight: None,
             imputation: Imputation::Mean,
             standardize: false,
             tol: 1e-4,
@@ -45,7 +45,7 @@ impl LogisticRegressionParams {
     }
 
     /// How much each class counts.
-    pub fn class_weight(mut self, class_weight: ClassWeight) -> Self {
+    pub fn class_weight(mut self, class_weight: Option<ClassWeight>) -> Self {
         self.0.class_weight = class_weight;
         self
     }
@@ -97,7 +97,12 @@ impl ParamGuard for LogisticRegressionParams {
         let positive = |value: f64| value > 0.0 && value.is_finite();
         let checks = [
             ("C", "above 0", p.c.to_string(), positive(p.c)),
-            ("class_weight", "0 or more", format!("{:?}", p.class_weight), p.class_weight.is_valid()),
+            (
+                "class_weight",
+                "0 or more",
+                format!("{:?}", p.class_weight),
+                p.class_weight.as_ref().is_none_or(ClassWeight::is_valid),
+            ),
             ("tol", "above 0", p.tol.to_string(), positive(p.tol)),
             ("max_iter", "between 1 and 1000000", p.max_iter.to_string(), (1..=1_000_000).contains(&p.max_iter)),
         ];

@@ -70,7 +70,7 @@ fn three_classes_are_scikit_learns_on_dense_and_sparse_rows() {
 #[test]
 fn class_and_row_weights_are_scikit_learns() {
     let data = rows(3).with_weights(Array1::from_shape_fn(90, |row| 1.0 + (row % 3) as f32));
-    let balanced = || exact().class_weight(ClassWeight::Balanced);
+    let balanced = || exact().class_weight(Some(ClassWeight::Balanced));
     for model in [balanced().fit(&data).unwrap(), balanced().fit(&sparse(&data)).unwrap()] {
         let zero = [-2.182236998763339, -1.6854732527533451, -0.0009469645491324374, -0.096710366640456];
         let two = [2.642359180771914, 1.7820585238568796, 0.0006992642086138568, -0.4071259859889302];
@@ -141,11 +141,14 @@ fn rows_and_parameters_that_do_not_fit_are_named() {
     assert!(matches!(model.predict_proba_into(&[0.0; 4], &mut [0.0; 2]), Err(Error::OutputLength { .. })));
     let wide = SparseRow { indices: &[4], values: &[1.0] };
     assert!(matches!(model.predict_proba_sparse_into(wide, &mut [0.0; 3]), Err(Error::FeatureCount { got: 5, .. })));
-    let zero = ClassWeight::Given(vec![0.0; 3]);
-    assert!(matches!(LogisticRegression::params().class_weight(zero).fit(&data), Err(Error::Weights { rows: 90 })));
+    let zero = ClassWeight::Given((0..3).map(|class| (class, 0.0)).collect());
+    assert!(matches!(
+        LogisticRegression::params().class_weight(Some(zero)).fit(&data),
+        Err(Error::Weights { rows: 90 })
+    ));
     for (params, bad) in [
         (LogisticRegression::params().c(f64::INFINITY), "C"),
-        (LogisticRegression::params().class_weight(ClassWeight::Given(vec![1.0])), "class_weight"),
+        (LogisticRegression::params().class_weight(Some(ClassWeight::Given([(9, 1.0)].into()))), "class_weight"),
         (LogisticRegression::params().tol(-1.0), "tol"),
         (LogisticRegression::params().max_iter(0), "max_iter"),
         (LogisticRegression::params().standardize(true), "standardize"),

@@ -7,7 +7,7 @@ use ndarray::ArrayView2;
 use serde::{Deserialize, Serialize};
 
 use super::{Error, check_labels, check_lengths, check_numbers};
-use crate::classifier;
+use crate::predictor;
 
 /// How the bins' edges are chosen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,7 +39,7 @@ pub fn top_label(truth: &[usize], proba: ArrayView2<'_, f64>) -> Result<(Vec<boo
     check_lengths(truth.len(), proba.nrows())?;
     check_labels(truth.iter(), proba.ncols())?;
     let answers = truth.iter().zip(proba.rows()).map(|(&truth, proba)| {
-        let answer = classifier::argmax(proba.iter().copied());
+        let answer = predictor::argmax(proba.iter().copied());
         (answer == truth, proba[answer])
     });
     let (right, confidences): (Vec<bool>, Vec<f64>) = answers.unzip();

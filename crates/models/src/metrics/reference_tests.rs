@@ -3,7 +3,7 @@
 use ndarray::{Array2, Axis};
 
 use super::*;
-use crate::classifier::argmax;
+use crate::predictor::argmax;
 use crate::test_data::Uniform;
 
 #[track_caller]

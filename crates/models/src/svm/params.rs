@@ -20,7 +20,7 @@ pub enum Loss {
 pub struct LinearSvmValidParams {
     pub(super) c: f64,
     pub(super) loss: Loss,
-    pub(super) class_weight: ClassWeight,
+    pub(super) class_weight: Option<ClassWeight>,
     pub(super) fit_intercept: bool,
     pub(super) intercept_scaling: f64,
     pub(super) tol: f64,
@@ -41,7 +41,7 @@ impl Default for LinearSvmParams {
         Self(LinearSvmValidParams {
             c: 1.0,
             loss: Loss::SquaredHinge,
-            class_weight: ClassWeight::Uniform,
+            class_weight: None,
             fit_intercept: true,
             intercept_scaling: 1.0,
             tol: 1e-4,
@@ -69,7 +69,7 @@ impl LinearSvmParams {
     }
 
     /// How much each class counts.
-    pub fn class_weight(mut self, class_weight: ClassWeight) -> Self {
+    pub fn class_weight(mut self, class_weight: Option<ClassWeight>) -> Self {
         self.0.class_weight = class_weight;
         self
     }
@@ -139,7 +139,12 @@ impl ParamGuard for LinearSvmParams {
         let folds = p.calibration_folds;
         let checks = [
             ("C", "above 0", p.c.to_string(), positive(p.c)),
-            ("class_weight", "0 or more", format!("{:?}", p.class_weight), p.class_weight.is_valid()),
+            (
+                "class_weight",
+                "0 or more",
+                format!("{:?}", p.class_weight),
+                p.class_weight.as_ref().is_none_or(ClassWeight::is_valid),
+            ),
             ("intercept_scaling", "above 0", p.intercept_scaling.to_string(), positive(p.intercept_scaling)),
             ("tol", "above 0", p.tol.to_string(), positive(p.tol)),
             ("max_iter", "between 1 and 1000000", p.max_iter.to_string(), (1..=1_000_000).contains(&p.max_iter)),

@@ -37,14 +37,14 @@ fn assert_score(model: &LinearSvm, score: usize, coefficients: [f64; 4], interce
 
 #[test]
 fn both_losses_are_those_of_linear_svc() {
-    let model = exact().class_weight(ClassWeight::Balanced).fit(&rows(3)).unwrap();
+    let model = exact().class_weight(Some(ClassWeight::Balanced)).fit(&rows(3)).unwrap();
     let zero = [-2.8420382123077252, -1.8544240590416823, -0.7925312290313972, -0.22984414803474457];
     let one = [-1.068557914912811, -0.8455297735264894, 0.3560695042416182, 0.28514678879921834];
     let two = [1.4128451096208952, 1.0979779470044462, -0.3397584298059652, -0.28848065240186105];
     assert_score(&model, 0, zero, -0.8254759135802506);
     assert_score(&model, 1, one, 0.5598764911543963);
     assert_score(&model, 2, two, -0.9702715059425059);
-    let model = exact().class_weight(ClassWeight::Balanced).loss(Loss::Hinge).fit(&rows(3)).unwrap();
+    let model = exact().class_weight(Some(ClassWeight::Balanced)).loss(Loss::Hinge).fit(&rows(3)).unwrap();
     let one = [-1.5204005989700533, -1.3116818572119666, 0.616653997732428, 0.579345477158956];
     let two = [2.169243112194226, 1.268751418996599, -0.6566998567187744, -0.6742150537581063];
     assert_score(&model, 1, one, 0.7932359808184581);
@@ -156,8 +156,8 @@ fn rows_and_parameters_that_do_not_fit_are_named() {
     assert!(matches!(model.predict_proba_into(none, &mut [0.0; 2]), Err(Error::OutputLength { expected: 3, got: 2 })));
     for (params, bad) in [
         (LinearSvm::params().c(0.0), "C"),
-        (LinearSvm::params().class_weight(ClassWeight::Given(vec![f64::NAN])), "class_weight"),
-        (LinearSvm::params().class_weight(ClassWeight::Given(vec![1.0])), "class_weight"),
+        (LinearSvm::params().class_weight(Some(ClassWeight::Given([(0, f64::NAN)].into()))), "class_weight"),
+        (LinearSvm::params().class_weight(Some(ClassWeight::Given([(9, 1.0)].into()))), "class_weight"),
         (LinearSvm::params().intercept_scaling(0.0), "intercept_scaling"),
         (LinearSvm::params().tol(0.0), "tol"),
         (LinearSvm::params().max_iter(0), "max_iter"),

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use super::params::TfidfValidParams;
 use super::vocabulary::Vocabulary;
 use super::{Columns, TfidfVectorizer, murmur};
-use crate::classifier::MAX_FEATURES;
+use crate::predictor::MAX_FEATURES;
 use crate::{Error, parallel};
 
 /// How often a term or bucket occurs.

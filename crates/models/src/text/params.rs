@@ -4,7 +4,7 @@ use linfa::ParamGuard;
 
 use super::analysis::{Analysis, Analyzer, MAX_NGRAM};
 use crate::Error;
-use crate::classifier::MAX_FEATURES;
+use crate::predictor::MAX_FEATURES;
 
 /// Checked parameters of [`super::TfidfVectorizer`].
 #[derive(Clone, Debug, PartialEq)]

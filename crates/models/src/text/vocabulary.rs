@@ -5,7 +5,7 @@ use std::hash::{BuildHasher, RandomState};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::classifier::MAX_FEATURES;
+use crate::predictor::MAX_FEATURES;
 
 /// A place without a term.
 const FREE: u32 = u32::MAX;

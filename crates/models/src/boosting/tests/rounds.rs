@@ -1,0 +1,68 @@
+use std::ops::ControlFlow;
+
+use serde_json::json;
+
+use super::*;
+use crate::artifact;
+
+fn bytes(model: GradientBoosting) -> Vec<u8> {
+    artifact::encode(&Model::GradientBoosting(model), &json!({})).unwrap()
+}
+
+#[test]
+fn a_continued_fit_gives_the_bytes_of_one_long_fit() {
+    let params = |rounds| eager().n_estimators(rounds).max_leaf_nodes(Some(8)).subsample(0.7).seed(5);
+    let dataset = test_data::gappy(200, 3).with_weights(Array1::from_shape_fn(200, |row| 0.3 + (row % 3) as f32));
+    let first = fit(params(4), &dataset);
+    assert_eq!(bytes(fit(params(6).continue_from(first), &dataset)), bytes(fit(params(10), &dataset)));
+    for (loss, subsample) in [(Loss::SquaredError, 1.0), (Loss::AbsoluteError, 0.5), (Loss::Quantile, 1.0)] {
+        let dataset = test_data::curve(200, 1);
+        let params = |rounds| params(rounds).loss(Some(loss)).subsample(subsample).categorical_features(vec![2]);
+        let first = params(3).fit(&dataset).unwrap();
+        let continued = params(4).continue_from(first).fit(&dataset).unwrap();
+        assert_eq!(bytes(continued), bytes(params(7).fit(&dataset).unwrap()));
+    }
+}
+
+#[test]
+fn a_model_of_other_data_is_not_continued() {
+    let model = fit(eager().n_estimators(2), &test_data::gappy(60, 2));
+    let continued = eager().continue_from(model);
+    assert!(matches!(continued.fit(&test_data::interactions(60, 1)), Err(Error::Continuation { .. })));
+    assert!(matches!(continued.fit(&test_data::gappy(60, 3)), Err(Error::Continuation { .. })));
+    let values = Dataset::new(Array2::zeros((3, 4)), array![0.0, 1.0, 2.0]);
+    assert!(matches!(continued.fit(&values), Err(Error::Continuation { .. })));
+}
+
+#[test]
+fn the_trace_tells_every_round() {
+    let dataset = test_data::interactions(600, 6);
+    let params = GradientBoosting::params().n_estimators(30).learning_rate(0.3).seed(3);
+    let (model, trace) = params.fit_traced(&dataset).unwrap();
+    assert_eq!(model, fit(params.clone(), &dataset), "watching changes nothing");
+    assert_eq!(trace.iter().map(|round| round.round).collect::<Vec<_>>(), (1..=30).collect::<Vec<_>>());
+    assert!(trace.windows(2).all(|pair| pair[1].train_loss < pair[0].train_loss && pair[0].validation_loss.is_none()));
+    let truth = dataset.targets.as_slice().unwrap();
+    let log_loss = metrics::log_loss(truth, proba(&model, &dataset.records).view()).unwrap();
+    assert!((trace[29].train_loss - log_loss).abs() < 1e-9);
+
+    let (stopped, trace) = params.n_estimators(500).early_stopping(true).fit_traced(&dataset).unwrap();
+    let loss = |round: usize| trace[round - 1].validation_loss.unwrap();
+    assert!(trace.len() > stopped.n_rounds());
+    assert!((1..=trace.len()).all(|round| loss(round) >= loss(stopped.n_rounds()) - 1e-7));
+}
+
+#[test]
+fn an_observer_can_end_the_fit() {
+    let dataset = test_data::curve(200, 1);
+    let mut seen = 0;
+    let mut observe = |round: &Round| {
+        seen = round.round;
+        if round.round == 4 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    };
+    let model = eager().fit_observed(&dataset, &mut observe).unwrap();
+    assert_eq!((model.n_rounds(), seen), (4, 4));
+    assert_eq!(model, eager().n_estimators(4).fit(&dataset).unwrap());
+    let continued = eager().n_estimators(2).continue_from(model).fit_traced(&dataset).unwrap();
+    assert_eq!(continued.1.iter().map(|round| round.round).collect::<Vec<_>>(), [5, 6]);
+}
