@@ -126,6 +126,19 @@ impl Algorithm {
         }
     }
 
+    /// The same, adding its rounds to a fitted model instead of beginning anew.
+    ///
+    /// # Errors
+    /// [`crate::Error::Continuation`] unless both are gradient boosting.
+    pub fn continue_from(self, model: &Model) -> Result<Self, crate::Error> {
+        match (self, model) {
+            (Self::GradientBoosting(params), Model::GradientBoosting(model)) => {
+                Ok(Self::GradientBoosting(params.continue_from(model.clone())))
+            }
+            _ => Err(crate::Error::Continuation { what: "another algorithm, or one without rounds" }),
+        }
+    }
+
     /// Fits a model of classes `0..n_classes` to a dataset (records: rows × features, `NaN` is missing; weights count). The
     /// same dataset and seed give the same model, except for the ties that [`crate::linfa_tree`] tells of.
     ///

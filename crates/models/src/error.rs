@@ -123,7 +123,7 @@ pub enum Error {
         value: f64,
     },
     /// A model that the rows cannot continue.
-    #[error("the model to continue from was trained on {what}; start anew or give it the same")]
+    #[error("the model cannot be continued, for it has {what}; start anew or give it the same")]
     Continuation {
         /// What differs.
         what: &'static str,

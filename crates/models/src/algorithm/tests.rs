@@ -93,6 +93,22 @@ fn rounds_are_told_and_can_be_ended() {
 }
 
 #[test]
+fn only_boosting_is_continued() {
+    let dataset = test_data::gappy(60, 2);
+    let boosting = spec("gradient_boosting", json!({"n_estimators": 3, "min_samples_leaf": 2})).unwrap();
+    let model = boosting.fit(&dataset, 2, 1).unwrap();
+    let Model::GradientBoosting(longer) = boosting.clone().continue_from(&model).unwrap().fit(&dataset, 2, 1).unwrap()
+    else {
+        panic!()
+    };
+    assert_eq!(longer.n_rounds(), 6);
+    let forest = spec("random_forest", json!({})).unwrap();
+    assert!(matches!(forest.clone().continue_from(&model), Err(crate::Error::Continuation { .. })));
+    let forest = forest.fit(&dataset, 2, 1).unwrap();
+    assert!(matches!(boosting.continue_from(&forest), Err(crate::Error::Continuation { .. })));
+}
+
+#[test]
 fn every_algorithm_has_defaults_and_fits() {
     let dataset = test_data::gappy(60, 2);
     for name in NAMES {

@@ -218,21 +218,20 @@ impl<'a> Boost<'a> {
                 break;
             }
             let loss = judged.then(|| self.objective.mean(&self.held_out.scores, self.held_out.rows()));
-            if let Some(observe) = &mut observer {
-                let train_loss = self.objective.mean(&self.train.scores, self.train.rows());
-                if observe(&Round { round: round + 1, train_loss, validation_loss: loss }).is_break() {
-                    if loss.is_some_and(|loss| loss < best.0 - params.tol) {
-                        best.1 = round + 1;
-                    }
-                    break;
-                }
-            }
+            let mut go_on = true;
             if let Some(loss) = loss {
                 if loss < best.0 - params.tol {
                     best = (loss, round + 1);
-                } else if round + 1 >= best.1 + params.n_iter_no_change {
-                    break;
+                } else {
+                    go_on = round + 1 < best.1 + params.n_iter_no_change;
                 }
+            }
+            if let Some(observe) = &mut observer {
+                let train_loss = self.objective.mean(&self.train.scores, self.train.rows());
+                go_on &= observe(&Round { round: round + 1, train_loss, validation_loss: loss }).is_continue();
+            }
+            if !go_on {
+                break;
             }
         }
         if judged {
