@@ -76,7 +76,7 @@ pub async fn keep(store: &Store, pipeline: &Pipeline, arrow: Bytes) -> Result<Sn
     Ok(Snapshot { rows, hash })
 }
 
-/// The labelled rows of an Arrow IPC stream with the columns that [`take`] reads.
+/// The labelled rows of an Arrow IPC stream with `_partition`, `_offset`, `event_time`, `label` and the features.
 pub fn rows(pipeline: &Pipeline, arrow: Bytes) -> Result<Rows, Error> {
     frame(arrow)
         .and_then(|frame| numbers(&frame, pipeline))

@@ -52,8 +52,13 @@ pub fn load(file: &Path) -> Result<Arc<Loaded>, pipeline::Error> {
     let loaded = pipeline::load(file)?;
     let mut problems = driftmill_processors::ingest::check(&loaded).err().unwrap_or_default();
     let training = &loaded.pipeline.training;
-    if let Err(error) = Algorithm::from_spec(&training.algorithm, &training.params) {
-        problems.push(loaded.places.problem("training", error.to_string()));
+    match Algorithm::from_spec(&training.algorithm, &training.params) {
+        Err(error) => problems.push(loaded.places.problem("training", error.to_string())),
+        Ok(algorithm) if !algorithm.classifies() => {
+            let reason = format!("`{}` predicts numbers, and the label has classes", algorithm.name());
+            problems.push(loaded.places.problem("training", reason));
+        }
+        Ok(_) => {}
     }
     if problems.is_empty() { Ok(Arc::new(loaded)) } else { Err(pipeline::Error { file: file.to_owned(), problems }) }
 }

@@ -17,11 +17,23 @@ use self::params::Params;
 use crate::boosting::{GradientBoostingParams, Round};
 use crate::constant::Constant;
 use crate::forest::RandomForestParams;
+use crate::linear::LinearRegressionParams;
 use crate::linfa_tree::DecisionTreeParams;
+use crate::logistic::LogisticRegressionParams;
 use crate::{Model, Task};
 
 /// Names of all algorithms.
-pub const NAMES: [&str; 4] = ["constant", "decision_tree", "random_forest", "gradient_boosting"];
+pub const NAMES: [&str; 9] = [
+    "constant",
+    "decision_tree",
+    "random_forest",
+    "gradient_boosting",
+    "logistic_regression",
+    "linear_regression",
+    "ridge",
+    "lasso",
+    "elastic_net",
+];
 
 /// What is wrong with an algorithm's name or parameters.
 #[derive(Debug, thiserror::Error)]
@@ -80,6 +92,16 @@ pub enum Algorithm {
     RandomForest(RandomForestParams),
     /// Gradient boosting.
     GradientBoosting(GradientBoostingParams),
+    /// Multinomial logistic regression.
+    LogisticRegression(LogisticRegressionParams),
+    /// Ordinary least squares.
+    LinearRegression(LinearRegressionParams),
+    /// Least squares with a penalty on squared coefficients.
+    Ridge(LinearRegressionParams),
+    /// Least squares with a penalty on absolute coefficients.
+    Lasso(LinearRegressionParams),
+    /// Least squares with both penalties.
+    ElasticNet(LinearRegressionParams),
 }
 
 #[derive(Deserialize)]
@@ -112,6 +134,11 @@ impl Algorithm {
             "decision_tree" => spec::decision_tree(params).map(Self::DecisionTree),
             "random_forest" => spec::random_forest(params).map(Self::RandomForest),
             "gradient_boosting" => spec::gradient_boosting(params).map(Self::GradientBoosting),
+            "logistic_regression" => spec::logistic_regression(params).map(Self::LogisticRegression),
+            "linear_regression" => spec::linear_regression(params).map(Self::LinearRegression),
+            "ridge" => spec::ridge(params).map(Self::Ridge),
+            "lasso" => spec::lasso(params).map(Self::Lasso),
+            "elastic_net" => spec::elastic_net(params).map(Self::ElasticNet),
             _ => Err(Error::UnknownAlgorithm { name: name.to_owned(), nearest: params::nearest(name, &NAMES) }),
         }
     }
@@ -123,6 +150,11 @@ impl Algorithm {
             Self::DecisionTree(_) => "decision_tree",
             Self::RandomForest(_) => "random_forest",
             Self::GradientBoosting(_) => "gradient_boosting",
+            Self::LogisticRegression(_) => "logistic_regression",
+            Self::LinearRegression(_) => "linear_regression",
+            Self::Ridge(_) => "ridge",
+            Self::Lasso(_) => "lasso",
+            Self::ElasticNet(_) => "elastic_net",
         }
     }
 
@@ -154,6 +186,12 @@ impl Algorithm {
             Self::GradientBoosting(params) => {
                 Model::GradientBoosting(params.clone().n_classes(n_classes).seed(seed).fit(dataset)?)
             }
+            Self::LogisticRegression(params) => {
+                Model::LogisticRegression(params.clone().n_classes(n_classes).fit(dataset)?)
+            }
+            Self::LinearRegression(_) | Self::Ridge(_) | Self::Lasso(_) | Self::ElasticNet(_) => {
+                return Err(self.unsupported(Task::Classification { n_classes }));
+            }
         })
     }
 
@@ -164,12 +202,22 @@ impl Algorithm {
     pub fn fit_regression(&self, dataset: &Dataset<f64, f64, Ix1>, seed: u64) -> Result<Model, crate::Error> {
         Ok(match self {
             Self::Constant => Model::Constant(Constant::params().fit(dataset)?),
-            Self::DecisionTree(_) => {
-                return Err(crate::Error::TaskUnsupported { algorithm: self.name(), task: Task::Regression.name() });
-            }
+            Self::DecisionTree(_) | Self::LogisticRegression(_) => return Err(self.unsupported(Task::Regression)),
             Self::RandomForest(params) => Model::RandomForest(params.clone().seed(seed).fit(dataset)?),
             Self::GradientBoosting(params) => Model::GradientBoosting(params.clone().seed(seed).fit(dataset)?),
+            Self::LinearRegression(params) | Self::Ridge(params) | Self::Lasso(params) | Self::ElasticNet(params) => {
+                Model::LinearRegression(params.fit(dataset)?)
+            }
         })
+    }
+
+    /// Whether it can be fitted to classes; lines are fitted to values only.
+    pub fn classifies(&self) -> bool {
+        !matches!(self, Self::LinearRegression(_) | Self::Ridge(_) | Self::Lasso(_) | Self::ElasticNet(_))
+    }
+
+    fn unsupported(&self, task: Task) -> crate::Error {
+        crate::Error::TaskUnsupported { algorithm: self.name(), task: task.name() }
     }
 
     /// As [`Self::fit`], telling of every round; algorithms without rounds tell nothing. On a break no further round

@@ -19,7 +19,7 @@ use self::coordinate_descent::ElasticNet;
 use self::least_squares::Triangle;
 use self::params::Penalty;
 pub use self::params::{LinearRegressionParams, LinearRegressionValidParams};
-use crate::predictor::MAX_FEATURES;
+use crate::predictor::{MAX_FEATURES, Predictor, Task, predict_inplace};
 use crate::preparation::{Preparation, mean};
 use crate::{Error, weights};
 
@@ -141,6 +141,30 @@ impl LinearRegression {
         if got == expected { Ok(()) } else { Err(Error::FeatureCount { expected, got }) }
     }
 }
+
+impl Predictor for LinearRegression {
+    fn n_features(&self) -> usize {
+        self.coefficients.len()
+    }
+
+    fn task(&self) -> Task {
+        Task::Regression
+    }
+
+    fn write_outputs(&self, row: &[f64], out: &mut [f64]) {
+        out[0] = self.answer(row);
+    }
+
+    fn split_counts(&self) -> Vec<u64> {
+        vec![0; self.coefficients.len()]
+    }
+
+    fn validate(&self) -> Result<(), String> {
+        LinearRegression::validate(self)
+    }
+}
+
+predict_inplace!(LinearRegression);
 
 /// Weights of the dataset count; a row of weight 2 is as good as two rows, except for the residual standard error.
 impl Fit<Array2<f64>, Array1<f64>, Error> for LinearRegressionValidParams {

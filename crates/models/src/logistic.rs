@@ -13,10 +13,11 @@ use serde::{Deserialize, Serialize};
 
 use self::objective::{Objective, Rows};
 pub use self::params::{LogisticRegressionParams, LogisticRegressionValidParams};
+use crate::predictor::{self, Predictor, Task, predict_inplace};
 use crate::preparation::Preparation;
 use crate::scores::{Scores, n_scores, scores_to_proba};
 use crate::sparse::{CsrMatrix, SparseRow};
-use crate::{Error, labels, lbfgs, parallel, predictor, weights};
+use crate::{Error, labels, lbfgs, parallel, weights};
 
 /// A fitted logistic regression.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -74,6 +75,11 @@ impl LogisticRegression {
     /// [`Error::FeatureCount`] and [`Error::OutputLength`].
     pub fn predict_proba_into(&self, row: &[f64], out: &mut [f64]) -> Result<(), Error> {
         self.check(row.len() == self.n_features(), row.len(), out.len())?;
+        self.write_proba(row, out);
+        Ok(())
+    }
+
+    fn write_proba(&self, row: &[f64], out: &mut [f64]) {
         let scores = &mut out[..self.scores.len()];
         match &self.preparation {
             Some(preparation) => self.scores.write_dense(preparation.row(row), scores),
@@ -83,7 +89,6 @@ impl LogisticRegression {
             }
         }
         scores_to_proba(out);
-        Ok(())
     }
 
     /// The same for a sparse row, whose other values are 0. Allocates for a model of dense rows.
@@ -132,6 +137,30 @@ impl LogisticRegression {
         Ok(())
     }
 }
+
+impl Predictor for LogisticRegression {
+    fn n_features(&self) -> usize {
+        LogisticRegression::n_features(self)
+    }
+
+    fn task(&self) -> Task {
+        Task::Classification { n_classes: self.n_classes }
+    }
+
+    fn write_outputs(&self, row: &[f64], out: &mut [f64]) {
+        self.write_proba(row, out);
+    }
+
+    fn split_counts(&self) -> Vec<u64> {
+        vec![0; LogisticRegression::n_features(self)]
+    }
+
+    fn validate(&self) -> Result<(), String> {
+        LogisticRegression::validate(self)
+    }
+}
+
+predict_inplace!(LogisticRegression);
 
 /// Weights of the dataset count.
 impl Fit<Array2<f64>, Array1<usize>, Error> for LogisticRegressionValidParams {

@@ -9,7 +9,9 @@ use crate::Error;
 use crate::boosting::GradientBoosting;
 use crate::constant::Constant;
 use crate::forest::RandomForest;
+use crate::linear::LinearRegression;
 use crate::linfa_tree::DecisionTree;
+use crate::logistic::LogisticRegression;
 use crate::predictor::{self, Predictor, Task};
 use crate::shap::Explainer;
 
@@ -24,16 +26,23 @@ pub enum Model {
     RandomForest(RandomForest),
     /// Gradient boosting.
     GradientBoosting(GradientBoosting),
+    /// Logistic regression.
+    LogisticRegression(LogisticRegression),
+    /// A weighted sum: least squares, ridge, lasso or elastic net.
+    LinearRegression(LinearRegression),
 }
 
 impl Model {
-    /// The algorithm's name in a pipeline file, such as `random_forest`.
+    /// The algorithm's name in a pipeline file, such as `random_forest`; `linear_regression` whatever its
+    /// penalty.
     pub fn algorithm(&self) -> &'static str {
         match self {
             Self::Constant(_) => "constant",
             Self::DecisionTree(_) => "decision_tree",
             Self::RandomForest(_) => "random_forest",
             Self::GradientBoosting(_) => "gradient_boosting",
+            Self::LogisticRegression(_) => "logistic_regression",
+            Self::LinearRegression(_) => "linear_regression",
         }
     }
 
@@ -153,6 +162,8 @@ impl Model {
             Self::DecisionTree(model) => model,
             Self::RandomForest(model) => model,
             Self::GradientBoosting(model) => model,
+            Self::LogisticRegression(model) => model,
+            Self::LinearRegression(model) => model,
         }
     }
 }
@@ -166,6 +177,8 @@ impl<D: Data<Elem = f64>> PredictInplace<ArrayBase<D, Ix2>, Array1<usize>> for M
             Self::DecisionTree(model) => model.predict_inplace(x, y),
             Self::RandomForest(model) => model.predict_inplace(x, y),
             Self::GradientBoosting(model) => model.predict_inplace(x, y),
+            Self::LogisticRegression(model) => model.predict_inplace(x, y),
+            Self::LinearRegression(model) => model.predict_inplace(x, y),
         }
     }
 
@@ -251,7 +264,7 @@ mod tests {
         for model in test_data::one_of_each(&dataset) {
             let importances = model.feature_importances();
             assert_eq!(importances.len(), 4);
-            let expected = if model.algorithm() == "constant" { 0.0 } else { 1.0 };
+            let expected = if ["constant", "logistic_regression"].contains(&model.algorithm()) { 0.0 } else { 1.0 };
             assert!((importances.iter().sum::<f64>() - expected).abs() < 1e-12);
             assert_eq!(importances[3], 0.0, "a constant feature is never split on");
         }

@@ -7,7 +7,9 @@ use ndarray::{Array1, Array2, Ix1};
 use crate::boosting::GradientBoosting;
 use crate::constant::Constant;
 use crate::forest::RandomForest;
+use crate::linear::LinearRegression;
 use crate::linfa_tree::DecisionTree;
+use crate::logistic::LogisticRegression;
 use crate::{Model, random};
 
 /// Uniform numbers in [0, 1), from a generator small enough to be written in any language for comparison
@@ -82,6 +84,7 @@ pub(crate) fn one_of_each_regression(dataset: &Dataset<f64, f64, Ix1>) -> Vec<Mo
         Model::Constant(Constant::params().fit(dataset).unwrap()),
         Model::RandomForest(forest.fit(dataset).unwrap()),
         Model::GradientBoosting(boosting.fit(dataset).unwrap()),
+        Model::LinearRegression(LinearRegression::ridge().fit(dataset).unwrap()),
     ]
 }
 
@@ -92,5 +95,12 @@ pub(crate) fn one_of_each(dataset: &Dataset<f64, usize, Ix1>) -> Vec<Model> {
         Model::DecisionTree(DecisionTree::params().fit(dataset).unwrap()),
         Model::RandomForest(RandomForest::params().n_estimators(12).fit(dataset).unwrap()),
         Model::GradientBoosting(GradientBoosting::params().n_estimators(12).fit(dataset).unwrap()),
+        Model::LogisticRegression(LogisticRegression::params().fit(dataset).unwrap()),
     ]
+}
+
+/// Those that are made of trees, or of nothing: what Shapley values are computed of.
+pub(crate) fn without_lines(models: Vec<Model>) -> Vec<Model> {
+    let is_line = |model: &Model| matches!(model, Model::LogisticRegression(_) | Model::LinearRegression(_));
+    models.into_iter().filter(|model| !is_line(model)).collect()
 }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Training {
-    /// `random_forest`, `gradient_boosting`, `decision_tree` or `constant`.
+    /// `random_forest`, `gradient_boosting`, `logistic_regression`, `decision_tree` or `constant`.
     pub algorithm: String,
     /// Hyper-parameters by scikit-learn's names.
     #[serde(default)]

@@ -40,7 +40,7 @@ fn slices(slices: &BTreeMap<String, MetricSet>) -> String {
     let width = slices.keys().map(|name| name.chars().count()).max().unwrap_or_default().max(5);
     let mut text = format!("\n{:<width$}      rows  metric\n", "slice");
     for (name, scores) in slices {
-        let shown = ["macro_f1", "accuracy", "rmse"].into_iter().find_map(|metric| {
+        let shown = ["accuracy", "rmse"].into_iter().find_map(|metric| {
             let estimate = scores.metrics.get(metric)?;
             let interval = estimate.interval.map(|bounds| format!("   [{:.4}, {:.4}]", bounds.lower, bounds.upper));
             Some(format!("{metric} {:.4}{}", estimate.value, interval.unwrap_or_default()))

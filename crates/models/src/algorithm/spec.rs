@@ -4,9 +4,12 @@ use serde_json::{Map, Value};
 
 use super::Error;
 use super::params::Params;
+use crate::Imputation;
 use crate::boosting::{GradientBoosting, GradientBoostingParams, Loss};
 use crate::forest::{MaxFeatures, RandomForest, RandomForestParams};
+use crate::linear::{LinearRegression, LinearRegressionParams};
 use crate::linfa_tree::{DecisionTree, DecisionTreeParams};
+use crate::logistic::{LogisticRegression, LogisticRegressionParams};
 
 pub(super) fn decision_tree(map: &Map<String, Value>) -> Result<DecisionTreeParams, Error> {
     const KNOWN: &[&str] = &["criterion", "max_depth", "min_samples_leaf", "min_samples_split"];
@@ -112,4 +115,62 @@ pub(super) fn gradient_boosting(map: &Map<String, Value>) -> Result<GradientBoos
     given.set_class_weight(&mut params, GradientBoostingParams::class_weight)?;
     given.set_signs("monotonic_cst", &mut params, GradientBoostingParams::monotonic_cst)?;
     given.checked(params)
+}
+
+pub(super) fn logistic_regression(map: &Map<String, Value>) -> Result<LogisticRegressionParams, Error> {
+    const KNOWN: &[&str] = &["C", "class_weight", "imputation", "max_iter", "standardize", "tol"];
+    let given = Params::new("logistic_regression", KNOWN, map)?;
+    let mut params = LogisticRegression::params();
+    given.set_number("C", &mut params, LogisticRegressionParams::c)?;
+    given.set_class_weight(&mut params, LogisticRegressionParams::class_weight)?;
+    given.set_flag("standardize", &mut params, LogisticRegressionParams::standardize)?;
+    given.set_number("tol", &mut params, LogisticRegressionParams::tol)?;
+    given.set_count("max_iter", &mut params, LogisticRegressionParams::max_iter)?;
+    if let Some(imputation) = imputation(&given)? {
+        params = params.imputation(imputation);
+    }
+    given.checked(params)
+}
+
+pub(super) fn linear_regression(map: &Map<String, Value>) -> Result<LinearRegressionParams, Error> {
+    line("linear_regression", &["imputation", "standardize"], LinearRegression::params(), map)
+}
+
+pub(super) fn ridge(map: &Map<String, Value>) -> Result<LinearRegressionParams, Error> {
+    line("ridge", &["alpha", "imputation", "standardize"], LinearRegression::ridge(), map)
+}
+
+pub(super) fn lasso(map: &Map<String, Value>) -> Result<LinearRegressionParams, Error> {
+    const KNOWN: &[&str] = &["alpha", "imputation", "max_iter", "standardize", "tol"];
+    line("lasso", KNOWN, LinearRegression::lasso(), map)
+}
+
+pub(super) fn elastic_net(map: &Map<String, Value>) -> Result<LinearRegressionParams, Error> {
+    const KNOWN: &[&str] = &["alpha", "imputation", "l1_ratio", "max_iter", "standardize", "tol"];
+    line("elastic_net", KNOWN, LinearRegression::elastic_net(), map)
+}
+
+/// Those of the parameters that are `known`.
+fn line(
+    name: &'static str,
+    known: &'static [&'static str],
+    mut params: LinearRegressionParams,
+    map: &Map<String, Value>,
+) -> Result<LinearRegressionParams, Error> {
+    let given = Params::new(name, known, map)?;
+    given.set_number("alpha", &mut params, LinearRegressionParams::alpha)?;
+    given.set_number("l1_ratio", &mut params, LinearRegressionParams::l1_ratio)?;
+    given.set_flag("standardize", &mut params, LinearRegressionParams::standardize)?;
+    given.set_number("tol", &mut params, LinearRegressionParams::tol)?;
+    given.set_count("max_iter", &mut params, LinearRegressionParams::max_iter)?;
+    if let Some(imputation) = imputation(&given)? {
+        params = params.imputation(imputation);
+    }
+    given.checked(params)
+}
+
+/// What missing values are replaced by.
+fn imputation(given: &Params<'_>) -> Result<Option<Imputation>, Error> {
+    let chosen = given.choice("imputation", ["mean", "median"], "\"mean\" or \"median\"")?;
+    Ok(chosen.map(|index| [Imputation::Mean, Imputation::Median][index]))
 }

@@ -3,8 +3,10 @@ use serde_json::json;
 use super::*;
 use crate::boosting::{GradientBoosting, Loss};
 use crate::forest::{MaxFeatures, RandomForest};
+use crate::linear::LinearRegression;
 use crate::linfa_tree::DecisionTree;
-use crate::{ClassWeight, test_data};
+use crate::logistic::LogisticRegression;
+use crate::{ClassWeight, Imputation, test_data};
 
 fn spec(name: &str, params: Value) -> Result<Algorithm, Error> {
     Algorithm::from_spec(name, params.as_object().unwrap())
@@ -68,7 +70,9 @@ fn regressions_are_fitted_where_there_are_any() {
     for name in NAMES {
         let fitted = spec(name, json!({})).unwrap().fit_regression(&dataset, 1);
         match name {
-            "decision_tree" => assert!(matches!(fitted, Err(crate::Error::TaskUnsupported { .. }))),
+            "decision_tree" | "logistic_regression" => {
+                assert!(matches!(fitted, Err(crate::Error::TaskUnsupported { .. })))
+            }
             _ => assert_eq!(fitted.unwrap().task(), Task::Regression),
         }
     }
@@ -114,6 +118,10 @@ fn every_algorithm_has_defaults_and_fits() {
     for name in NAMES {
         let algorithm: Algorithm = serde_json::from_value(json!({ "name": name })).unwrap();
         assert_eq!(algorithm.name(), name);
+        if !algorithm.classifies() {
+            assert!(["linear_regression", "ridge", "lasso", "elastic_net"].contains(&name));
+            continue;
+        }
         let model = algorithm.fit(&dataset, 5, 1).unwrap();
         assert_eq!((model.algorithm(), model.classes(), model.n_features()), (name, 5, 4));
     }
@@ -163,4 +171,28 @@ fn values_of_the_wrong_type_or_range_are_named() {
         let message = message(algorithm, params);
         assert!(message.contains(expected) && message.contains(algorithm), "{message}");
     }
+}
+
+#[test]
+fn lines_have_their_parameters_and_their_task() {
+    let logistic =
+        spec("logistic_regression", json!({"C": 0.5, "class_weight": "balanced", "imputation": "median"})).unwrap();
+    let expected = LogisticRegression::params().c(0.5).class_weight(Some(ClassWeight::Balanced));
+    assert_eq!(logistic, Algorithm::LogisticRegression(expected.imputation(Imputation::Median)));
+    let elastic =
+        spec("elastic_net", json!({"alpha": 0.1, "l1_ratio": 0.9, "standardize": true, "max_iter": 7})).unwrap();
+    let expected = LinearRegression::elastic_net().alpha(0.1).l1_ratio(0.9).standardize(true).max_iter(7);
+    assert_eq!(elastic, Algorithm::ElasticNet(expected));
+    assert!(message("linear_regression", json!({"alpha": 1})).contains("no parameter `alpha`"));
+    assert!(message("ridge", json!({"alpha": -1})).contains("`ridge`"));
+    assert!(message("lasso", json!({"imputation": "mode"})).contains("\"median\""));
+
+    let (classes, values) = (test_data::gappy(60, 3), test_data::curve(60, 1));
+    assert_eq!(logistic.fit(&classes, 3, 0).unwrap().classes(), 3);
+    for name in ["linear_regression", "ridge", "lasso", "elastic_net"] {
+        let line = spec(name, json!({})).unwrap();
+        assert_eq!((line.name(), line.fit_regression(&values, 0).unwrap().task()), (name, Task::Regression));
+        assert!(matches!(line.fit(&classes, 3, 0), Err(crate::Error::TaskUnsupported { .. })), "{name}");
+    }
+    assert!(matches!(logistic.fit_regression(&values, 0), Err(crate::Error::TaskUnsupported { .. })));
 }

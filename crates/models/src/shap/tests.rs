@@ -66,7 +66,7 @@ fn total(contributions: &Contributions) -> Vec<f64> {
 fn contributions_and_expectation_sum_up_to_the_output() {
     for n_classes in [2, 3] {
         let dataset = test_data::gappy(200, n_classes);
-        for model in test_data::one_of_each(&dataset) {
+        for model in test_data::without_lines(test_data::one_of_each(&dataset)) {
             let explainer = model.explainer().unwrap();
             for row in dataset.records.rows().into_iter().take(50) {
                 let row = row.as_slice().unwrap();
@@ -88,7 +88,7 @@ fn contributions_and_expectation_sum_up_to_the_output() {
     }
     let dataset = test_data::curve(200, 2);
     let median = GradientBoosting::params().loss(Some(Loss::AbsoluteError)).subsample(0.5).fit(&dataset).unwrap();
-    let mut models = test_data::one_of_each_regression(&dataset);
+    let mut models = test_data::without_lines(test_data::one_of_each_regression(&dataset));
     models.push(Model::GradientBoosting(median));
     for model in models {
         assert_eq!(model.task(), Task::Regression);
@@ -104,7 +104,7 @@ fn contributions_and_expectation_sum_up_to_the_output() {
 #[test]
 fn a_feature_without_a_split_contributes_nothing() {
     let dataset = test_data::gappy(200, 2);
-    for model in test_data::one_of_each(&dataset) {
+    for model in test_data::without_lines(test_data::one_of_each(&dataset)) {
         let row = dataset.records.row(0).to_vec();
         assert_eq!(model.explainer().unwrap().contributions(&row).unwrap().values[(0, 3)], 0.0);
     }
