@@ -61,6 +61,12 @@ bench-ingest: ## Ingestion: ours, its ceiling, peers; table and plot (QUICK=1, O
 	@cargo build $(CARGO_FLAGS) --bin bench-ingest $(if $(filter file,$(origin BIN)),--bin driftmill)
 	@benches/ingest/run.sh "$(CARGO_TARGET_DIR)/release/bench-ingest" "$(BIN)"
 
+bench-models: ## Models beside scikit-learn, LightGBM, XGBoost; table and plot (SIZES=150,10000; benches/models/README.md)
+	$(call step,Building the benchmark of the models)
+	@scripts/setup.sh build
+	@cargo build $(CARGO_FLAGS) --bin bench-models
+	@benches/models/run.sh "$(CARGO_TARGET_DIR)/release/bench-models"
+
 ##@ Check
 check: check-light lint ## All checks, the cheap ones first
 
