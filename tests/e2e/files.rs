@@ -111,6 +111,7 @@ fn what_is_missing_is_said_with_what_to_do() {
     assert!(none.contains("driftmill train iris --from"), "{none}");
     assert!(said(&["train", "iris", "--from", "nowhere.csv"]).contains("nowhere.csv"));
     assert!(said(&["train", "iris", "--from", &fisher(), "--source", "fischer"]).contains("did you mean `fisher`"));
+    assert!(said(&["train", "iris", "--from", &fisher(), "--source", "shifted"]).contains("reads no files"));
     let strange = alone.folder.path().join("rows.xyz");
     std::fs::write(&strange, "?").unwrap();
     assert!(said(&["train", "iris", "--from", strange.to_str().unwrap()]).contains("--source"));

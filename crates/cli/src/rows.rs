@@ -102,16 +102,25 @@ pub async fn read(
 fn choose(loaded: &Loaded, path: &Path, wanted: Option<&str>) -> anyhow::Result<Source> {
     let sources = &loaded.pipeline.sources;
     if let Some(wanted) = wanted {
-        let source = sources.iter().find(|source| source.name == wanted).cloned();
-        return source.with_context(|| {
+        let source = sources.iter().find(|source| source.name == wanted).with_context(|| {
             let hint = did_you_mean(wanted, sources.iter().map(|source| source.name.as_str()));
             format!("pipeline `{}` has no source `{wanted}`{hint}", loaded.pipeline.name)
-        });
+        })?;
+        let of_files = matches!(
+            source.kind(),
+            Some(SourceKind::Csv(_) | SourceKind::JsonLines(_) | SourceKind::Parquet(_) | SourceKind::Images(_))
+        );
+        if !of_files || source.follows() {
+            bail!(
+                "source `{wanted}` reads no files that end: name one of `csv`, `json_lines`, `parquet` or `images` without `every`"
+            );
+        }
+        return Ok(source.clone());
     }
     let extension = path.extension().map(|extension| extension.to_ascii_lowercase()).unwrap_or_default();
     let extension = extension.to_str().unwrap_or_default();
     let reads = |source: &&Source| match source.kind() {
-        Some(SourceKind::Images(_)) => path.is_dir(),
+        Some(SourceKind::Images(_)) => path.is_dir() && !source.follows(),
         Some(SourceKind::Csv(_)) => path.is_file() && matches!(extension, "csv" | "tsv" | "txt"),
         Some(SourceKind::Parquet(_)) => path.is_file() && extension == "parquet",
         Some(SourceKind::JsonLines(_)) => path.is_file() && matches!(extension, "jsonl" | "ndjson" | "json"),
