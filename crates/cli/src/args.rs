@@ -356,7 +356,7 @@ impl Arguments {
         // Who names one of the services means other ones than those that run here.
         let named = given.iter().any(|layer| layer.kafka_brokers.is_some() || layer.clickhouse_url.is_some());
         let settings = Settings::from_layers(given.clone()).context("settings")?;
-        match running(&settings).filter(|_| !named) {
+        match (!named).then(|| running(&settings)).flatten() {
             Some(running) => {
                 let [file, environment, flags] = given;
                 let settings = Settings::from_layers([running, file, environment, flags]).context("settings")?;

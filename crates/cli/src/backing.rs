@@ -3,8 +3,11 @@
 //! folder, for as long as the command takes.
 
 use driftmill_platform::config::Settings;
+#[cfg(feature = "embedded")]
+use tokio_util::sync::CancellationToken;
 
 use crate::args::Located;
+use crate::context::Context;
 #[cfg(feature = "embedded")]
 use crate::up::Own;
 
@@ -35,12 +38,14 @@ impl Backing {
         &self.settings
     }
 
-    /// Whether they were started for this command.
-    pub fn is_own(&self) -> bool {
+    /// Adapters for a command that only reads. Tables are made where nobody else could have made them.
+    pub async fn context(&self) -> anyhow::Result<Context> {
+        let context = Context::new(self.settings.clone())?;
         #[cfg(feature = "embedded")]
-        return self.own.is_some();
-        #[cfg(not(feature = "embedded"))]
-        return false;
+        if self.own.is_some() {
+            context.tables(&CancellationToken::new()).await?;
+        }
+        Ok(context)
     }
 
     /// Stops what was started.

@@ -26,11 +26,7 @@ pub async fn run(located: Located, command: Models) -> anyhow::Result<()> {
 }
 
 async fn of(backing: &Backing, command: Models) -> anyhow::Result<()> {
-    let context = Context::new(backing.settings().clone())?;
-    if backing.is_own() {
-        // Nobody else makes the tables; elsewhere this command only reads.
-        context.tables(&CancellationToken::new()).await?;
-    }
+    let context = backing.context().await?;
     match command {
         Models::List { pipeline } => {
             let names = match pipeline {

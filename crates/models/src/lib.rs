@@ -47,6 +47,7 @@ pub mod text;
 pub mod tree;
 
 mod category;
+mod cut;
 mod labels;
 mod lbfgs;
 mod parallel;

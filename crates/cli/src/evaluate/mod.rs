@@ -11,7 +11,6 @@ use driftmill_platform::telemetry;
 use driftmill_schemas::model::ModelCard;
 use driftmill_schemas::pipeline::{Loaded, Pipeline};
 use serde_json::json;
-use tokio_util::sync::CancellationToken;
 
 use crate::args::{Evaluate, Located};
 use crate::backing::Backing;
@@ -31,11 +30,7 @@ pub async fn run(located: Located, asked: Evaluate) -> anyhow::Result<()> {
 }
 
 async fn judge(backing: &Backing, loaded: &Arc<Loaded>, asked: &Evaluate) -> anyhow::Result<String> {
-    let context = Context::new(backing.settings().clone())?;
-    if backing.is_own() {
-        // Nobody else makes the tables; elsewhere this command only reads.
-        context.tables(&CancellationToken::new()).await?;
-    }
+    let context = backing.context().await?;
     let (version, alias) = choose(&context, asked).await?;
     let bytes = context.registry.artifact(&version).await?;
     let (model, header) = driftmill_models::artifact::decode(&bytes)?;

@@ -7,7 +7,7 @@ use std::collections::BinaryHeap;
 use super::histogram::{Bin, Histograms};
 use super::loss::Gradient;
 use super::params::GradientBoostingValidParams;
-use super::splitter::{Bounds, Cut, Split, Splitter};
+use super::splitter::{Bounds, Split, Splitter};
 use crate::binning::BinnedMatrix;
 use crate::tree::{Link, Rule, Tree, TreeBuilder};
 
@@ -198,43 +198,14 @@ impl<'a> Grower<'a> {
     }
 
     fn rule(&self, split: &Split) -> Rule {
-        match split.cut {
-            Cut::After { threshold, .. } => Rule::Threshold(threshold),
-            Cut::Apart(bins) => {
-                let feature = &self.binned.features()[split.feature];
-                Rule::Categories(bins.iter().map(|bin| feature.code(bin)).collect())
-            }
-        }
+        split.cut.rule(&self.binned.features()[split.feature])
     }
 
+    /// Moves the rows that go left to the front and returns where the right side starts.
     fn partition(&mut self, start: usize, end: usize, split: &Split) -> usize {
-        let missing = self.binned.features()[split.feature].missing();
-        let missing_left = split.missing_left;
-        match split.cut {
-            Cut::After { bin: last, .. } => self.partition_by(start, end, split.feature, |bin| {
-                let bin = usize::from(bin);
-                if bin == missing { missing_left } else { bin <= last }
-            }),
-            Cut::Apart(bins) => self.partition_by(start, end, split.feature, |bin| bins.contains(bin) != missing_left),
-        }
-    }
-
-    /// Moves the rows that go left to the front, keeping the order, and returns where the right side starts.
-    fn partition_by(&mut self, start: usize, end: usize, feature: usize, goes_left: impl Fn(u8) -> bool) -> usize {
-        let column = self.binned.column(feature);
-        self.right.clear();
-        let mut middle = start;
-        for i in start..end {
-            let row = self.rows[i];
-            if goes_left(column[row as usize]) {
-                self.rows[middle] = row;
-                middle += 1;
-            } else {
-                self.right.push(row);
-            }
-        }
-        self.rows[middle..end].copy_from_slice(&self.right);
-        middle
+        let (column, feature) = (self.binned.column(split.feature), &self.binned.features()[split.feature]);
+        let bin = |row: &u32| column[*row as usize];
+        start + split.cut.partition(&mut self.rows[start..end], feature, split.missing_left, bin, &mut self.right)
     }
 }
 

@@ -4,6 +4,7 @@ use super::histogram::{Bin, Histograms};
 use super::params::GradientBoostingValidParams;
 use crate::binning::{BinnedMatrix, FeatureBins};
 use crate::category::Set;
+use crate::cut::Cut;
 
 #[derive(Clone, Copy)]
 pub(super) struct Split {
@@ -13,14 +14,6 @@ pub(super) struct Split {
     pub missing_left: bool,
     /// Sums of the left side.
     pub left: Bin,
-}
-
-#[derive(Clone, Copy)]
-pub(super) enum Cut {
-    /// Bins up to this one go left.
-    After { bin: usize, threshold: f64 },
-    /// Bins of categories that go the other way than missing values.
-    Apart(Set),
 }
 
 /// Between which two values a leaf's step must lie so that trees with monotonic constraints keep them.

@@ -8,6 +8,7 @@ use super::params::RandomForestValidParams;
 use super::statistic::Statistic;
 use crate::binning::BinnedMatrix;
 use crate::category::Set;
+use crate::cut::Cut;
 use crate::training::Training;
 use crate::tree::{Link, Rule, Tree, TreeBuilder};
 use crate::{Task, random};
@@ -47,14 +48,6 @@ struct Split {
     feature: usize,
     cut: Cut,
     missing_left: bool,
-}
-
-#[derive(Clone, Copy)]
-enum Cut {
-    /// Bins up to this one go left.
-    After { bin: usize, threshold: f64 },
-    /// Bins of categories that go the other way than missing values.
-    Apart(Set),
 }
 
 struct Pending {
@@ -275,42 +268,14 @@ impl<'a, S: Statistic<'a>> Grower<'a, S> {
     }
 
     fn rule(&self, split: &Split) -> Rule {
-        match split.cut {
-            Cut::After { threshold, .. } => Rule::Threshold(threshold),
-            Cut::Apart(bins) => {
-                let feature = &self.growth.binned.features()[split.feature];
-                Rule::Categories(bins.iter().map(|bin| feature.code(bin)).collect())
-            }
-        }
+        split.cut.rule(&self.growth.binned.features()[split.feature])
     }
 
+    /// Moves the samples that go left to the front and returns where the right side starts.
     fn partition(&mut self, start: usize, end: usize, split: &Split) -> usize {
-        let missing = self.growth.binned.features()[split.feature].missing();
-        let missing_left = split.missing_left;
-        match split.cut {
-            Cut::After { bin: last, .. } => self.partition_by(start, end, split.feature, |bin| {
-                let bin = usize::from(bin);
-                if bin == missing { missing_left } else { bin <= last }
-            }),
-            Cut::Apart(bins) => self.partition_by(start, end, split.feature, |bin| bins.contains(bin) != missing_left),
-        }
-    }
-
-    /// Moves the samples that go left to the front, keeping the order, and returns where the right side starts.
-    fn partition_by(&mut self, start: usize, end: usize, feature: usize, goes_left: impl Fn(u8) -> bool) -> usize {
-        let column = self.growth.binned.column(feature);
-        self.right.clear();
-        let mut middle = start;
-        for i in start..end {
-            let sample = self.samples[i];
-            if goes_left(column[S::row(&sample)]) {
-                self.samples[middle] = sample;
-                middle += 1;
-            } else {
-                self.right.push(sample);
-            }
-        }
-        self.samples[middle..end].copy_from_slice(&self.right);
-        middle
+        let binned = self.growth.binned;
+        let (column, feature) = (binned.column(split.feature), &binned.features()[split.feature]);
+        let bin = |sample: &_| column[S::row(sample)];
+        start + split.cut.partition(&mut self.samples[start..end], feature, split.missing_left, bin, &mut self.right)
     }
 }
