@@ -44,10 +44,19 @@ pub struct Prediction {
     pub entity: Option<String>,
     /// What the model saw, by feature; null is a missing value.
     pub features: BTreeMap<String, Option<f64>>,
-    /// The class answered.
+    /// The texts it saw, by feature, and of an image the SHA-256 of its pixels in hexadecimal.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub texts: BTreeMap<String, Option<String>>,
+    /// The class answered, or the value as text.
     pub prediction: String,
-    /// Probability of each class, in the order of the label's classes.
+    /// Probability of each class, in the order of the label's classes; none of a value.
     pub probabilities: Vec<f64>,
+    /// The value answered, where the label has no classes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub value: Option<f64>,
+    /// The bounds it lies within, where the model tells them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interval: Option<(f64, f64)>,
 }
 
 /// A wish to train. Topic [`crate::topic::TRAININGS`], keyed by pipeline.

@@ -73,7 +73,7 @@ mod tests {
         let card = ModelCard {
             format: CARD_FORMAT,
             pipeline: "iris".to_owned(),
-            features: vec![Feature { name: "x".to_owned(), sql: Some("a / 2".to_owned()) }],
+            features: vec![Feature { name: "x".to_owned(), sql: Some("a / 2".to_owned()), ..Default::default() }],
             schema: "{}".to_owned(),
             classes: vec!["a".to_owned(), "b".to_owned()],
             algorithm: "random_forest".to_owned(),

@@ -1,5 +1,7 @@
 //! Columns from Arrow batches, as decoders and queries produce them.
 
+use std::sync::Arc;
+
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float32Type, Float64Type, Int32Type, Int64Type, TimestampMillisecondType};
 use arrow_array::{Array, PrimitiveArray, RecordBatch};
@@ -38,7 +40,7 @@ impl Columns {
 
     /// Appends the rows of `batch`; after an error the columns are as before.
     pub fn extend(&mut self, batch: &RecordBatch) -> Result<(), Error> {
-        let fields = std::sync::Arc::clone(&self.fields);
+        let fields = Arc::clone(&self.fields);
         for (column, field) in self.columns.iter_mut().zip(fields.iter()) {
             let appended = match batch.column_by_name(&field.name) {
                 Some(array) => column.append(array).ok_or_else(|| Error::WrongType {
@@ -86,9 +88,9 @@ impl Column {
             (Self::Text(column), DataType::Utf8) => texts(array.as_string::<i32>().iter(), column),
             (Self::Text(column), DataType::LargeUtf8) => texts(array.as_string::<i64>().iter(), column),
             (Self::Text(column), DataType::Utf8View) => texts(array.as_string_view().iter(), column),
-            (Self::Opaque(count), DataType::Binary | DataType::BinaryView | DataType::LargeBinary) => {
-                *count += array.len();
-            }
+            (Self::Bytes(values), DataType::Binary) => bytes(array.as_binary::<i32>().iter(), values),
+            (Self::Bytes(values), DataType::LargeBinary) => bytes(array.as_binary::<i64>().iter(), values),
+            (Self::Bytes(values), DataType::BinaryView) => bytes(array.as_binary_view().iter(), values),
             _ => return None,
         }
         Some(())
@@ -100,7 +102,7 @@ impl Column {
             Self::Integer(values) => values.resize(values.len() + count, None),
             Self::Number(values) => values.resize(values.len() + count, f64::NAN),
             Self::Text(column) => (0..count).for_each(|_| column.push(None)),
-            Self::Opaque(rows) => *rows += count,
+            Self::Bytes(values) => values.resize(values.len() + count, None),
         }
     }
 }
@@ -119,6 +121,10 @@ fn numbers<T: arrow_array::ArrowPrimitiveType>(
             }
         }
     }
+}
+
+fn bytes<'a>(values: impl Iterator<Item = Option<&'a [u8]>>, column: &mut Vec<Option<Arc<[u8]>>>) {
+    column.extend(values.map(|value| value.map(Arc::from)));
 }
 
 fn texts<'a>(values: impl Iterator<Item = Option<&'a str>>, column: &mut TextColumn) {

@@ -92,6 +92,11 @@ pub(crate) enum Operation {
     Substring(Index, Index, Index),
     /// Whether the pattern of that number is found.
     Matches(Index, u32),
+
+    /// What is told of the image in a field.
+    ImageNumber(ImageStatistic, u32),
+    /// Its colour mode.
+    ImageMode(u32),
 }
 
 /// A piece of a text buffer, in bytes.
@@ -163,6 +168,19 @@ pub(crate) enum Part {
     Minute,
     /// Seconds since 1970, a number.
     Epoch,
+}
+
+/// A number that is told of an image. Channels are 0 red, 1 green, 2 blue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum ImageStatistic {
+    Width,
+    Height,
+    AspectRatio,
+    Mean(u8),
+    Std(u8),
+    Contrast,
+    Sharpness,
+    UsefulSurface,
 }
 
 /// The ends of a text.

@@ -47,8 +47,8 @@ pub(crate) enum Column {
     /// Finite, or `NaN` for null.
     Number(Vec<f64>),
     Text(TextColumn),
-    /// Bytes, which nothing is computed from: only how many there are.
-    Opaque(usize),
+    /// Encoded images, and bytes that nothing is computed from.
+    Bytes(Vec<Option<Arc<[u8]>>>),
 }
 
 /// Texts one behind the other.
@@ -125,6 +125,14 @@ impl Columns {
         self.columns.iter_mut().for_each(|column| column.truncate(rows));
     }
 
+    /// The bytes of field `index` in each row.
+    pub(crate) fn encoded(&self, index: usize) -> &[Option<Arc<[u8]>>] {
+        match &self.columns[index] {
+            Column::Bytes(values) => values,
+            _ => &[],
+        }
+    }
+
     /// The text buffer of field `index`.
     pub(crate) fn bytes(&self, index: usize) -> &str {
         match &self.columns[index] {
@@ -141,7 +149,7 @@ impl Column {
             FieldKind::Int | FieldKind::Long | FieldKind::Timestamp => Self::Integer(Vec::new()),
             FieldKind::Float | FieldKind::Double => Self::Number(Vec::new()),
             FieldKind::String => Self::Text(TextColumn::default()),
-            FieldKind::Bytes => Self::Opaque(0),
+            FieldKind::Bytes => Self::Bytes(Vec::new()),
         }
     }
 
@@ -156,7 +164,8 @@ impl Column {
             (Self::Number(values), Value::Null) => values.push(f64::NAN),
             (Self::Text(texts), Value::String(text)) => texts.push(Some(text)),
             (Self::Text(texts), Value::Null) => texts.push(None),
-            (Self::Opaque(count), Value::Bytes(_) | Value::Null) => *count += 1,
+            (Self::Bytes(values), Value::Bytes(bytes)) => values.push(Some(bytes.as_slice().into())),
+            (Self::Bytes(values), Value::Null) => values.push(None),
             _ => return false,
         }
         true
@@ -172,7 +181,7 @@ impl Column {
                 let end = text.pieces.iter().rev().find_map(|piece| piece.map(|(start, len)| start + len as usize));
                 text.bytes.truncate(end.unwrap_or(0));
             }
-            Self::Opaque(count) => *count = rows.min(*count),
+            Self::Bytes(values) => values.truncate(rows),
         }
     }
 }

@@ -26,7 +26,12 @@
 //! What has no finite answer is null: `1/0`, `SQRT(-1)`, `LN(0)`, an overflow, a computed text above 1 MiB. A `NaN` or an
 //! infinity in a record is null, too. Hence a number that is not null is finite.
 //!
-//! A feature is a number, an integer or a boolean (true is 1); null is `NaN` in the matrix.
+//! - `IMAGE_WIDTH IMAGE_HEIGHT IMAGE_ASPECT_RATIO IMAGE_MODE IMAGE_MEAN_RED` (`_GREEN _BLUE`) `IMAGE_STD_RED` (`_GREEN _BLUE`)
+//!   `IMAGE_CONTRAST IMAGE_SHARPNESS IMAGE_USEFUL_SURFACE` of a field of bytes that holds an encoded image; null where it
+//!   cannot be decoded.
+//!
+//! A feature of type `number` is a number, an integer or a boolean (true is 1); null is `NaN` in the matrix. `category` and
+//! `text` are texts. An `image` is a field of bytes, decoded and scaled to a square of RGB pixels.
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod batch;
@@ -48,6 +53,6 @@ pub use check::check;
 pub use columns::{Columns, Error as ColumnsError};
 pub use conditions::Conditions;
 pub use error::Error;
-pub use matrix::FeatureMatrix;
+pub use matrix::{FeatureMatrix, Unreadable, Values};
 pub use program::Program;
 pub use scratch::Scratch;

@@ -1,22 +1,34 @@
-//! Features: a compiled set of named numeric expressions.
+//! Features: a compiled set of named expressions and images.
 
 use std::sync::Arc;
 
-use driftmill_schemas::pipeline::Feature;
+use driftmill_schemas::pipeline::{Feature, FeatureType};
 use driftmill_schemas::record::RecordSchema;
 
 use crate::code::{Code, Index};
 use crate::columns::Columns;
 use crate::compile::Compiler;
+use crate::scratch::Buffers;
 use crate::{Error, FeatureMatrix, Scratch, evaluate};
 
 /// The features of a pipeline, compiled. Immutable and shared between threads; each thread brings a [`Scratch`].
 #[derive(Debug, Clone)]
 pub struct Program {
     names: Arc<[String]>,
+    kinds: Arc<[FeatureType]>,
     code: Code,
-    /// The number register of each feature.
-    outputs: Vec<Index>,
+    outputs: Vec<Output>,
+}
+
+/// Where a feature's values come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Output {
+    /// A register of numbers.
+    Number(Index),
+    /// A register of texts.
+    Text(Index),
+    /// A field with encoded images.
+    Image { field: u32, side: u16 },
 }
 
 impl Program {
@@ -26,13 +38,8 @@ impl Program {
         let mut outputs = Vec::with_capacity(features.len());
         let mut errors = Vec::new();
         for (index, feature) in features.iter().enumerate() {
-            // A name alone is a field even where SQL would read it as a keyword.
-            let compiled = match &feature.sql {
-                Some(sql) => compiler.feature(sql),
-                None => compiler.field_feature(&feature.name),
-            };
-            match compiled {
-                Ok(register) => outputs.push(register),
+            match compiler.feature(feature) {
+                Ok(output) => outputs.push(output),
                 Err(error) => errors.push((index, error)),
             }
         }
@@ -40,7 +47,8 @@ impl Program {
             return Err(errors);
         }
         let names = features.iter().map(|feature| feature.name.clone()).collect();
-        Ok(Self { names, code: compiler.finish(), outputs })
+        let kinds = features.iter().map(|feature| feature.kind).collect();
+        Ok(Self { names, kinds, code: compiler.finish(), outputs })
     }
 
     /// The features' names in order.
@@ -48,12 +56,17 @@ impl Program {
         self.names.iter().map(String::as_str)
     }
 
+    /// What their values are.
+    pub fn kinds(&self) -> &[FeatureType] {
+        &self.kinds
+    }
+
     /// Number of features.
     pub fn width(&self) -> usize {
         self.names.len()
     }
 
-    /// Indices of the record fields that the expressions use, ascending: what a request must carry.
+    /// Indices of the record fields that the features use, ascending: what a request must carry.
     pub fn inputs(&self) -> &[usize] {
         &self.code.inputs
     }
@@ -64,13 +77,35 @@ impl Program {
     /// # Panics
     /// If `columns` was made for another schema than the program.
     pub fn evaluate(&self, columns: &Columns, scratch: &mut Scratch, out: &mut FeatureMatrix) {
-        out.reshape(&self.names, columns.rows());
+        out.reshape(&self.names, &self.kinds, columns.rows());
         evaluate::chunks(&self.code, columns, scratch, |rows, scratch| {
-            for (column, &register) in self.outputs.iter().enumerate() {
-                let values = scratch.numbers.get(register);
-                for (to, &from) in out.column_mut(column)[rows.clone()].iter_mut().zip(values) {
-                    // A NaN's sign and payload depend on how it came about.
-                    *to = if from.is_nan() { f64::NAN } else { from };
+            for (column, output) in self.outputs.iter().enumerate() {
+                match *output {
+                    Output::Number(register) => {
+                        let values = scratch.numbers.get(register);
+                        for (to, &from) in out.column_mut(column)[rows.clone()].iter_mut().zip(values) {
+                            // A NaN's sign and payload depend on how it came about.
+                            *to = if from.is_nan() { f64::NAN } else { from };
+                        }
+                    }
+                    Output::Text(register) => {
+                        let buffers =
+                            Buffers { columns, constants: &self.code.constants, arena: &scratch.arena };
+                        let views = scratch.texts.get(register).iter();
+                        out.texts_mut(column).extend(views.map(|view| buffers.get(*view).map(Arc::from)));
+                    }
+                    Output::Image { field, side } => {
+                        for (row, encoded) in rows.clone().zip(&columns.encoded(field as usize)[rows.clone()]) {
+                            let pixels = encoded.as_deref().map(|encoded| driftmill_vision::pixels(encoded, side));
+                            match pixels.transpose() {
+                                Ok(pixels) => out.images_mut(column).push(pixels.map(Arc::from)),
+                                Err(error) => {
+                                    out.images_mut(column).push(None);
+                                    out.fault(row, column, error.to_string());
+                                }
+                            }
+                        }
+                    }
                 }
             }
         });

@@ -16,6 +16,8 @@ pub struct Scratch {
     pub(crate) arena: String,
     /// The text being computed.
     pub(crate) text: String,
+    /// What is known of the images of the rows at hand.
+    pub(crate) images: Vec<Decoded>,
     /// By condition, the rows that broke it.
     pub(crate) breaches: Vec<Vec<usize>>,
 }
@@ -29,7 +31,16 @@ impl Scratch {
         self.numbers.prepare(numbers, rows, f64::NAN);
         self.texts.prepare(texts, rows, View::NULL);
         self.arena.clear();
+        self.images.clear();
     }
+}
+
+/// The images of a field.
+#[derive(Debug)]
+pub(crate) struct Decoded {
+    pub(crate) field: u32,
+    /// One a row of the chunk.
+    pub(crate) images: Vec<Option<driftmill_vision::Statistics>>,
 }
 
 /// The registers of one type, one behind the other; each holds one value a row.

@@ -47,7 +47,7 @@ fn a_warm_scratch_allocates_nothing() {
         "n IN (1, 2, 3)",
     ]
     .iter()
-    .map(|sql| Feature { name: (*sql).to_owned(), sql: Some((*sql).to_owned()) })
+    .map(|sql| Feature { name: (*sql).to_owned(), sql: Some((*sql).to_owned()), ..Default::default() })
     .collect();
     let program = Program::compile(&schema, &features).unwrap();
     let values = vec![Value::Double(1.25), Value::Long(7), Value::String("abc".to_owned())];

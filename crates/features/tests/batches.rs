@@ -48,7 +48,7 @@ fn features() -> Vec<Feature> {
     ]
     .iter()
     .enumerate()
-    .map(|(index, sql)| Feature { name: format!("f{index}"), sql: Some((*sql).to_owned()) })
+    .map(|(index, sql)| Feature { name: format!("f{index}"), sql: Some((*sql).to_owned()), ..Default::default() })
     .collect()
 }
 

@@ -37,7 +37,7 @@ fn record() -> Record {
 }
 
 fn feature(sql: &str) -> Feature {
-    Feature { name: "f".to_owned(), sql: Some(sql.to_owned()) }
+    Feature { name: "f".to_owned(), sql: Some(sql.to_owned()), ..Default::default() }
 }
 
 fn value(sql: &str) -> f64 {
@@ -154,7 +154,7 @@ fn expressions_have_their_sql_values() {
 
 #[test]
 fn a_feature_without_sql_is_the_field_of_its_name_even_if_sql_has_that_word() {
-    let bare = |name: &str| Feature { name: name.to_owned(), sql: None };
+    let bare = |name: &str| Feature { name: name.to_owned(), sql: None, ..Default::default() };
     let program = Program::compile(&schema(), &[bare("interval"), bare("age")]).unwrap();
     assert_eq!(program.names().collect::<Vec<_>>(), ["interval", "age"]);
     assert_eq!((program.width(), program.inputs()), (2, &[1, 7][..]));

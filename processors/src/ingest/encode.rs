@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
 use arrow_array::{
-    ArrayRef, BooleanArray, Float64Array, Int32Array, Int64Array, ListArray, RecordBatch, StringArray,
+    ArrayRef, BinaryArray, BooleanArray, Float64Array, Int32Array, Int64Array, ListArray, RecordBatch, StringArray,
     TimestampMillisecondArray, UInt8Array,
 };
 use arrow_buffer::{BooleanBuffer, NullBuffer, OffsetBuffer};
@@ -12,6 +12,8 @@ use arrow_ipc::writer::StreamWriter;
 use arrow_schema::{ArrowError, DataType, Field, Schema, SchemaRef, TimeUnit};
 use arrow_select::filter::filter;
 use bytes::Bytes;
+use driftmill_features::Values;
+use driftmill_schemas::pipeline::FeatureType;
 
 use super::added::AddedColumn;
 use super::pool::Pool;
@@ -34,9 +36,63 @@ pub struct Rows {
     /// The expectations that rows break, by their places in the pipeline file, and the rows that do, ascending.
     pub broken: Vec<(usize, Vec<usize>)>,
     /// One column a feature.
-    pub features: Vec<Vec<f64>>,
+    pub features: Vec<FeatureColumn>,
     /// The columns the table got since it was made, as the body was begun with them.
     pub added: Vec<ArrayRef>,
+}
+
+/// The values of a feature.
+#[derive(Debug, Clone, PartialEq)]
+pub enum FeatureColumn {
+    /// Numbers; `NaN` where one is missing.
+    Numbers(Vec<f64>),
+    /// Texts, or the pixels of images.
+    Array(ArrayRef),
+}
+
+impl From<Values<'_>> for FeatureColumn {
+    fn from(values: Values<'_>) -> Self {
+        match values {
+            Values::Numbers(numbers) => Self::Numbers(numbers.to_vec()),
+            Values::Texts(texts) => Self::Array(Arc::new(StringArray::from_iter(texts.iter().map(Option::as_deref)))),
+            Values::Images(images) => {
+                Self::Array(Arc::new(BinaryArray::from_iter(images.iter().map(Option::as_deref))))
+            }
+        }
+    }
+}
+
+impl FeatureColumn {
+    /// The numbers, unless the feature is something else.
+    pub fn numbers(&self) -> Option<&[f64]> {
+        match self {
+            Self::Numbers(numbers) => Some(numbers),
+            Self::Array(_) => None,
+        }
+    }
+
+    fn filtered(&self, kept: &[bool], keep: &BooleanArray) -> Result<Self, ArrowError> {
+        Ok(match self {
+            Self::Numbers(numbers) => Self::Numbers(chosen(numbers, kept)),
+            Self::Array(array) => Self::Array(filter(array, keep)?),
+        })
+    }
+
+    fn into_array(self) -> ArrayRef {
+        match self {
+            Self::Numbers(values) => Arc::new(numbers(values)),
+            Self::Array(array) => array,
+        }
+    }
+}
+
+/// Type of a feature's column.
+fn arrow_type(kind: FeatureType) -> DataType {
+    match kind {
+        FeatureType::Number => DataType::Float64,
+        FeatureType::Category | FeatureType::Text => DataType::Utf8,
+        FeatureType::Image => DataType::Binary,
+    }
 }
 
 impl Rows {
@@ -51,7 +107,7 @@ impl Rows {
             labels: filter(&self.labels, &keep)?.as_string::<i32>().clone(),
             quarantined: chosen(&self.quarantined, kept),
             broken: renumbered(self.broken, kept),
-            features: self.features.iter().map(|values| chosen(values, kept)).collect(),
+            features: self.features.iter().map(|values| values.filtered(kept, &keep)).collect::<Result<_, _>>()?,
             added: self.added.iter().map(|values| filter(values, &keep)).collect::<Result<_, _>>()?,
         })
     }
@@ -97,7 +153,7 @@ pub struct Body {
 impl Encoder {
     /// An encoder for a table with these feature columns. `marks` are the titles of the pipeline's expectations; with none, no
     /// row is written that breaks one, and the table's default says so.
-    pub fn new<'a>(features: impl IntoIterator<Item = &'a str>, marks: Vec<String>) -> Self {
+    pub fn new<'a>(features: impl IntoIterator<Item = (&'a str, FeatureType)>, marks: Vec<String>) -> Self {
         let mut fields = vec![
             Field::new("_partition", DataType::Int32, false),
             Field::new("_offset", DataType::Int64, false),
@@ -110,7 +166,7 @@ impl Encoder {
             let titles = Arc::new(Field::new_list_field(DataType::Utf8, false));
             fields.push(Field::new("_breaches", DataType::List(titles), false));
         }
-        fields.extend(features.into_iter().map(|name| Field::new(name, DataType::Float64, true)));
+        fields.extend(features.into_iter().map(|(name, kind)| Field::new(name, arrow_type(kind), true)));
         Self { schema: Arc::new(Schema::new(fields)), marks: marks.into(), pool: Pool::default() }
     }
 
@@ -141,7 +197,7 @@ impl Body {
             Arc::new(UInt8Array::from(rows.quarantined)),
         ];
         columns.extend(marks.map(|marks| Arc::new(marks) as ArrayRef));
-        columns.extend(rows.features.into_iter().map(|values| Arc::new(numbers(values)) as ArrayRef));
+        columns.extend(rows.features.into_iter().map(FeatureColumn::into_array));
         columns.extend(rows.added);
         let batch = RecordBatch::try_new(Arc::clone(&self.schema), columns)?;
         if batch.num_rows() > 0 {
@@ -193,6 +249,8 @@ mod tests {
     use arrow_array::types::Float64Type;
     use arrow_ipc::reader::StreamReader;
 
+    const XY: [(&str, FeatureType); 2] = [("x", FeatureType::Number), ("y", FeatureType::Number)];
+
     fn rows(offsets: Vec<i64>, entities: Vec<Option<&str>>, x: Vec<f64>) -> Rows {
         let count = offsets.len();
         Rows {
@@ -202,7 +260,7 @@ mod tests {
             labels: StringArray::new_null(count),
             quarantined: vec![0; count],
             broken: Vec::new(),
-            features: vec![x, vec![4.0; count]],
+            features: vec![FeatureColumn::Numbers(x), FeatureColumn::Numbers(vec![4.0; count])],
             added: Vec::new(),
             offsets,
         }
@@ -210,7 +268,7 @@ mod tests {
 
     #[test]
     fn a_body_holds_every_row_in_order_and_nan_becomes_null() {
-        let mut body = Encoder::new(["x", "y"], Vec::new()).begin(&[]).unwrap();
+        let mut body = Encoder::new(XY, Vec::new()).begin(&[]).unwrap();
         body.add(rows(vec![5, 7], vec![Some("a"), None], vec![1.0, f64::NAN])).unwrap();
         body.add(rows(Vec::new(), Vec::new(), Vec::new())).unwrap();
         body.add(rows(vec![9], vec![Some("b")], vec![3.0])).unwrap();
@@ -227,7 +285,7 @@ mod tests {
     #[test]
     fn a_row_names_what_it_breaks() {
         let titles = ["a", "b", "c"].map(str::to_owned).to_vec();
-        let mut body = Encoder::new(["x", "y"], titles).begin(&[]).unwrap();
+        let mut body = Encoder::new(XY, titles).begin(&[]).unwrap();
         let mut all = rows(vec![5, 7, 9], vec![None; 3], vec![1.0; 3]);
         all.broken = vec![(2, vec![0, 2]), (0, vec![1, 2])];
         body.add(all.filtered(&[false, true, true]).unwrap()).unwrap();
@@ -249,15 +307,33 @@ mod tests {
         let kept = all.filtered(&[true, false, true]).unwrap();
         assert_eq!((kept.offsets, kept.event_times, kept.partitions), (vec![5, 9], vec![5, 9], vec![1, 1]));
         assert_eq!(kept.entities.iter().collect::<Vec<_>>(), [Some("a"), Some("c")]);
-        assert_eq!((kept.features, kept.quarantined), (vec![vec![1.0, 3.0], vec![4.0, 4.0]], vec![0, 0]));
+        let numbers: Vec<_> = kept.features.iter().map(|column| column.numbers().unwrap()).collect();
+        assert_eq!((numbers, kept.quarantined), (vec![&[1.0, 3.0][..], &[4.0, 4.0]], vec![0, 0]));
         assert_eq!(kept.labels.iter().count(), 2);
+    }
+
+    #[test]
+    fn texts_and_images_keep_their_rows_and_gaps() {
+        let features = [("said", FeatureType::Text), ("photo", FeatureType::Image)];
+        let mut body = Encoder::new(features, Vec::new()).begin(&[]).unwrap();
+        let mut all = rows(vec![5, 7, 9], vec![None; 3], vec![1.0; 3]);
+        let texts = [Some("a".into()), Some("b".into()), None];
+        let images = [None, Some(vec![255, 0, 254].into()), Some(vec![1].into())];
+        all.features = vec![Values::Texts(&texts).into(), Values::Images(&images).into()];
+        body.add(all.filtered(&[false, true, true]).unwrap()).unwrap();
+        let body = body.finish().unwrap();
+        let batch = StreamReader::try_new(&body[..], None).unwrap().next().unwrap().unwrap();
+        let said = batch.column_by_name("said").unwrap().as_string::<i32>();
+        assert_eq!(said.iter().collect::<Vec<_>>(), [Some("b"), None]);
+        let photos = batch.column_by_name("photo").unwrap().as_binary::<i32>();
+        assert_eq!(photos.iter().collect::<Vec<_>>(), [Some(&[255, 0, 254][..]), Some(&[1])]);
     }
 
     #[test]
     fn added_columns_come_after_the_usual_ones_and_lose_the_same_rows() {
         let kind = ColumnKind::Text;
         let added = [AddedColumn { name: "colour".to_owned(), kind }];
-        let mut body = Encoder::new(["x", "y"], Vec::new()).begin(&added).unwrap();
+        let mut body = Encoder::new(XY, Vec::new()).begin(&added).unwrap();
         let mut coloured = rows(vec![5, 7], vec![None, None], vec![1.0, 2.0]);
         coloured.added = vec![Arc::new(StringArray::from(vec!["red", "blue"]))];
         body.add(coloured.filtered(&[false, true]).unwrap()).unwrap();

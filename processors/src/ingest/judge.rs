@@ -162,7 +162,7 @@ impl Judge {
         let mut judgement = Judgement::default();
         if rows.labels.null_count() < rows.labels.len() {
             for (row, text) in rows.labels.iter().enumerate() {
-                if let Some(text) = text.filter(|text| !self.known.contains(*text)) {
+                if let Some(text) = text.filter(|text| !self.classes.is_empty() && !self.known.contains(*text)) {
                     let reason = self.no_class(text);
                     judgement.refused.insert(row, Refusal { kind: "UnknownClass", reason, expectation: None });
                 }

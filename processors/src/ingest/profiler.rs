@@ -55,7 +55,8 @@ impl Panes {
             .entry(partition)
             .or_insert_with(|| Counted { profile: Profile::new(layout), max_event_time: i64::MIN });
         for (place, name) in &self.known {
-            let values = &rows.features[*place];
+            // A reference of numbers says nothing of texts and images.
+            let Some(values) = rows.features[*place].numbers() else { continue };
             match mine {
                 None => counted.profile.observe(name, values)?,
                 Some(mine) => {

@@ -19,9 +19,9 @@ use driftmill_schemas::topic::Topics;
 use super::added::{AddedColumn, AddedColumns};
 use super::champion::Slot;
 use super::decode::{AvroDecoder, Fault};
-use super::encode::{Body, Encoder, Rows};
+use super::encode::{Body, Encoder, FeatureColumn, Rows};
 use super::history::History;
-use super::judge::{Judge, Judgement};
+use super::judge::{Judge, Judgement, Refusal};
 use super::metrics::IngestMetrics;
 use super::profiler::Panes;
 use super::{Place, dead_letter, fields};
@@ -104,7 +104,7 @@ impl Ingest {
             topics: Topics::of(&loaded.pipeline.name),
             table: FeatureTable::of(&loaded.pipeline.name).rows,
             decoder: AvroDecoder::new(loaded.schema.clone()),
-            encoder: Encoder::new(program.names(), judge.marks()),
+            encoder: Encoder::new(program.names().zip(program.kinds().iter().copied()), judge.marks()),
             columns: Columns::new(&loaded.schema),
             scratch: Scratch::default(),
             matrix: FeatureMatrix::default(),
@@ -236,7 +236,7 @@ impl Ingest {
     ) -> Result<(Judged, Rows), String> {
         let labels = fields::texts(decoded, &self.loaded.pipeline.label.field);
         let mut times: Vec<i64> = indices.iter().map(|&index| batch.timestamps()[index]).collect();
-        let judged = self.judged(decoded, indices, &labels, &times)?;
+        let mut judged = self.judged(decoded, indices, &labels, &times)?;
         let pipeline = &self.loaded.pipeline;
         let entities = match &pipeline.entity {
             Some(entity) => fields::texts(decoded, entity),
@@ -246,6 +246,11 @@ impl Ingest {
             fields::times(decoded, field, &mut times);
         }
         self.program.evaluate(&self.columns, &mut self.scratch, &mut self.matrix);
+        for image in self.matrix.unreadable() {
+            let reason = format!("feature `{}`: {}", self.names[image.feature], image.reason);
+            let refusal = Refusal { kind: "UnreadableImage", reason, expectation: None };
+            judged.judgement.refused.entry(image.row).or_insert(refusal);
+        }
         let rows = Rows {
             partitions: judged.indices.iter().map(|&index| batch.partitions()[index]).collect(),
             offsets: judged.indices.iter().map(|&index| batch.offsets()[index]).collect(),
@@ -254,7 +259,7 @@ impl Ingest {
             labels,
             quarantined: vec![0; decoded.num_rows()],
             broken: Vec::new(),
-            features: self.matrix.columns().map(<[f64]>::to_vec).collect(),
+            features: self.matrix.columns().map(FeatureColumn::from).collect(),
             added: added.iter().map(|column| column.values(decoded)).collect(),
         };
         Ok((judged, rows))

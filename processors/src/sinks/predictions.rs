@@ -52,7 +52,11 @@ fn row(batch: &MessageBatch, i: usize) -> Option<Map<String, Value>> {
         "dialect": prediction.dialect,
         "entity": prediction.entity,
         "features": prediction.features,
+        "texts": prediction.texts,
         "prediction": prediction.prediction,
+        "value": prediction.value,
+        "lower": prediction.interval.map(|(lower, _)| lower),
+        "upper": prediction.interval.map(|(_, upper)| upper),
         "probabilities": prediction.probabilities,
     });
     match row {

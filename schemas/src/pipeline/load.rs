@@ -39,6 +39,11 @@ impl Places {
         self.parts.get(part).copied().unwrap_or_default()
     }
 
+    /// Whether the file has that part.
+    pub fn has(&self, part: &str) -> bool {
+        self.parts.contains_key(part)
+    }
+
     /// A problem at that place.
     pub fn problem(&self, part: &str, message: impl Into<String>) -> Problem {
         let (line, column) = self.of(part);

@@ -1,6 +1,7 @@
 //! The pipeline file: one versioned YAML per pipeline that declares everything about it but its URLs and secrets.
 
 mod expectation;
+mod feature;
 mod image_source;
 mod load;
 mod polling;
@@ -11,6 +12,7 @@ mod topic_source;
 mod training;
 
 pub use expectation::{Expectation, Fresh, KnownIn, MOST_REMEMBERED, NullRate, Rule, Severity, Unique, Volume};
+pub use feature::{Feature, FeatureType};
 pub use image_source::{ImagePart, ImageSource};
 pub use load::{Loaded, json_schema, load, parse};
 pub use polling::{CursorTime, HttpSource, Paging, RowCursor, RowFormat, variables};
@@ -21,7 +23,7 @@ pub use source::{
     SyntheticField, SyntheticSource,
 };
 pub use topic_source::{TopicSource, TopicStart};
-pub use training::{DriftPolicy, Metric, Promotion, Split, Training};
+pub use training::{DriftPolicy, Metric, Promotion, Split, SplitBy, Training};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -94,31 +96,16 @@ impl Default for TopicLayout {
     }
 }
 
-/// One input of the model: an SQL expression over the fields of a record.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Feature {
-    /// Column of the feature table and input of the model.
-    pub name: String,
-    /// SQL scalar expression over the record's fields; absent: the field of the same name.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub sql: Option<String>,
-}
 
-impl Feature {
-    /// The expression to evaluate.
-    pub fn expression(&self) -> &str {
-        self.sql.as_deref().unwrap_or(&self.name)
-    }
-}
-
-/// The field a model predicts, and its classes in the order the model numbers them.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+/// The field a model predicts: one of the classes, or a number where none are declared.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Label {
     /// Field of the record.
     pub field: String,
-    /// Every class, as text; a label that is none of them is rejected.
+    /// Every class, as text, in the order the model numbers them; a label that is none of them is rejected. Empty: the
+    /// field is a number, and the model predicts its value.
+    #[serde(default)]
     pub classes: Vec<String>,
     /// The class that precision, recall and F1 of a binary metric are about; absent: the last one.
     #[serde(default)]
@@ -126,6 +113,11 @@ pub struct Label {
 }
 
 impl Label {
+    /// Whether the model predicts a number instead of a class.
+    pub fn is_value(&self) -> bool {
+        self.classes.is_empty()
+    }
+
     /// Index of the class written as `text`; `1`, `1.0` and `true` are told apart only by their spelling.
     pub fn class_index(&self, text: &str) -> Option<usize> {
         self.classes.iter().position(|class| class == text)

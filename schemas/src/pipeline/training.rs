@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Training {
-    /// `random_forest`, `gradient_boosting`, `logistic_regression`, `decision_tree` or `constant`.
+    /// One of those in docs/training.md, such as `random_forest`.
     pub algorithm: String,
     /// Hyper-parameters by scikit-learn's names.
     #[serde(default)]
@@ -44,11 +44,26 @@ pub struct Split {
     pub validation: f64,
     /// Whether every part keeps the shares of the classes.
     pub stratified: bool,
+    /// What goes to one side together.
+    pub by: SplitBy,
+}
+
+/// What the rows of a split are drawn by.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum SplitBy {
+    /// Each row by itself.
+    #[default]
+    Row,
+    /// All rows of an entity together: where rows of one entity resemble each other, the others would give them away.
+    Entity,
+    /// The newest rows are held out: what is learned is judged by what came after it.
+    Time,
 }
 
 impl Default for Split {
     fn default() -> Self {
-        Self { test: 0.2, validation: 0.0, stratified: true }
+        Self { test: 0.2, validation: 0.0, stratified: true, by: SplitBy::Row }
     }
 }
 
@@ -70,7 +85,7 @@ impl Default for Promotion {
     }
 }
 
-/// A measure of a classifier; greater is better.
+/// A measure of a model. Of classes, greater is better; of values, less.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Metric {
@@ -82,6 +97,34 @@ pub enum Metric {
     WeightedF1,
     /// Mean F1 of the classes.
     MacroF1,
+    /// Root of the mean squared error, of values.
+    Rmse,
+    /// Mean absolute error, of values.
+    Mae,
+}
+
+impl Metric {
+    /// Those that compare classes.
+    pub const OF_CLASSES: &[Self] = &[Self::Accuracy, Self::F1, Self::WeightedF1, Self::MacroF1];
+    /// Those that compare values.
+    pub const OF_VALUES: &[Self] = &[Self::Rmse, Self::Mae];
+
+    /// Whether it compares values.
+    pub fn is_of_values(self) -> bool {
+        Self::OF_VALUES.contains(&self)
+    }
+
+    /// Its name in the pipeline file.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Accuracy => "accuracy",
+            Self::F1 => "f1",
+            Self::WeightedF1 => "weighted_f1",
+            Self::MacroF1 => "macro_f1",
+            Self::Rmse => "rmse",
+            Self::Mae => "mae",
+        }
+    }
 }
 
 /// When a serving model no longer fits. Times are seconds.

@@ -85,6 +85,9 @@ impl Compiler<'_> {
             )));
         }
         let trees = arguments(call, &name)?;
+        if let Some(told) = self.image_call(&name, &trees) {
+            return told;
+        }
         // Arguments that are part of the function, not values.
         match (name.as_str(), trees.as_slice()) {
             ("regexp_like", [of, pattern]) => {
@@ -276,7 +279,7 @@ fn unknown(name: &str) -> Error {
         "log" => ", say which logarithm: LN(x) or LOG10(x)".to_owned(),
         "if" | "iif" => ", use CASE WHEN … THEN … ELSE … END".to_owned(),
         "ifnull" | "nvl" => ", use COALESCE(x, y)".to_owned(),
-        _ => did_you_mean(name, FUNCTIONS),
+        _ => did_you_mean(name, FUNCTIONS.into_iter().chain(super::images::names())),
     };
     Error::UnknownFunction { name: name.to_owned(), hint }
 }

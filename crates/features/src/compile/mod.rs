@@ -3,6 +3,7 @@
 mod calls;
 mod casts;
 mod expression;
+mod images;
 mod lists;
 mod literals;
 mod operators;
@@ -11,9 +12,11 @@ mod types;
 use std::collections::{BTreeSet, HashMap};
 
 use driftmill_schemas::name::did_you_mean;
+use driftmill_schemas::pipeline::{Feature, FeatureType};
 use driftmill_schemas::record::{FieldKind, RecordSchema};
 
 use crate::code::{Bank, Code, Index, Operation, Piece, Register, Step};
+use crate::program::Output;
 use crate::{Error, parse};
 use types::{Type, Typed};
 
@@ -43,17 +46,40 @@ impl<'s> Compiler<'s> {
         self.code
     }
 
-    /// Compiles the text of a feature; the result is a register of numbers.
-    pub(crate) fn feature(&mut self, text: &str) -> Result<Index, Error> {
-        let tree = parse::expression(text)?;
-        let value = self.expression(&tree, 0)?;
-        self.output(value)
+    /// Compiles a feature.
+    pub(crate) fn feature(&mut self, feature: &Feature) -> Result<Output, Error> {
+        if feature.kind == FeatureType::Image {
+            let name = feature.expression().trim_matches('"');
+            return Ok(Output::Image { field: self.image_field(name)?, side: feature.side() });
+        }
+        // A name alone is a field even where SQL would read it as a keyword.
+        let value = match &feature.sql {
+            Some(sql) => self.expression(&parse::expression(sql)?, 0)?,
+            None => self.field(&feature.name)?,
+        };
+        match feature.kind {
+            FeatureType::Category | FeatureType::Text => self.text_output(feature.kind, value).map(Output::Text),
+            FeatureType::Number | FeatureType::Image => self.output(value).map(Output::Number),
+        }
     }
 
-    /// Compiles a feature that is a field as it is.
-    pub(crate) fn field_feature(&mut self, name: &str) -> Result<Index, Error> {
-        let value = self.field(name)?;
-        self.output(value)
+    /// A register of texts. Booleans and integers are written out for a category; what a number is as a text is nobody's
+    /// category.
+    fn text_output(&mut self, kind: FeatureType, value: Typed) -> Result<Index, Error> {
+        let operation = match (kind, value.kind) {
+            (_, Type::Text) => return Ok(value.register.index),
+            (_, Type::Null) => return Err(Error::Type("a feature is null: it says nothing".to_owned())),
+            (FeatureType::Category, Type::Boolean) => Operation::BooleanToText(value.register.index),
+            (FeatureType::Category, Type::Integer) => Operation::IntegerToText(value.register.index),
+            (_, other) => {
+                return Err(Error::Type(format!(
+                    "a feature of type {} is a text, and this is {}: use CAST(… AS VARCHAR)",
+                    kind.title(),
+                    other.title()
+                )));
+            }
+        };
+        Ok(self.emit(operation, Type::Text).register.index)
     }
 
     fn output(&mut self, value: Typed) -> Result<Index, Error> {
@@ -64,7 +90,7 @@ impl<'s> Compiler<'s> {
                 return Ok(self.number(integer));
             }
             Type::Null => "it says nothing",
-            Type::Text => "use CASE x WHEN 'low' THEN 0 WHEN 'high' THEN 1 END, or CAST(x AS DOUBLE)",
+            Type::Text => "say `type: category` or `type: text`, or use CASE x WHEN 'low' THEN 0 WHEN 'high' THEN 1 END, or CAST(x AS DOUBLE)",
             Type::Timestamp => "take a part of it, as in EXTRACT(HOUR FROM x)",
         };
         let kind = value.kind.title();
@@ -98,7 +124,9 @@ impl<'s> Compiler<'s> {
             FieldKind::String => Type::Text,
             FieldKind::Timestamp => Type::Timestamp,
             FieldKind::Bytes => {
-                return Err(Error::Type(format!("field `{name}` holds bytes, and no expression can be made of bytes")));
+                return Err(Error::Type(format!(
+                    "field `{name}` holds bytes: a feature of `type: image` takes it as it is, and functions such as IMAGE_WIDTH tell numbers of it"
+                )));
             }
         };
         Ok(self.emit(Operation::Field(kind.bank(), index as u32), kind))

@@ -4,13 +4,14 @@ mod arithmetic;
 mod calendar;
 mod compare;
 mod convert;
+mod images;
 mod texts;
 
 use std::ops::Range;
 
 use crate::code::{Bank, Code, Operation, Step};
 use crate::columns::{Column, Columns};
-use crate::scratch::{Buffers, LITERAL, Scratch, View};
+use crate::scratch::{Buffers, LITERAL, Scratch, View, keep};
 use crate::truth::Truth;
 
 /// Rows evaluated together.
@@ -60,7 +61,7 @@ fn select<T: Copy>(condition: &[Truth], then: &[T], otherwise: &[T], out: &mut [
 }
 
 fn run(step: &Step, code: &Code, columns: &Columns, start: usize, scratch: &mut Scratch) {
-    let Scratch { numbers, integers, booleans, texts, arena, text, .. } = scratch;
+    let Scratch { numbers, integers, booleans, texts, arena, text, images, .. } = scratch;
     let out = step.out;
     match step.operation {
         Operation::Field(_, field) => {
@@ -79,8 +80,8 @@ fn run(step: &Step, code: &Code, columns: &Columns, start: usize, scratch: &mut 
                     out.copy_from_slice(&values[rows(out.len())]);
                 }
                 Column::Text(column) => column.views(field, start, texts.out(out)),
-                // No expression names such a field.
-                Column::Opaque(_) => {}
+                // No expression names such a field but through the operations on images.
+                Column::Bytes(_) => {}
             }
         }
         Operation::Null(Bank::Boolean) => booleans.out(out).fill(Truth::UNKNOWN),
@@ -283,6 +284,20 @@ fn run(step: &Step, code: &Code, columns: &Columns, start: usize, scratch: &mut 
                     (Some(from), Some(len)) => texts::substring(a, from, Some(len), buffers),
                     _ => View::NULL,
                 };
+            }
+        }
+        Operation::ImageNumber(statistic, field) => {
+            let out = numbers.out(out);
+            let images = images::statistics(images, columns, field, start..start + out.len());
+            for (out, image) in out.iter_mut().zip(images) {
+                *out = image.as_ref().map_or(f64::NAN, |image| statistic.of(image));
+            }
+        }
+        Operation::ImageMode(field) => {
+            let out = texts.out(out);
+            let images = images::statistics(images, columns, field, start..start + out.len());
+            for (out, image) in out.iter_mut().zip(images) {
+                *out = image.as_ref().map_or(View::NULL, |image| keep(image.mode, arena));
             }
         }
         Operation::Matches(a, pattern) => {

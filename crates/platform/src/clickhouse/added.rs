@@ -62,16 +62,18 @@ impl ClickHouse {
     }
 
     /// Has the columns of features hold what features are: one that was added for a field of another number type is
-    /// widened, and the view is to be made anew. Returns those that hold no numbers, which cannot be.
+    /// widened, and the view is to be made anew. Returns those that hold something else, which cannot be.
     pub async fn widen_features(&self, pipeline: &Pipeline) -> Result<Vec<String>, Error> {
         let table = FeatureTable::of(&pipeline.name);
         let columns = self.columns(&table.rows).await?;
-        let of_features = columns.into_iter().filter(|(name, _)| pipeline.features.iter().any(|f| f.name == *name));
+        let of_features = columns
+            .into_iter()
+            .filter_map(|(name, kind)| Some((pipeline.features.iter().find(|f| f.name == name)?, name, kind)));
         let (mut widened, mut unfit) = (Vec::new(), Vec::new());
-        for (name, kind) in of_features {
+        for (feature, name, kind) in of_features {
             match kind.as_str() {
-                "Nullable(Float64)" => {}
-                "Nullable(Int64)" | "Nullable(Bool)" => {
+                found if found == feature.kind.column_type() => {}
+                "Nullable(Int64)" | "Nullable(Bool)" if feature.kind.is_number() => {
                     widened.push(format!("MODIFY COLUMN {} Nullable(Float64)", quote(&name)));
                 }
                 _ => unfit.push(format!("`{name}` ({kind})")),

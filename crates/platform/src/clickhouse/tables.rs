@@ -1,7 +1,7 @@
 //! The tables. Rows that come from a topic carry `_partition` and `_offset`, which are their sorting key: a row that is
 //! written again replaces itself, and the view without the suffix `_rows` never shows a position twice.
 
-use driftmill_schemas::pipeline::Pipeline;
+use driftmill_schemas::pipeline::{Feature, FeatureType, Pipeline};
 
 use super::{FeatureTable, Migration, quote};
 
@@ -144,6 +144,20 @@ pub fn platform_migrations() -> Vec<Migration> {
     ]
 }
 
+/// What predictions of texts and of values have beside the others.
+fn answers(pipeline: &str) -> Vec<String> {
+    let view = format!("{pipeline}_predictions");
+    let table = FeatureTable { rows: format!("{view}_rows"), view };
+    let columns = [
+        "texts Map(LowCardinality(String), Nullable(String))",
+        "value Nullable(Float64)",
+        "lower Nullable(Float64)",
+        "upper Nullable(Float64)",
+    ];
+    let added = columns.map(|column| format!("ADD COLUMN IF NOT EXISTS {column}")).join(", ");
+    vec![format!("ALTER TABLE {} {added}", quote(&table.rows)), table.view_statement()]
+}
+
 /// The tables of one pipeline. A feature that is added later becomes a column: its migration is named by the columns.
 pub fn pipeline_migrations(pipeline: &Pipeline) -> Vec<Migration> {
     let name = &pipeline.name;
@@ -170,19 +184,26 @@ pub fn pipeline_migrations(pipeline: &Pipeline) -> Vec<Migration> {
         "at DateTime64(3, 'UTC'), window String, model_version UInt64, verdict LowCardinality(String), rows UInt64, \
          reasons Array(String), report String",
     );
-    let columns: Vec<&str> = pipeline.features.iter().map(|feature| feature.name.as_str()).collect();
+    // A number's name alone, as ever: the names of migrations that have run must not change.
+    let named = |feature: &Feature| match feature.kind {
+        FeatureType::Number => feature.name.clone(),
+        kind => format!("{}:{}", feature.name, kind.title()),
+    };
+    let columns: Vec<String> = pipeline.features.iter().map(named).collect();
     // The view follows in `ClickHouse::make_feature_view`: which rows it shows is not the table's alone to say.
-    let added: Vec<String> = columns
+    let added: Vec<String> = pipeline
+        .features
         .iter()
-        .map(|column| {
-            let (rows, column) = (quote(&features.rows), quote(column));
-            format!("ALTER TABLE {rows} ADD COLUMN IF NOT EXISTS {column} Nullable(Float64)")
+        .map(|feature| {
+            let (rows, column) = (quote(&features.rows), quote(&feature.name));
+            format!("ALTER TABLE {rows} ADD COLUMN IF NOT EXISTS {column} {}", feature.kind.column_type())
         })
         .collect();
     vec![
         Migration { id: format!("{name}-001-tables"), statements: [base, dead_letters, predictions, drift].concat() },
         Migration { id: format!("{name}-002-replays"), statements: replays(name) },
         Migration { id: format!("{name}-004-expectations"), statements: expectations(name) },
+        Migration { id: format!("{name}-005-answers"), statements: answers(name) },
         Migration { id: format!("{name}-features-{}", columns.join("+")), statements: added },
     ]
 }

@@ -2,7 +2,9 @@
 
 use std::collections::HashSet;
 
-use super::super::{FORMAT_VERSION, Pipeline, Problem, Rule, SOURCE_KINDS, SourceKind, SyntheticSource};
+use super::super::{
+    FORMAT_VERSION, Metric, Pipeline, Problem, Rule, SOURCE_KINDS, SourceKind, SplitBy, SyntheticSource,
+};
 use super::Places;
 use crate::name;
 use crate::record::{FieldKind, RecordSchema};
@@ -77,6 +79,9 @@ impl Faults<'_> {
             let part = format!("features[{index}]");
             if let Err(e) = name::check(&feature.name) {
                 self.add(&part, e.to_string());
+            }
+            if let Some(fault) = feature.fault() {
+                self.add(&part, fault);
             }
             if !seen.insert(&feature.name) {
                 self.add(&part, format!("feature `{}` is declared twice", feature.name));
@@ -201,6 +206,9 @@ impl Faults<'_> {
             {
                 self.add(part, "`outcome`: weights are numbers from 0 up, and not all 0");
             }
+            if pipeline.label.is_value() {
+                self.add(part, "`outcome` draws a class, and the label is a number: draw it as one of the `fields`");
+            }
             if !outcome.depends_on.is_empty() && pipeline.label.classes.len() != 2 {
                 self.add(part, "`depends_on` works on log-odds: the label must have two classes");
             }
@@ -210,6 +218,16 @@ impl Faults<'_> {
     fn check_label(&mut self, pipeline: &Pipeline, schema: Option<&RecordSchema>) {
         let label = &pipeline.label;
         self.check_field("label", &label.field, schema);
+        if label.is_value() {
+            let field = schema.and_then(|schema| schema.field(&label.field));
+            if field.is_some_and(|field| !field.kind.is_numeric()) {
+                self.add("label", format!("`{}` is no number: name its `classes`", label.field));
+            }
+            if label.positive.is_some() {
+                self.add("label", "`positive` is one of the `classes`, and there are none");
+            }
+            return;
+        }
         let distinct: HashSet<_> = label.classes.iter().collect();
         if label.classes.len() < 2 || distinct.len() != label.classes.len() {
             self.add("label", "`classes` needs two or more names, each once");
@@ -233,7 +251,17 @@ impl Faults<'_> {
         if pipeline.training.newest_rows.is_some_and(|newest| newest < pipeline.training.min_rows) {
             self.add("training", "`newest_rows` is below `min_rows`: no training could ever start");
         }
+        if split.by == SplitBy::Entity && pipeline.entity.is_none() {
+            self.add("training", "`split: { by: entity }`: say with `entity` which field names what a record is about");
+        }
         let promotion = &pipeline.promotion;
+        if promotion.metric.is_of_values() != pipeline.label.is_value() {
+            let allowed = if pipeline.label.is_value() { Metric::OF_VALUES } else { Metric::OF_CLASSES };
+            let names: Vec<String> = allowed.iter().map(|metric| format!("`{}`", metric.name())).collect();
+            let what = if pipeline.label.is_value() { "a number" } else { "a class" };
+            let part = if self.places.has("promotion") { "promotion" } else { "label" };
+            self.add(part, format!("the label is {what}: compare models by `promotion.metric`, one of {}", names.join(", ")));
+        }
         if !(promotion.confidence > 0.5 && promotion.confidence < 1.0) {
             self.add("promotion", "`confidence` lies between 0.5 and 1, such as 0.95");
         }
