@@ -1,6 +1,6 @@
 //! The algorithms a pipeline file may name, with their parameters under scikit-learn's names.
 
-mod params;
+pub(crate) mod params;
 mod spec;
 #[cfg(test)]
 mod tests;
@@ -39,12 +39,32 @@ pub const NAMES: [&str; 9] = [
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// No such algorithm.
-    #[error("there is no algorithm `{name}`{}; known are {}", suggestion(nearest), NAMES.join(", "))]
+    #[error("there is no algorithm `{name}`{}; known are {}", suggestion(nearest), known.join(", "))]
     UnknownAlgorithm {
         /// What was asked for.
         name: String,
         /// The known one that is spelt most like it.
         nearest: Option<&'static str>,
+        /// All there are.
+        known: &'static [&'static str],
+    },
+    /// An algorithm without a feature that it can learn from.
+    #[error(
+        "`{algorithm}` learns from {needs}, and none of the features is one; declare one or choose another algorithm"
+    )]
+    Features {
+        /// The algorithm.
+        algorithm: &'static str,
+        /// What it learns from.
+        needs: &'static str,
+    },
+    /// What is wrong with a member of a fusion.
+    #[error("member {number}: {source}")]
+    Member {
+        /// Its place, from 1.
+        number: usize,
+        /// What is wrong.
+        source: Box<Error>,
     },
     /// No such parameter.
     #[error("`{algorithm}` has no parameter `{name}`{}; {}", suggestion(nearest), listed(known))]
@@ -139,7 +159,7 @@ impl Algorithm {
             "ridge" => spec::ridge(params).map(Self::Ridge),
             "lasso" => spec::lasso(params).map(Self::Lasso),
             "elastic_net" => spec::elastic_net(params).map(Self::ElasticNet),
-            _ => Err(Error::UnknownAlgorithm { name: name.to_owned(), nearest: params::nearest(name, &NAMES) }),
+            _ => Err(unknown(name, &NAMES)),
         }
     }
 
@@ -216,6 +236,19 @@ impl Algorithm {
         !matches!(self, Self::LinearRegression(_) | Self::Ridge(_) | Self::Lasso(_) | Self::ElasticNet(_))
     }
 
+    /// Whether it can be fitted to values.
+    pub fn regresses(&self) -> bool {
+        !matches!(self, Self::DecisionTree(_) | Self::LogisticRegression(_))
+    }
+
+    /// How many rounds a fit ends with at most, if it has rounds.
+    pub(crate) fn rounds(&self) -> Option<usize> {
+        match self {
+            Self::GradientBoosting(params) => Some(params.rounds()),
+            _ => None,
+        }
+    }
+
     fn unsupported(&self, task: Task) -> crate::Error {
         crate::Error::TaskUnsupported { algorithm: self.name(), task: task.name() }
     }
@@ -258,6 +291,11 @@ impl Algorithm {
             _ => self.fit_regression(dataset, seed),
         }
     }
+}
+
+/// The error for a name that is none of the known ones.
+pub(crate) fn unknown(name: &str, known: &'static [&'static str]) -> Error {
+    Error::UnknownAlgorithm { name: name.to_owned(), nearest: params::nearest(name, known), known }
 }
 
 fn suggestion(nearest: &Option<&'static str>) -> String {

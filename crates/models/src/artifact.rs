@@ -1,25 +1,25 @@
-//! A model as bytes that describe themselves, and back.
+//! An estimator as bytes that describe themselves, and back.
 //!
 //! ```text
 //! "DMMODEL1"                          8 bytes
 //! length of the header                u32, little endian
 //! header                              canonical JSON: {"algorithm", "format_version", "metadata"}
-//! body                                the model, postcard
+//! body                                the estimator, postcard
 //! SHA-256 of everything before        32 bytes
 //! ```
-//! The same model and metadata give the same bytes: keys are sorted, and nothing in here knows the time or the place.
-//! Bytes from elsewhere may be anything; what decodes can be predicted with.
+//! The same estimator and metadata give the same bytes: keys are sorted, and nothing in here knows the time or the place.
+//! Bytes from elsewhere may be anything; what decodes can be asked.
 
 use std::fmt::Write as _;
 
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use crate::Model;
+use crate::Estimator;
 
 const MAGIC: &[u8; 8] = b"DMMODEL1";
 /// The layout of header and body. A change of either is a new number.
-const FORMAT_VERSION: u64 = 2;
+const FORMAT_VERSION: u64 = 3;
 const HEADER_LIMIT: usize = 16 << 20;
 const DIGEST: usize = 32;
 /// Below serde_json's own limit, which the metadata's two levels of wrapping count towards.
@@ -53,12 +53,13 @@ pub enum Error {
     Body(String),
 }
 
-/// Writes a model with the caller's metadata (signature, class names, lineage: any JSON).
+/// Writes an estimator with the caller's metadata (signature, class names, lineage: any JSON).
 ///
 /// # Errors
 /// [`Error::Header`] when the metadata exceeds 16 MiB or 100 levels.
-pub fn encode(model: &Model, metadata: &Value) -> Result<Vec<u8>, Error> {
-    let mut header = format!(r#"{{"algorithm":"{}","format_version":{FORMAT_VERSION},"metadata":"#, model.algorithm());
+pub fn encode(estimator: &Estimator, metadata: &Value) -> Result<Vec<u8>, Error> {
+    let mut header =
+        format!(r#"{{"algorithm":"{}","format_version":{FORMAT_VERSION},"metadata":"#, estimator.algorithm());
     write_canonical(metadata, DEPTH_LIMIT, &mut header)?;
     header.push('}');
     if header.len() > HEADER_LIMIT {
@@ -67,16 +68,16 @@ pub fn encode(model: &Model, metadata: &Value) -> Result<Vec<u8>, Error> {
     let mut bytes = MAGIC.to_vec();
     bytes.extend_from_slice(&(header.len() as u32).to_le_bytes());
     bytes.extend_from_slice(header.as_bytes());
-    let mut bytes = postcard::to_extend(model, bytes).map_err(|error| Error::Body(error.to_string()))?;
+    let mut bytes = postcard::to_extend(estimator, bytes).map_err(|error| Error::Body(error.to_string()))?;
     bytes.extend_from_slice(&Sha256::digest(&bytes));
     Ok(bytes)
 }
 
-/// Reads what [`encode`] wrote: the model and the metadata.
+/// Reads what [`encode`] wrote: the estimator and the metadata.
 ///
 /// # Errors
 /// For every other input; never a panic, nor memory out of proportion to the input.
-pub fn decode(bytes: &[u8]) -> Result<(Model, Value), Error> {
+pub fn decode(bytes: &[u8]) -> Result<(Estimator, Value), Error> {
     let rest = bytes.strip_prefix(MAGIC).ok_or(Error::Magic)?;
     let truncated = || Error::Truncated(bytes.len());
     let (content, recorded) = bytes.split_last_chunk::<DIGEST>().ok_or_else(truncated)?;
@@ -95,16 +96,16 @@ pub fn decode(bytes: &[u8]) -> Result<(Model, Value), Error> {
         return Err(Error::Version(header["format_version"].to_string()));
     }
     let body = &rest[..rest.len() - DIGEST];
-    let (model, left_over) =
-        postcard::take_from_bytes::<Model>(body).map_err(|error| Error::Body(error.to_string()))?;
+    let (estimator, left_over) =
+        postcard::take_from_bytes::<Estimator>(body).map_err(|error| Error::Body(error.to_string()))?;
     if !left_over.is_empty() {
         return Err(Error::Body(format!("{} bytes follow it", left_over.len())));
     }
-    if header["algorithm"] != model.algorithm() {
-        return Err(Error::Header(format!("it says {}, the model is {}", header["algorithm"], model.algorithm())));
+    if header["algorithm"] != estimator.algorithm() {
+        return Err(Error::Header(format!("it says {}, the model is {}", header["algorithm"], estimator.algorithm())));
     }
-    model.validate().map_err(Error::Body)?;
-    Ok((model, header["metadata"].take()))
+    estimator.validate().map_err(Error::Body)?;
+    Ok((estimator, header["metadata"].take()))
 }
 
 /// JSON with sorted keys and no spaces, whatever order the map keeps.

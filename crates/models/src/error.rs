@@ -186,6 +186,55 @@ pub enum Error {
         /// Features given.
         got: usize,
     },
+    /// A column of a table that is longer or shorter than the table.
+    #[error(
+        "column {column} has {got} rows, and the table has {expected}; every column needs a value or a gap for each row"
+    )]
+    ColumnRows {
+        /// The column, from 0.
+        column: usize,
+        /// Rows of the table.
+        expected: usize,
+        /// Rows of the column.
+        got: usize,
+    },
+    /// An image of another size than its column's.
+    #[error(
+        "the image in row {row} of column {column} has {got} bytes; {side} × {side} pixels of red, green and blue are \
+         {expected}"
+    )]
+    Pixels {
+        /// The column, from 0.
+        column: usize,
+        /// The first such row.
+        row: usize,
+        /// Pixels of a side.
+        side: usize,
+        /// Bytes of such an image.
+        expected: usize,
+        /// Bytes given.
+        got: usize,
+    },
+    /// A column of another kind than the feature's.
+    #[error("feature {feature} must be a column of {expected}, got one of {got}")]
+    ColumnKind {
+        /// The feature, from 0.
+        feature: usize,
+        /// What it was declared as.
+        expected: crate::FeatureKind,
+        /// What the column holds.
+        got: String,
+    },
+    /// A member of a fusion that cannot be fitted.
+    #[error("member {number} (`{algorithm}`) of the fusion: {source}")]
+    Member {
+        /// Its place, from 1.
+        number: usize,
+        /// Its algorithm.
+        algorithm: &'static str,
+        /// Why.
+        source: Box<Error>,
+    },
     /// A buffer that does not fit the outputs.
     #[error("the model has {expected} outputs, the output buffer has {got} places")]
     OutputLength {

@@ -3,6 +3,8 @@
 //!
 //! | module | what it holds |
 //! |---|---|
+//! | [`table`], [`Target`] | rows of typed features, and what they are to be predicted as |
+//! | [`learner`], [`estimator`] | any algorithm over typed features, unfitted and fitted |
 //! | [`algorithm`] | which algorithms there are and how a pipeline file names them |
 //! | [`constant`], [`linfa_tree`], [`forest`], [`boosting`] | one algorithm each, on linfa's `ParamGuard`, `Fit` and `PredictInplace` |
 //! | [`linear`] | regression by weighted sums: least squares, ridge, lasso and elastic net |
@@ -16,7 +18,8 @@
 //! | [`importance`], [`learning_curve`] | what a model relies on, and whether more rows would help |
 //! | [`search`] | which parameters are best |
 //!
-//! Features are `f64`, a missing value is `NaN`. Classes are indices `0..n_classes`; their names belong to the artifact's
+//! Typed features are columns of a [`Table`]; a [`Learner`] fits them and an [`Estimator`] answers them, whatever the algorithm.
+//! Within, a [`Model`] has features that are `f64`, where a missing value is `NaN`. Classes are indices `0..n_classes`; their names belong to the artifact's
 //! metadata. Targets that are class indices make a classification, targets that are numbers a regression ([`Task`]).
 //! Everything random is drawn from ChaCha8 streams of a given seed, and no result depends on the number of threads: the same
 //! rows, parameters and seed give the same bytes.
@@ -30,8 +33,10 @@ pub mod boosting;
 pub mod bootstrap;
 pub mod constant;
 pub mod error;
+pub mod estimator;
 pub mod forest;
 pub mod importance;
+pub mod learner;
 pub mod learning_curve;
 pub mod linear;
 pub mod linfa_tree;
@@ -43,6 +48,7 @@ pub mod shap;
 pub mod sparse;
 pub mod split;
 pub mod svm;
+pub mod table;
 pub mod text;
 pub mod tree;
 
@@ -55,6 +61,7 @@ mod predictor;
 mod preparation;
 mod random;
 mod scores;
+mod target;
 #[cfg(test)]
 mod test_data;
 mod training;
@@ -62,8 +69,12 @@ mod weights;
 
 pub use algorithm::Algorithm;
 pub use error::Error;
+pub use estimator::Estimator;
+pub use learner::{Learner, Progress};
 pub use model::Model;
 pub use predictor::Task;
 pub use preparation::Imputation;
+pub use table::{Column, FeatureKind, Table};
+pub use target::Target;
 pub use training::Targets;
 pub use weights::ClassWeight;

@@ -135,6 +135,14 @@ impl Model {
         Ok(predictor::outputs(self.inner(), records)?.into_iter().collect())
     }
 
+    /// The probability of each class, or the value, for each row: rows × outputs.
+    ///
+    /// # Errors
+    /// [`Error::FeatureCount`].
+    pub fn outputs(&self, records: ArrayView2<'_, f64>) -> Result<Array2<f64>, Error> {
+        predictor::outputs(self.inner(), records)
+    }
+
     /// Each feature's share of all splits, in order of the features; all zero when there are no splits.
     pub fn feature_importances(&self) -> Vec<f64> {
         let counts = self.inner().split_counts();

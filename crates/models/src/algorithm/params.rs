@@ -7,7 +7,7 @@ use super::Error;
 use crate::ClassWeight;
 
 /// The parameters given for one algorithm, all of which it has.
-pub(super) struct Params<'a> {
+pub(crate) struct Params<'a> {
     algorithm: &'static str,
     map: &'a Map<String, Value>,
 }
@@ -136,19 +136,19 @@ impl<'a> Params<'a> {
         }
     }
 
-    fn wrong_type(&self, name: &'static str, expected: &'static str, value: &Value) -> Error {
+    pub fn wrong_type(&self, name: &'static str, expected: &'static str, value: &Value) -> Error {
         Error::Type { algorithm: self.algorithm, name, expected, got: value.to_string() }
     }
 }
 
 /// 100, and also 100.0, which is how some clients write it.
-fn whole(value: &Value) -> Option<usize> {
+pub(crate) fn whole(value: &Value) -> Option<usize> {
     let from_float = |number: f64| (number.fract() == 0.0 && (0.0..=1e15).contains(&number)).then_some(number as usize);
     value.as_u64().and_then(|count| usize::try_from(count).ok()).or_else(|| value.as_f64().and_then(from_float))
 }
 
 /// The known name that is spelt most like `name`, if any is near.
-pub(super) fn nearest(name: &str, known: &[&'static str]) -> Option<&'static str> {
+pub(crate) fn nearest(name: &str, known: &[&'static str]) -> Option<&'static str> {
     let likeness = |known: &str| strsim::jaro_winkler(name, known);
     let best = known.iter().copied().max_by(|a, b| likeness(a).total_cmp(&likeness(b)))?;
     (likeness(best) > 0.7).then_some(best)

@@ -187,6 +187,11 @@ impl GradientBoostingParams {
         self
     }
 
+    /// Rounds that a fit ends with at most, with those of the model that is continued.
+    pub(crate) fn rounds(&self) -> usize {
+        self.0.n_estimators + self.0.continue_from.as_ref().map_or(0, |model| model.n_rounds())
+    }
+
     /// The number of classes; the largest label + 1 when not given.
     pub fn n_classes(mut self, n_classes: usize) -> Self {
         self.0.n_classes = Some(n_classes);

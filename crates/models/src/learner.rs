@@ -1,0 +1,226 @@
+//! Algorithms with their parameters over typed features, ready to be fitted to a [`Table`]. What a fit learns, codes of
+//! categories and vocabularies included, is in the [`Estimator`] that it gives.
+
+mod tabular;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+
+use serde_json::{Map, Value};
+
+use self::tabular::Tabular;
+use crate::algorithm::{self, Error as SpecError};
+use crate::estimator::{self, Fitted};
+use crate::{Error, Estimator, FeatureKind, Table, Target, Task};
+
+/// Names of all algorithms of typed features.
+pub const NAMES: [&str; 9] = algorithm::NAMES;
+
+/// What a step of a fit came to: a round of boosting, an epoch, a member of a fusion.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Progress {
+    /// What a step is: `round`, `epoch`, `fold`, `member`.
+    pub step: String,
+    /// Steps so far, with this one; for a model that is continued, with those before.
+    pub number: usize,
+    /// Steps there will be at most, if that is known.
+    pub of: Option<usize>,
+    /// What was measured, such as `train_loss` and `validation_loss`.
+    pub metrics: BTreeMap<&'static str, f64>,
+}
+
+/// Is told of every step. On a break no further step follows, and the estimator is what there is.
+pub(crate) type Observer<'a> = &'a mut dyn FnMut(&Progress) -> ControlFlow<()>;
+
+/// An algorithm with its parameters, for features of these kinds.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Learner {
+    features: Vec<(String, FeatureKind)>,
+    method: Method,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+enum Method {
+    One(Member),
+}
+
+/// A learner that stands alone or in a fusion.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Member {
+    /// An algorithm of numbers and categories.
+    Tabular(Tabular),
+}
+
+/// Rows to learn from.
+#[derive(Clone, Copy)]
+pub(crate) struct Rows<'a> {
+    pub table: &'a Table,
+    pub target: &'a Target,
+    /// Rows of one group are never apart in a split that a fit makes.
+    pub groups: Option<&'a [usize]>,
+}
+
+impl Learner {
+    /// The algorithm of this name with these parameters, for features of these names and kinds.
+    ///
+    /// # Errors
+    /// For an unknown name or parameter, with the nearest known one, for a value of the wrong type or range, and when no
+    /// feature is of a kind that the algorithm learns from.
+    pub fn from_spec(
+        name: &str,
+        params: &Map<String, Value>,
+        features: &[(String, FeatureKind)],
+    ) -> Result<Self, SpecError> {
+        let method = Method::One(Member::from_spec(name, params, features)?);
+        Ok(Self { features: features.to_vec(), method })
+    }
+
+    /// The baseline of either task: the class frequencies or the mean, whatever the features.
+    pub fn constant(features: &[(String, FeatureKind)]) -> Self {
+        Self { features: features.to_vec(), method: Method::One(Member::Tabular(Tabular::constant())) }
+    }
+
+    /// Its algorithm's name, one of [`NAMES`].
+    pub fn algorithm(&self) -> &'static str {
+        match &self.method {
+            Method::One(member) => member.algorithm(),
+        }
+    }
+
+    /// Names and kinds of the features.
+    pub fn features(&self) -> &[(String, FeatureKind)] {
+        &self.features
+    }
+
+    /// Whether it can be fitted to targets of this task.
+    ///
+    /// # Errors
+    /// The reason, for people.
+    pub fn supports(&self, task: Task) -> Result<(), String> {
+        match &self.method {
+            Method::One(member) => member.supports(task),
+        }
+    }
+
+    /// Fits to the rows of a table, telling of every step. The same rows, targets and seed give the same estimator. On a break
+    /// no further step follows, and the estimator is what there is.
+    ///
+    /// # Errors
+    /// For a table of other features, targets that do not fit it or the algorithm, and rows that nothing can be learnt
+    /// from.
+    pub fn fit(
+        &self,
+        table: &Table,
+        target: &Target,
+        seed: u64,
+        observe: &mut dyn FnMut(&Progress) -> ControlFlow<()>,
+    ) -> Result<Estimator, Error> {
+        self.fit_grouped(table, target, None, seed, observe)
+    }
+
+    /// The same for rows of which some belong together, such as those of one product: splits that the fit makes, to
+    /// calibrate probabilities or weigh members, never part a group.
+    ///
+    /// # Errors
+    /// As [`Self::fit`], and for another number of groups than rows.
+    pub fn fit_grouped(
+        &self,
+        table: &Table,
+        target: &Target,
+        groups: Option<&[usize]>,
+        seed: u64,
+        observe: &mut dyn FnMut(&Progress) -> ControlFlow<()>,
+    ) -> Result<Estimator, Error> {
+        self.fit_rows(Rows { table, target, groups }, seed, Some(observe))
+    }
+
+    /// The same, adding its rounds to a fitted estimator instead of beginning anew. Categories keep the codes they have there.
+    ///
+    /// # Errors
+    /// [`Error::Continuation`] unless both are gradient boosting over the same kinds of features.
+    pub fn continue_from(self, estimator: &Estimator) -> Result<Self, Error> {
+        if !self.kinds().eq(estimator.features().iter().copied()) {
+            return Err(Error::Continuation { what: "other features" });
+        }
+        match (self.method, estimator.fitted()) {
+            (Method::One(Member::Tabular(learner)), Fitted::One(estimator::Member::Tabular(fitted))) => {
+                let method = Method::One(Member::Tabular(learner.continue_from(fitted)?));
+                Ok(Self { features: self.features, method })
+            }
+        }
+    }
+
+    pub(crate) fn fit_rows(
+        &self,
+        rows: Rows<'_>,
+        seed: u64,
+        observe: Option<Observer<'_>>,
+    ) -> Result<Estimator, Error> {
+        let kinds: Vec<FeatureKind> = self.kinds().collect();
+        rows.table.check(&kinds)?;
+        rows.target.check(rows.table.rows())?;
+        if let Some(groups) = rows.groups.filter(|groups| groups.len() != rows.table.rows()) {
+            let lengths = crate::split::Error::LengthMismatch { rows: rows.table.rows(), groups: groups.len() };
+            return Err(Error::Split(lengths));
+        }
+        if self.supports(rows.target.task()).is_err() {
+            return Err(Error::TaskUnsupported { algorithm: self.algorithm(), task: rows.target.task().name() });
+        }
+        let fitted = match &self.method {
+            Method::One(member) => Fitted::One(member.fit(&kinds, rows, seed, observe)?),
+        };
+        Ok(Estimator::new(kinds, fitted))
+    }
+
+    fn kinds(&self) -> impl Iterator<Item = FeatureKind> {
+        self.features.iter().map(|(_, kind)| *kind)
+    }
+}
+
+impl Member {
+    fn from_spec(
+        name: &str,
+        params: &Map<String, Value>,
+        features: &[(String, FeatureKind)],
+    ) -> Result<Self, SpecError> {
+        match name {
+            _ if algorithm::NAMES.contains(&name) => Tabular::from_spec(name, params, features).map(Self::Tabular),
+            _ => Err(algorithm::unknown(name, &NAMES)),
+        }
+    }
+
+    fn algorithm(&self) -> &'static str {
+        match self {
+            Self::Tabular(tabular) => tabular.algorithm(),
+        }
+    }
+
+    fn supports(&self, task: Task) -> Result<(), String> {
+        let classes = matches!(task, Task::Classification { .. });
+        let able = match self {
+            Self::Tabular(tabular) => tabular.supports(classes),
+        };
+        match (able, classes) {
+            (true, _) => Ok(()),
+            (false, true) => Err(format!("`{}` predicts numbers, and the label has classes", self.algorithm())),
+            (false, false) => Err(format!("`{}` predicts classes, and the label is a number", self.algorithm())),
+        }
+    }
+
+    /// Fits to rows that have been checked.
+    fn fit(
+        &self,
+        kinds: &[FeatureKind],
+        rows: Rows<'_>,
+        seed: u64,
+        observe: Option<Observer<'_>>,
+    ) -> Result<estimator::Member, Error> {
+        match self {
+            Self::Tabular(tabular) => {
+                tabular.fit(kinds, rows.table, rows.target, seed, observe).map(estimator::Member::Tabular)
+            }
+        }
+    }
+}
