@@ -3,24 +3,38 @@
 use axum::extract::rejection::BytesRejection;
 use axum::http::StatusCode;
 use bytes::Bytes;
+use driftmill_schemas::pipeline::FeatureType;
 use serde::de::DeserializeOwned;
 
+use crate::app::{App, Served};
 use crate::fault::Fault;
 
 /// Bytes a body may have.
 pub(crate) const LIMIT: usize = 16 << 20;
+/// Bytes it may have where a pipeline takes images: as numbers, one of 224 × 224 has up to 3 MiB.
+const IMAGES_LIMIT: usize = 64 << 20;
 /// A body beyond this is parsed off the event loop.
 const HEAVY_BYTES: usize = 64 << 10;
 
 /// A body as an extractor found it.
 pub(crate) type Body = Result<Bytes, BytesRejection>;
 
+/// Bytes that a body of this gateway may have.
+pub(crate) fn limit(app: &App) -> usize {
+    let of_images = |served: &Served| served.loaded.pipeline.features.iter().any(|f| f.kind == FeatureType::Image);
+    if app.pipelines.values().any(|served| of_images(served)) { IMAGES_LIMIT } else { LIMIT }
+}
+
 /// The bytes, or why there are none.
 pub(crate) fn bytes(body: Body) -> Result<Bytes, Fault> {
     body.map_err(|rejection| match rejection.status() {
         StatusCode::PAYLOAD_TOO_LARGE => Fault::new(
             StatusCode::PAYLOAD_TOO_LARGE,
-            format!("the body is larger than {} MiB: send the rows in several requests", LIMIT >> 20),
+            format!(
+                "the body is larger than {} MiB ({} MiB where a pipeline takes images): send the rows in several requests",
+                LIMIT >> 20,
+                IMAGES_LIMIT >> 20
+            ),
         ),
         status => Fault::new(status, "the body could not be read to its end"),
     })

@@ -12,6 +12,8 @@ pub(crate) enum Shape {
     Error,
     /// `{"detail": "…"}`: the loan contract.
     Detail,
+    /// `{"error_code": "…", "message": "…"}`: MLflow's scoring protocol.
+    Mlflow,
 }
 
 /// What went wrong with one request.
@@ -46,11 +48,20 @@ impl Fault {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, message)
     }
 
-    /// The response in one of the two shapes.
+    /// The response in one of the shapes.
     pub(crate) fn respond(self, shape: Shape) -> Response {
         let body = match shape {
             Shape::Error => json!({ "error": self.message }),
             Shape::Detail => json!({ "detail": self.message }),
+            Shape::Mlflow => {
+                let code = match self.status {
+                    StatusCode::NOT_FOUND => "RESOURCE_DOES_NOT_EXIST",
+                    StatusCode::SERVICE_UNAVAILABLE => "TEMPORARILY_UNAVAILABLE",
+                    status if status.is_server_error() => "INTERNAL_ERROR",
+                    _ => "BAD_REQUEST",
+                };
+                json!({ "error_code": code, "message": self.message })
+            }
         };
         let mut response = (self.status, Json(body)).into_response();
         if matches!(self.status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS) {

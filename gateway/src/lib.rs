@@ -33,6 +33,8 @@ mod error;
 mod fault;
 mod follower;
 mod front;
+mod image_input;
+mod invocations;
 mod log;
 mod meters;
 mod model;

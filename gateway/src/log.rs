@@ -164,7 +164,12 @@ impl Shared {
 }
 
 fn records(answer: &Answer, request_id: &str, dialect: &str, at: i64) -> Vec<Outgoing> {
-    let rows = answer.class_names().enumerate().map(|(row, class)| {
+    let rows = (0..answer.rows()).map(|row| {
+        let value = answer.values().get(row).copied();
+        let prediction = match value {
+            Some(value) => value.to_string(),
+            None => answer.class_name(row).to_owned(),
+        };
         let prediction = Prediction {
             request_id: request_id.to_owned(),
             row: u32::try_from(row).unwrap_or(u32::MAX),
@@ -173,8 +178,12 @@ fn records(answer: &Answer, request_id: &str, dialect: &str, at: i64) -> Vec<Out
             dialect: dialect.to_owned(),
             entity: answer.entity(row).map(str::to_owned),
             features: answer.named_features(row).collect(),
-            prediction: class.to_owned(),
+            texts: answer.named_texts(row).collect(),
+            prediction,
             probabilities: answer.probabilities(row).to_vec(),
+            // JSON knows no number that is none.
+            value: value.filter(|value| value.is_finite()),
+            interval: answer.intervals().map(|all| all[row]).filter(|(low, high)| low.is_finite() && high.is_finite()),
         };
         // A struct of texts and finite numbers is always JSON.
         let payload = serde_json::to_vec(&prediction).unwrap_or_default();

@@ -32,6 +32,7 @@ impl Route {
             None => ("unmatched", None),
             Some("/predict" | "/train") => ("iris", app.iris.as_ref().map(|served| Arc::clone(&served.name))),
             Some("/predict/") => ("loan", app.loan.as_ref().map(|served| Arc::clone(&served.name))),
+            Some("/invocations") => ("invocations", None),
             Some(template) if template.starts_with("/v2/models/") => ("v2", pipeline(segment(3))),
             Some(template) if template.starts_with("/v2") => ("v2", None),
             Some(template) if template.starts_with("/api/v1/pipelines/") => ("api", pipeline(segment(4))),
@@ -41,7 +42,11 @@ impl Route {
         Self {
             dialect,
             model: model.unwrap_or_default(),
-            shape: if dialect == "loan" { Shape::Detail } else { Shape::Error },
+            shape: match dialect {
+                "loan" => Shape::Detail,
+                "invocations" => Shape::Mlflow,
+                _ => Shape::Error,
+            },
             limit: (!matched.is_some_and(|template| template == "/train" || template.ends_with("/records")))
                 .then_some(LIMIT),
         }

@@ -11,7 +11,7 @@ use crate::app::App;
 use crate::fault::Fault;
 use crate::front::front;
 use crate::route::Route;
-use crate::{api, body, contracts, push, system, v2};
+use crate::{api, body, contracts, invocations, push, system, v2};
 
 /// The router over `app`.
 pub(crate) fn router(app: &Arc<App>) -> Router {
@@ -20,10 +20,11 @@ pub(crate) fn router(app: &Arc<App>) -> Router {
         .merge(v2::routes())
         .merge(api::routes())
         .merge(push::routes())
+        .merge(invocations::routes())
         .merge(contracts::routes(app))
         .fallback(nothing_here)
         .method_not_allowed_fallback(not_this_method)
-        .layer(DefaultBodyLimit::max(body::LIMIT))
+        .layer(DefaultBodyLimit::max(body::limit(app)))
         .layer(middleware::from_fn_with_state(Arc::clone(app), front))
         .with_state(Arc::clone(app))
 }

@@ -13,7 +13,7 @@ use driftmill_platform::kafka::{Headers, MessageBatch, Outgoing};
 use driftmill_platform::metrics::Metrics;
 use driftmill_platform::stage::{Error, Output};
 use driftmill_schemas::message::dead_letter as header;
-use driftmill_schemas::pipeline::Loaded;
+use driftmill_schemas::pipeline::{Loaded, SplitBy};
 use driftmill_schemas::topic::Topics;
 use serde_json::{Map, Value, json};
 use tokio::sync::watch;
@@ -73,7 +73,7 @@ pub struct Trial {
 #[derive(Debug, Clone, Default)]
 pub struct Features {
     /// The rows as an Arrow IPC stream, in order of their offsets: `_partition`, `_offset` (the message's number),
-    /// `event_time`, `label` and the features.
+    /// `event_time`, `label`, the features, and `entity` where rows are split by it.
     pub arrow: Vec<u8>,
     /// How many they are.
     pub rows: usize,
@@ -114,7 +114,8 @@ pub async fn features(loaded: &Arc<Loaded>, given: &[Given], clock: SharedClock)
             features.first_rejected = Some((offset, message));
         }
     }
-    let wanted = ["_partition", "_offset", "event_time", "label"].into_iter();
+    let entity = (loaded.pipeline.training.split.by == SplitBy::Entity).then_some("entity");
+    let wanted = ["_partition", "_offset", "event_time", "label"].into_iter().chain(entity);
     let wanted: Vec<&str> =
         wanted.chain(loaded.pipeline.features.iter().map(|feature| feature.name.as_str())).collect();
     let mut writer = None;

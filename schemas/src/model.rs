@@ -22,8 +22,11 @@ pub struct ModelCard {
     /// The field that names what a record is about, where the pipeline declares one.
     #[serde(default)]
     pub entity: Option<String>,
-    /// Class names, in the order of the model's class indices.
+    /// Class names, in the order of the model's class indices; none when the model predicts a number.
     pub classes: Vec<String>,
+    /// The positive one of two classes, where the pipeline declares it; else the last is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub positive: Option<String>,
     /// Name of the algorithm.
     pub algorithm: String,
     /// Hyper-parameters it was fitted with.
@@ -35,6 +38,10 @@ pub struct ModelCard {
     pub snapshot: String,
     /// Version of the code that fitted it.
     pub code_version: String,
+    /// Hash of the artifact whose answers on the test rows are told, where it is another than this: this one was then fitted
+    /// once more, on all rows. Challengers are compared with that one, which has not seen the test rows either.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub judged: Option<String>,
 }
 
 /// Why an artifact's header is no card.
@@ -76,12 +83,14 @@ mod tests {
             features: vec![Feature { name: "x".to_owned(), sql: Some("a / 2".to_owned()), ..Default::default() }],
             schema: "{}".to_owned(),
             classes: vec!["a".to_owned(), "b".to_owned()],
+            positive: None,
             algorithm: "random_forest".to_owned(),
             params: serde_json::Map::new(),
             seed: u64::MAX,
             snapshot: "00".to_owned(),
             entity: None,
             code_version: "0.1.0".to_owned(),
+            judged: None,
         };
         let header = serde_json::to_value(&card).unwrap();
         assert_eq!(ModelCard::from_header(header).unwrap(), card);

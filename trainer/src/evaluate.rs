@@ -1,13 +1,17 @@
 //! How good a model is on rows it has never seen.
 
-use driftmill_models::Model;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
 use driftmill_models::bootstrap::Bootstrap;
-use driftmill_models::metrics::report::{ClassificationData, ClassificationReport, Report, Slice};
+use driftmill_models::metrics::report::{
+    ClassificationData, ClassificationReport, RegressionData, RegressionReport, Report, Slice,
+};
+use driftmill_models::{Column, Estimator, Target};
 use driftmill_schemas::pipeline::Pipeline;
 
-use crate::Error;
 use crate::fit::Fault;
-use crate::snapshot::Rows;
+use crate::{Error, Rows};
 
 /// A feature with more values than this is cut into quarters instead of one slice a value.
 const MOST_SLICES: usize = 12;
@@ -16,8 +20,8 @@ const MOST_SLICES: usize = 12;
 /// that `slice_by` names: one a value, or quarters of the rows when it has many.
 ///
 /// # Errors
-/// When there are no rows, when they do not fit the model, or `slice_by` names no feature.
-pub fn evaluate(model: &Model, rows: &Rows, pipeline: &Pipeline, slice_by: &[String]) -> Result<Report, Error> {
+/// When there are no rows, when they do not fit the model, or `slice_by` names no feature that has values to slice by.
+pub fn evaluate(model: &Estimator, rows: &Rows, pipeline: &Pipeline, slice_by: &[String]) -> Result<Report, Error> {
     let failed = |error: Fault| Error::Fit { pipeline: pipeline.name.clone(), error };
     let mut slices = Vec::new();
     for name in slice_by {
@@ -27,25 +31,56 @@ pub fn evaluate(model: &Model, rows: &Rows, pipeline: &Pipeline, slice_by: &[Str
             let hint = driftmill_schemas::name::did_you_mean(name, known);
             Error::NoFeature { pipeline: pipeline.name.clone(), feature: format!("{name}`{hint}") }
         })?;
-        slices.extend(slices_of(name, &rows.features.column(index).to_vec()));
+        slices.extend(match &rows.table.columns()[index] {
+            Column::Number(values) => slices_of(name, values),
+            Column::Text(texts) => slices_of_texts(name, texts),
+            Column::Image { .. } => {
+                let feature = format!("{name}` with values to slice by: it is an image");
+                return Err(Error::NoFeature { pipeline: pipeline.name.clone(), feature });
+            }
+        });
     }
-    let truth = rows.labels.to_vec();
-    if truth.is_empty() {
+    if rows.is_empty() {
         return Err(Error::TooFewRows { pipeline: pipeline.name.clone(), have: 0, need: 1 });
     }
-    let proba = model.predict_proba(rows.features.view()).map_err(|error| failed(error.into()))?;
-    let predicted = crate::fit::answers(model, rows).map_err(failed)?;
-    let data = ClassificationData {
-        classes: &pipeline.label.classes,
-        truth: &truth,
-        predicted: &predicted,
-        proba: Some(proba.view()),
-        positive: pipeline.label.positive_index(),
-    };
     let bootstrap =
         Bootstrap { seed: pipeline.training.seed, confidence: pipeline.promotion.confidence, ..Bootstrap::default() };
-    let report = ClassificationReport::new(&data, &slices, &bootstrap).map_err(|error| failed(error.into()))?;
-    Ok(report.into())
+    let report = match &rows.target {
+        Target::Classes { labels, .. } => {
+            let proba = model.outputs(&rows.table).map_err(|error| failed(error.into()))?;
+            let predicted = model.classes(&rows.table).map_err(|error| failed(error.into()))?.to_vec();
+            let data = ClassificationData {
+                classes: &pipeline.label.classes,
+                truth: &labels.to_vec(),
+                predicted: &predicted,
+                proba: Some(proba.view()),
+                positive: pipeline.label.positive_index(),
+            };
+            ClassificationReport::new(&data, &slices, &bootstrap).map(Report::from)
+        }
+        Target::Values(truth) => {
+            let predicted = model.values(&rows.table).map_err(|error| failed(error.into()))?.to_vec();
+            let data =
+                RegressionData { truth: &truth.to_vec(), predicted: &predicted, interval: None, training: None };
+            RegressionReport::new(&data, &slices, &bootstrap).map(Report::from)
+        }
+    };
+    report.map_err(|error| failed(error.into()))
+}
+
+/// The slices of a feature of texts: one a text when they are few, else by length.
+fn slices_of_texts(name: &str, texts: &[Option<Arc<str>>]) -> Vec<Slice> {
+    let distinct: BTreeSet<&str> = texts.iter().flatten().map(|text| &**text).collect();
+    if distinct.len() > MOST_SLICES {
+        let length = |text: &Option<Arc<str>>| text.as_ref().map_or(f64::NAN, |text| text.chars().count() as f64);
+        return slices_of(&format!("length of {name}"), &texts.iter().map(length).collect::<Vec<_>>());
+    }
+    let slice = |wanted: Option<&str>, name: String| {
+        let rows: Vec<usize> = (0..texts.len()).filter(|&row| texts[row].as_deref() == wanted).collect();
+        (!rows.is_empty()).then_some(Slice { name, rows })
+    };
+    let known = distinct.into_iter().map(|text| slice(Some(text), format!("{name} = {text}")));
+    known.chain([slice(None, format!("{name} missing"))]).flatten().collect()
 }
 
 /// The slices of one feature, ascending, those without a value last.
@@ -82,6 +117,18 @@ mod tests {
 
     fn names(values: &[f64]) -> Vec<(String, usize)> {
         slices_of("x", values).into_iter().map(|slice| (slice.name, slice.rows.len())).collect()
+    }
+
+    #[test]
+    fn texts_are_sliced_by_what_they_are_or_by_their_length() {
+        let texts = |texts: &[&str]| texts.iter().map(|text| Some(Arc::from(*text))).collect::<Vec<_>>();
+        let mut few = texts(&["b", "a", "b"]);
+        few.push(None);
+        let names: Vec<String> = slices_of_texts("c", &few).into_iter().map(|slice| slice.name).collect();
+        assert_eq!(names, ["c = a", "c = b", "c missing"]);
+        let many: Vec<Option<Arc<str>>> = (0..40).map(|i| Some("x".repeat(i).into())).collect();
+        let slices = slices_of_texts("c", &many);
+        assert_eq!((slices.len(), slices[0].name.as_str()), (4, "length of c <= 9"));
     }
 
     #[test]

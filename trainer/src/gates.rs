@@ -1,77 +1,84 @@
 //! Whether a challenger may serve: facts in, verdicts with their numbers out.
 
-use driftmill_models::bootstrap::{Interval, paired_bootstrap};
+use driftmill_models::Target;
+use driftmill_models::bootstrap::{self, Interval};
 use driftmill_schemas::message::GateResult;
 use driftmill_schemas::pipeline::Pipeline;
 
-use crate::fit::score;
-
-/// Rounds of the bootstrap: the ends of a 95 % interval then rest on 50 values each.
-const ROUNDS: usize = 2_000;
+use crate::fit::{better_by, error_of};
 
 /// Answers of everybody concerned on the same test rows.
 #[derive(Debug, Clone, Copy)]
 pub struct Facts<'a> {
-    /// The true classes.
-    pub truth: &'a [usize],
+    /// The true classes or values.
+    pub truth: &'a Target,
     /// The challenger's answers.
-    pub challenger: &'a [usize],
+    pub challenger: &'a Target,
     /// The constant baseline's answers.
-    pub baseline: &'a [usize],
+    pub baseline: &'a Target,
     /// The champion's version and answers.
-    pub champion: Option<(u64, &'a [usize])>,
+    pub champion: Option<(u64, &'a Target)>,
 }
 
 /// Asks every gate. A gate whose metric cannot be computed refuses.
 pub fn judge(pipeline: &Pipeline, facts: Facts<'_>) -> Vec<GateResult> {
-    let promotion = &pipeline.promotion;
-    let metric =
-        serde_json::to_value(promotion.metric).ok().and_then(|m| m.as_str().map(str::to_owned)).unwrap_or_default();
-    let compare = |other: &[usize]| {
-        paired_bootstrap(
-            |truth, answers| score(pipeline, truth, answers),
-            facts.truth,
-            facts.challenger,
-            other,
-            ROUNDS,
-            pipeline.training.seed,
-            promotion.confidence,
-        )
-    };
-    let percent = promotion.confidence * 100.0;
-    let words = |interval: &Interval, against: &str| {
-        format!(
-            "{metric} {:+.3} against {against}, {percent:.0} % interval [{:+.3}, {:+.3}] on {} test rows",
-            interval.estimate,
-            interval.lower,
-            interval.upper,
-            facts.truth.len()
-        )
-    };
-    let mut gates = vec![match compare(facts.baseline) {
-        Ok(interval) => GateResult {
-            gate: "better than the constant baseline".to_owned(),
-            passed: interval.lower > 0.0,
-            detail: words(&interval, "always giving the most frequent answer"),
-        },
-        Err(e) => refused("better than the constant baseline", &e.to_string()),
-    }];
+    let margin = pipeline.promotion.margin;
+    let always = if pipeline.label.is_value() { "always giving the mean" } else { "always giving the most frequent answer" };
+    let compare = |other: &Target| better_by(pipeline, facts.truth, facts.challenger, other);
+    let rows = facts.truth.len();
+    let mut gates = vec![better("better than the constant baseline", pipeline, compare(facts.baseline), always, rows)];
     if let Some((version, answers)) = facts.champion {
         let gate = "no worse than the champion";
+        // A margin of an error is a share of it: what an error is measured in is the label's affair.
+        let allowed = match (facts.truth, answers) {
+            (Target::Values(truth), Target::Values(answers)) => {
+                margin * error_of(pipeline, &truth.to_vec(), &answers.to_vec()).unwrap_or_default()
+            }
+            _ => margin,
+        };
         gates.push(match compare(answers) {
             Ok(interval) => GateResult {
                 gate: gate.to_owned(),
-                passed: interval.lower > -promotion.margin,
+                passed: interval.lower > -allowed,
                 detail: format!(
-                    "{}; a margin of {} is allowed",
-                    words(&interval, &format!("version {version}")),
-                    promotion.margin
+                    "{}; a margin of {margin} is allowed",
+                    words(pipeline, &interval, &format!("version {version}"), rows),
                 ),
             },
             Err(e) => refused(gate, &e.to_string()),
         });
     }
     gates
+}
+
+/// A gate that the challenger passes when it is better than something simple beyond chance.
+pub(crate) fn better(
+    gate: &str,
+    pipeline: &Pipeline,
+    interval: Result<Interval, bootstrap::Error>,
+    than: &str,
+    rows: usize,
+) -> GateResult {
+    match interval {
+        Ok(interval) => GateResult {
+            gate: gate.to_owned(),
+            passed: interval.lower > 0.0,
+            detail: words(pipeline, &interval, than, rows),
+        },
+        Err(e) => refused(gate, &e.to_string()),
+    }
+}
+
+fn words(pipeline: &Pipeline, interval: &Interval, against: &str, rows: usize) -> String {
+    let promotion = &pipeline.promotion;
+    let (metric, percent) = (promotion.metric.name(), promotion.confidence * 100.0);
+    let Interval { estimate, lower, upper, .. } = interval;
+    // Errors are told as errors: less is better.
+    let (estimate, lower, upper) =
+        if promotion.metric.is_of_values() { (-estimate, -upper, -lower) } else { (*estimate, *lower, *upper) };
+    format!(
+        "{metric} {estimate:+.3} against {against}, {percent:.0} % interval [{lower:+.3}, {upper:+.3}] on {rows} test rows"
+    )
 }
 
 fn refused(gate: &str, why: &str) -> GateResult {
@@ -92,15 +99,19 @@ mod tests {
         .unwrap()
     }
 
+    fn classes(labels: Vec<usize>) -> Target {
+        Target::Classes { labels: labels.into(), n_classes: 2 }
+    }
+
     fn passed(facts: Facts<'_>) -> Vec<bool> {
         judge(&pipeline(), facts).iter().map(|gate| gate.passed).collect()
     }
 
     #[test]
     fn coin_flips_are_not_better_than_the_constant_and_knowledge_is() {
-        let truth: Vec<usize> = (0..200).map(|i| (i * 7919 % 13) % 2).collect();
-        let flips: Vec<usize> = (0..200).map(|i| (i * 104_729 % 17) % 2).collect();
-        let always = vec![1; 200];
+        let truth = classes((0..200).map(|i| (i * 7919 % 13) % 2).collect());
+        let flips = classes((0..200).map(|i| (i * 104_729 % 17) % 2).collect());
+        let always = classes(vec![1; 200]);
         let facts = |challenger| Facts { truth: &truth, challenger, baseline: &always, champion: None };
         assert_eq!(passed(facts(&flips)), [false]);
         assert_eq!(passed(facts(&truth)), [true]);
@@ -108,10 +119,9 @@ mod tests {
 
     #[test]
     fn a_challenger_may_equal_the_champion_and_not_fall_behind() {
-        let truth: Vec<usize> = (0..400).map(|i| i % 2).collect();
-        let mut worse = truth.clone();
-        worse[..60].iter_mut().for_each(|answer| *answer = 1 - *answer);
-        let always = vec![1; 400];
+        let truth = classes((0..400).map(|i| i % 2).collect());
+        let worse = classes((0..400).map(|i| if i < 60 { 1 - i % 2 } else { i % 2 }).collect());
+        let always = classes(vec![1; 400]);
         let facts = |challenger, champion| Facts {
             truth: &truth,
             challenger,
@@ -121,5 +131,21 @@ mod tests {
         assert_eq!(passed(facts(&worse, &worse)), [true, true]);
         assert_eq!(passed(facts(&worse, &truth)), [true, false]);
         assert_eq!(passed(facts(&truth, &worse)), [true, true]);
+    }
+
+    #[test]
+    fn errors_are_compared_the_other_way_round_and_the_margin_is_a_share_of_them() {
+        let mut pipeline = pipeline();
+        pipeline.label.classes.clear();
+        pipeline.promotion.metric = driftmill_schemas::pipeline::Metric::Rmse;
+        let values = |offset: f64| Target::Values((0..200).map(|i| f64::from(i % 17) + offset).collect());
+        let (truth, near, far, mean) = (values(0.0), values(1.0), values(1.01), Target::Values(vec![8.0; 200].into()));
+        let facts = Facts { truth: &truth, challenger: &far, baseline: &mean, champion: Some((1, &near)) };
+        let gates = judge(&pipeline, facts);
+        assert_eq!(gates.iter().map(|gate| gate.passed).collect::<Vec<_>>(), [true, true], "{gates:?}");
+        assert!(gates[0].detail.starts_with("rmse -3."), "{}", gates[0].detail);
+        let worse = values(1.5);
+        let facts = Facts { challenger: &worse, ..facts };
+        assert!(!judge(&pipeline, facts)[1].passed);
     }
 }

@@ -6,13 +6,12 @@ use std::io::Cursor;
 use bytes::Bytes;
 use driftmill_platform::clickhouse::{ClickHouse, FeatureTable, quote, quote_text};
 use driftmill_platform::store::Store;
-use driftmill_schemas::pipeline::{Pipeline, Severity};
-use ndarray::{Array1, Array2};
+use driftmill_schemas::pipeline::{FeatureType, Pipeline, Severity, SplitBy};
 use polars::prelude::{
-    DataFrame, DataType, IpcStreamReader, ParquetCompression, ParquetWriter, PolarsResult, SerReader as _,
+    DataFrame, DataType, IntoColumn as _, IpcStreamReader, ParquetCompression, ParquetWriter, PolarsResult, SerReader as _,
 };
 
-use crate::Error;
+use crate::{Error, Rows};
 
 /// Which rows.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,17 +20,6 @@ pub enum Since {
     Newest,
     /// Those at and after these offsets, by partition: where the drift began.
     Offsets(Vec<(i32, i64)>),
-}
-
-/// Rows as numbers.
-#[derive(Debug, Clone)]
-pub struct Rows {
-    /// Features, rows × features in the order of the pipeline file; NaN is a missing value.
-    pub features: Array2<f64>,
-    /// Index of each row's class.
-    pub labels: Array1<usize>,
-    /// Partition and offset of each row in the raw topic.
-    pub positions: Vec<(i32, i64)>,
 }
 
 /// Rows with the hash that names them.
@@ -69,17 +57,18 @@ pub async fn take(
 /// or with one that is no class of the pipeline, are kept and not learned from.
 pub async fn keep(store: &Store, pipeline: &Pipeline, arrow: Bytes) -> Result<Snapshot, Error> {
     let damaged = |error| Error::Snapshot { pipeline: pipeline.name.clone(), error };
-    let mut frame = frame(arrow).map_err(damaged)?;
+    let mut frame = frame(arrow).and_then(|frame| with_texts(frame, pipeline)).map_err(damaged)?;
     let parquet = parquet(&mut frame).map_err(damaged)?;
     let hash = store.put(parquet).await.map_err(driftmill_platform::registry::Error::from)?;
-    let rows = numbers(&frame, pipeline).map_err(damaged)?;
+    let rows = Rows::of_frame(&frame, pipeline).map_err(damaged)?;
     Ok(Snapshot { rows, hash })
 }
 
 /// The labelled rows of an Arrow IPC stream with `_partition`, `_offset`, `event_time`, `label` and the features.
 pub fn rows(pipeline: &Pipeline, arrow: Bytes) -> Result<Rows, Error> {
     frame(arrow)
-        .and_then(|frame| numbers(&frame, pipeline))
+        .and_then(|frame| with_texts(frame, pipeline))
+        .and_then(|frame| Rows::of_frame(&frame, pipeline))
         .map_err(|error| Error::Snapshot { pipeline: pipeline.name.clone(), error })
 }
 
@@ -115,6 +104,11 @@ fn outside_of_bad_windows(pipeline: &Pipeline) -> String {
     )
 }
 
+/// Whether the snapshot must say what each row is about.
+fn by_entity(pipeline: &Pipeline) -> bool {
+    pipeline.training.split.by == SplitBy::Entity
+}
+
 /// The query that defines the snapshot: every order in it is total, so the same table gives the same bytes.
 fn query(pipeline: &Pipeline, since: &Since) -> String {
     let features: Vec<String> = pipeline.features.iter().map(|feature| quote(&feature.name)).collect();
@@ -123,9 +117,10 @@ fn query(pipeline: &Pipeline, since: &Since) -> String {
         None => String::new(),
     };
     format!(
-        "SELECT _partition, _offset, event_time, assumeNotNull(label) AS label, {features} FROM \
+        "SELECT _partition, _offset, event_time, assumeNotNull(label) AS label, {entity}{features} FROM \
          (SELECT * FROM {table} WHERE {condition}{newest}) ORDER BY _partition, _offset \
-         SETTINGS output_format_arrow_compression_method = 'none', output_format_arrow_string_as_string = 1",
+         SETTINGS output_format_arrow_compression_method = 'none', output_format_arrow_string_as_string = 0",
+        entity = if by_entity(pipeline) { "entity, " } else { "" },
         features = features.join(", "),
         table = quote(&FeatureTable::of(&pipeline.name).view),
         condition = condition(pipeline, since),
@@ -139,40 +134,23 @@ fn frame(arrow: Bytes) -> PolarsResult<DataFrame> {
     IpcStreamReader::new(Cursor::new(arrow)).finish()
 }
 
+/// ClickHouse's strings may hold anything, and come as bytes: all but images are texts.
+fn with_texts(mut frame: DataFrame, pipeline: &Pipeline) -> PolarsResult<DataFrame> {
+    let is_image = |name: &str| {
+        let mut features = pipeline.features.iter();
+        features.any(|feature| feature.name == name && feature.kind == FeatureType::Image)
+    };
+    let bytes = frame.columns().iter().filter(|column| column.dtype() == &DataType::Binary);
+    let texts: Vec<String> = bytes.map(|column| column.name().to_string()).filter(|name| !is_image(name)).collect();
+    for name in texts {
+        let text = frame.column(&name)?.cast(&DataType::String)?;
+        frame.replace(&name, text.into_column())?;
+    }
+    Ok(frame)
+}
+
 fn parquet(frame: &mut DataFrame) -> PolarsResult<Bytes> {
     let mut bytes = Vec::new();
     ParquetWriter::new(&mut bytes).with_compression(ParquetCompression::Snappy).finish(frame)?;
     Ok(bytes.into())
-}
-
-fn numbers(frame: &DataFrame, pipeline: &Pipeline) -> PolarsResult<Rows> {
-    let rows = frame.height();
-    let mut features = Array2::from_elem((rows, pipeline.features.len()), f64::NAN);
-    if rows == 0 {
-        return Ok(Rows { features, labels: Array1::zeros(0), positions: Vec::new() });
-    }
-    for (index, feature) in pipeline.features.iter().enumerate() {
-        let column = frame.column(&feature.name)?.cast(&DataType::Float64)?;
-        for (row, value) in column.f64()?.iter().enumerate() {
-            features[[row, index]] = value.unwrap_or(f64::NAN);
-        }
-    }
-    let labels = frame.column("label")?.cast(&DataType::String)?;
-    let labels: Vec<Option<usize>> =
-        labels.str()?.iter().map(|text| text.and_then(|text| pipeline.label.class_index(text))).collect();
-    let partitions = frame.column("_partition")?.cast(&DataType::Int32)?;
-    let offsets = frame.column("_offset")?.cast(&DataType::Int64)?;
-    let positions: Vec<(i32, i64)> = partitions
-        .i32()?
-        .iter()
-        .zip(offsets.i64()?.iter())
-        .map(|(partition, offset)| (partition.unwrap_or_default(), offset.unwrap_or_default()))
-        .collect();
-    // A class that was taken out of the pipeline file since the row was written is no row to learn from.
-    let known: Vec<usize> = (0..rows).filter(|&row| labels[row].is_some()).collect();
-    Ok(Rows {
-        features: features.select(ndarray::Axis(0), &known),
-        labels: known.iter().filter_map(|&row| labels[row]).collect(),
-        positions: known.iter().map(|&row| positions[row]).collect(),
-    })
 }

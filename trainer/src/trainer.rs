@@ -1,11 +1,12 @@
 //! One training, from its reason to its verdict.
 
 use std::collections::HashMap;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use driftmill_models::artifact;
+use driftmill_models::{Progress, Target, artifact};
 use driftmill_platform::clickhouse::ClickHouse;
 use driftmill_platform::clock::SharedClock;
 use driftmill_platform::error::{Retry, Retryable as _};
@@ -15,7 +16,7 @@ use driftmill_schemas::model::{CARD_FORMAT, ModelCard};
 use driftmill_schemas::pipeline::Loaded;
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use crate::fit::{Fitted, answers, fit};
 use crate::gates::{Facts, judge};
@@ -26,13 +27,16 @@ use crate::{Error, reference};
 /// How often a pipeline without a model is looked at.
 const FIRST_LOOK: Duration = Duration::from_secs(1);
 
+/// Is told of a step of the fit of a pipeline.
+type Listener = dyn Fn(&str, &Progress) + Send + Sync;
+
 /// Trains the pipelines of this process, one run a pipeline at a time.
-#[derive(Debug)]
 pub struct Trainer {
     pipelines: HashMap<String, (Arc<Loaded>, Mutex<()>)>,
     clickhouse: ClickHouse,
     registry: Registry,
     clock: SharedClock,
+    progress: Arc<Listener>,
 }
 
 #[derive(clickhouse::Row, serde::Deserialize)]
@@ -40,12 +44,27 @@ struct Count {
     count: u64,
 }
 
+impl std::fmt::Debug for Trainer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Trainer").field("pipelines", &self.pipelines.keys()).finish_non_exhaustive()
+    }
+}
+
 impl Trainer {
     /// A trainer of these pipelines.
     pub fn new(pipelines: Vec<Arc<Loaded>>, clickhouse: ClickHouse, registry: Registry, clock: SharedClock) -> Self {
         let pipelines =
             pipelines.into_iter().map(|loaded| (loaded.pipeline.name.clone(), (loaded, Mutex::new(())))).collect();
-        Self { pipelines, clickhouse, registry, clock }
+        let progress = Arc::new(|pipeline: &str, step: &Progress| {
+            debug!(pipeline, step = step.step, number = step.number, metrics = ?step.metrics, "fitting");
+        });
+        Self { pipelines, clickhouse, registry, clock, progress }
+    }
+
+    /// The same trainer, which tells `listener` of every step of a fit, with the pipeline's name. It is called on the thread
+    /// that fits.
+    pub fn telling(self, listener: impl Fn(&str, &Progress) + Send + Sync + 'static) -> Self {
+        Self { progress: Arc::new(listener), ..self }
     }
 
     pub(crate) fn loaded(&self, pipeline: &str) -> Option<&Arc<Loaded>> {
@@ -181,7 +200,14 @@ impl Trainer {
         };
         let (rows, params, of) = (snapshot.rows.clone(), reason.params(), Arc::clone(loaded));
         // Seconds of arithmetic: on a thread that may be blocked.
-        let fitted = tokio::task::spawn_blocking(move || fit(&rows, &of.pipeline, &params))
+        let progress = Arc::clone(&self.progress);
+        let fitting = move || {
+            fit(&rows, &of.pipeline, &params, &mut |step| {
+                progress(&of.pipeline.name, step);
+                ControlFlow::Continue(())
+            })
+        };
+        let fitted = tokio::task::spawn_blocking(fitting)
             .await
             .map_err(|e| Error::Lost(e.to_string()))??;
         event.metrics = fitted.metrics.clone();
@@ -190,12 +216,11 @@ impl Trainer {
             Some(champion) => self.answers_of(champion, loaded, &fitted).await?,
             None => None,
         };
-        let truth = fitted.test.labels.to_vec();
         let facts = Facts {
-            truth: &truth,
+            truth: &fitted.test.target,
             challenger: &fitted.answers,
             baseline: &fitted.baseline,
-            champion: rival.as_ref().map(|(version, answers)| (*version, answers.as_slice())),
+            champion: rival.as_ref().map(|(version, answers)| (*version, answers)),
         };
         event.gates = judge(pipeline, facts);
         let version = self.register(loaded, &snapshot, fitted, event).await?;
@@ -228,7 +253,7 @@ impl Trainer {
         champion: &ModelVersion,
         loaded: &Loaded,
         fitted: &Fitted,
-    ) -> Result<Option<(u64, Vec<usize>)>, Error> {
+    ) -> Result<Option<(u64, Target)>, Error> {
         let damaged =
             |reason: String| Error::Champion { pipeline: champion.pipeline.clone(), version: champion.version, reason };
         let bytes = self.registry.artifact(champion).await?;
@@ -242,6 +267,15 @@ impl Trainer {
             );
             return Ok(None);
         }
+        // One that was fitted again on all rows has seen the test rows: the one that was judged stands in for it.
+        let model = match &card.judged {
+            None => model,
+            Some(hash) => {
+                let store = self.registry.store();
+                let bytes = store.get(hash).await.map_err(driftmill_platform::registry::Error::from)?;
+                artifact::decode(&bytes).map_err(|e| damaged(e.to_string()))?.0
+            }
+        };
         let answers = answers(&model, &fitted.test).map_err(|e| damaged(e.to_string()))?;
         Ok(Some((champion.version, answers)))
     }
@@ -254,20 +288,28 @@ impl Trainer {
         event: &RunEvent,
     ) -> Result<ModelVersion, Error> {
         let pipeline = &loaded.pipeline;
-        let card = ModelCard {
+        let mut card = ModelCard {
             format: CARD_FORMAT,
             pipeline: pipeline.name.clone(),
             features: pipeline.features.clone(),
             schema: loaded.schema.text.clone(),
             classes: pipeline.label.classes.clone(),
+            positive: pipeline.label.positive.clone(),
             algorithm: pipeline.training.algorithm.clone(),
             params: fitted.params.clone(),
             seed: pipeline.training.seed,
             snapshot: snapshot.hash.clone(),
             entity: pipeline.entity.clone(),
             code_version: env!("CARGO_PKG_VERSION").to_owned(),
+            judged: None,
         };
         let lost = |e: String| Error::Lost(e);
+        if let Some(judged) = &fitted.judged {
+            let header = serde_json::to_value(&card).map_err(|e| lost(e.to_string()))?;
+            let artifact = artifact::encode(judged, &header).map_err(|e| lost(e.to_string()))?;
+            let kept = self.registry.store().put(artifact.into()).await;
+            card.judged = Some(kept.map_err(driftmill_platform::registry::Error::from)?);
+        }
         let header = serde_json::to_value(&card).map_err(|e| lost(e.to_string()))?;
         let artifact = artifact::encode(&fitted.model, &header).map_err(|e| lost(e.to_string()))?;
         let reference = reference::of(pipeline, &snapshot.rows).map_err(lost)?;
@@ -278,7 +320,7 @@ impl Trainer {
             artifact: artifact.into(),
             reference: reference.into(),
             snapshot: snapshot.hash.clone(),
-            rows: snapshot.rows.labels.len() as u64,
+            rows: snapshot.rows.len() as u64,
             metrics: fitted.metrics,
             gates: event.gates.clone(),
         };

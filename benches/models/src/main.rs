@@ -58,7 +58,7 @@ fn main() -> anyhow::Result<()> {
         "memory_mib": (peak - before) / 1024.0,
         "single_us": single_us,
         "batch_us": batch_us,
-        "model_mib": artifact::encode(&model, &Value::Null)?.len() as f64 / f64::from(1 << 20),
+        "model_mib": artifact::encode(&model.clone().into(), &Value::Null)?.len() as f64 / f64::from(1 << 20),
     });
     found["quality"] = quality(&model, &test)?;
     println!("{found}");

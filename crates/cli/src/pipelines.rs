@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
-use driftmill_models::Algorithm;
 use driftmill_schemas::name;
 use driftmill_schemas::pipeline::{self, Loaded};
 
@@ -51,14 +50,8 @@ pub fn load_all(folder: &Path) -> anyhow::Result<Vec<Arc<Loaded>>> {
 pub fn load(file: &Path) -> Result<Arc<Loaded>, pipeline::Error> {
     let loaded = pipeline::load(file)?;
     let mut problems = driftmill_processors::ingest::check(&loaded).err().unwrap_or_default();
-    let training = &loaded.pipeline.training;
-    match Algorithm::from_spec(&training.algorithm, &training.params) {
-        Err(error) => problems.push(loaded.places.problem("training", error.to_string())),
-        Ok(algorithm) if !algorithm.classifies() => {
-            let reason = format!("`{}` predicts numbers, and the label has classes", algorithm.name());
-            problems.push(loaded.places.problem("training", reason));
-        }
-        Ok(_) => {}
+    if let Err(error) = driftmill_trainer::learner(&loaded.pipeline, &serde_json::Map::new()) {
+        problems.push(loaded.places.problem("training", error.to_string()));
     }
     if problems.is_empty() { Ok(Arc::new(loaded)) } else { Err(pipeline::Error { file: file.to_owned(), problems }) }
 }

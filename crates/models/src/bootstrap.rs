@@ -70,15 +70,15 @@ pub enum Error {
 /// The interval of `metric(truth, a) - metric(truth, b)` when the same rows are drawn with replacement for both, `rounds`
 /// times. Above zero: `a` is better beyond chance (for a metric where more is better).
 ///
-/// `metric` takes the true labels and the predictions, as [`metrics::accuracy`] does. A round in which it has no value is left out.
+/// `metric` takes the true labels or values and the predictions, as [`metrics::accuracy`] does. A round in which it has no value is left out.
 ///
 /// # Errors
 /// When the metric has no value for all rows, or arguments do not fit each other.
-pub fn paired_bootstrap(
-    metric: impl Fn(&[usize], &[usize]) -> Result<f64, metrics::Error>,
-    truth: &[usize],
-    a: &[usize],
-    b: &[usize],
+pub fn paired_bootstrap<T: Copy>(
+    metric: impl Fn(&[T], &[T]) -> Result<f64, metrics::Error>,
+    truth: &[T],
+    a: &[T],
+    b: &[T],
     rounds: usize,
     seed: u64,
     confidence: f64,
@@ -91,7 +91,7 @@ pub fn paired_bootstrap(
     if rounds == 0 || !(confidence > 0.0 && confidence < 1.0) {
         return Err(Error::Parameters { rounds, confidence });
     }
-    let difference = |truth: &[usize], a: &[usize], b: &[usize]| Ok(metric(truth, a)? - metric(truth, b)?);
+    let difference = |truth: &[T], a: &[T], b: &[T]| Ok(metric(truth, a)? - metric(truth, b)?);
     let estimate = difference(truth, a, b)?;
     let mut rng = random::stream(seed, 0);
     let mut drawn = [Vec::new(), Vec::new(), Vec::new()];

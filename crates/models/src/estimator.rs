@@ -101,6 +101,20 @@ impl Estimator {
         Ok(self.outputs(table)?.into_iter().collect())
     }
 
+    /// Whether it tells the bounds that a value lies within.
+    pub fn tells_intervals(&self) -> bool {
+        false
+    }
+
+    /// The bounds that each row's value lies within, where it tells them.
+    ///
+    /// # Errors
+    /// As [`Self::outputs`].
+    pub fn intervals(&self, table: &Table) -> Result<Option<Vec<(f64, f64)>>, Error> {
+        table.check(&self.features)?;
+        Ok(None)
+    }
+
     /// Whether each row has anything to go by, such as a text with a known word. The answers for the others are those for
     /// nothing at all.
     ///

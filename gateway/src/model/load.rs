@@ -3,8 +3,9 @@
 use std::sync::{Arc, Mutex};
 
 use driftmill_features::Program;
-use driftmill_models::artifact;
+use driftmill_models::{FeatureKind, Task, artifact};
 use driftmill_schemas::model::{self, ModelCard};
+use driftmill_schemas::pipeline::{Feature, FeatureType};
 use driftmill_schemas::record::{self, FieldKind, RecordSchema, Value};
 
 use super::LoadedModel;
@@ -42,12 +43,12 @@ pub(crate) enum Error {
         model: usize,
     },
     /// The card and the model disagree.
-    #[error("its card names {card} features and the model sees {model}")]
+    #[error("its card's features are {card:?} and the model sees {model:?}")]
     Features {
         /// By the card.
-        card: usize,
+        card: Vec<FeatureKind>,
         /// By the model.
-        model: usize,
+        model: Vec<FeatureKind>,
     },
     /// A trial prediction went wrong.
     #[error("a trial prediction failed: {0}")]
@@ -63,11 +64,16 @@ impl LoadedModel {
         if card.pipeline != pipeline {
             return Err(Error::Foreign(card.pipeline));
         }
-        if card.classes.is_empty() || card.classes.len() != model.classes() {
-            return Err(Error::Classes { card: card.classes.len(), model: model.classes() });
+        let classes = match model.task() {
+            Task::Classification { n_classes } => n_classes,
+            Task::Regression => 0,
+        };
+        if card.classes.len() != classes {
+            return Err(Error::Classes { card: card.classes.len(), model: classes });
         }
-        if card.features.len() != model.n_features() {
-            return Err(Error::Features { card: card.features.len(), model: model.n_features() });
+        let kinds: Vec<FeatureKind> = card.features.iter().map(kind).collect();
+        if kinds != model.features() {
+            return Err(Error::Features { card: kinds, model: model.features().to_vec() });
         }
         let schema = RecordSchema::parse(&card.schema)?;
         let program = Program::compile(&schema, &card.features).map_err(|errors| {
@@ -82,7 +88,7 @@ impl LoadedModel {
         Ok(loaded)
     }
 
-    /// Answers a record without any value and one of plain values, twice: the answers must be probabilities, and the
+    /// Answers a record without any value and one of plain values, twice: the answers must be probabilities, or values, and the
     /// same both times. It also allocates what the first request would otherwise wait for.
     fn try_out(self: &Arc<Self>) -> Result<(), Error> {
         let ask = || -> Result<Answer, Error> {
@@ -97,15 +103,30 @@ impl LoadedModel {
         let (first, second) = (ask()?, ask()?);
         for row in 0..first.rows() {
             let probabilities = first.probabilities(row);
+            if probabilities.is_empty() {
+                continue;
+            }
             let sum: f64 = probabilities.iter().sum();
             if probabilities.iter().any(|p| !(0.0..=1.0).contains(p)) || (sum - 1.0).abs() > 1e-6 {
                 return Err(Error::Trial(format!("{probabilities:?} are no probabilities")));
             }
         }
-        if first.all_probabilities() != second.all_probabilities() {
+        let bits = |values: &[f64]| values.iter().map(|value| value.to_bits()).collect::<Vec<_>>();
+        let same = |a: &[f64], b: &[f64]| bits(a) == bits(b);
+        if !same(first.all_probabilities(), second.all_probabilities()) || !same(first.values(), second.values()) {
             return Err(Error::Trial("the same record was answered in two ways".to_owned()));
         }
         Ok(())
+    }
+}
+
+/// A feature's kind as models know it.
+fn kind(feature: &Feature) -> FeatureKind {
+    match feature.kind {
+        FeatureType::Number => FeatureKind::Number,
+        FeatureType::Category => FeatureKind::Category,
+        FeatureType::Text => FeatureKind::Text,
+        FeatureType::Image => FeatureKind::Image { side: feature.side() },
     }
 }
 
@@ -115,6 +136,7 @@ fn plain_value(kind: FieldKind) -> Value {
         FieldKind::Int | FieldKind::Long | FieldKind::Timestamp => Value::Long(1),
         FieldKind::Float | FieldKind::Double => Value::Double(1.0),
         FieldKind::String => Value::String("a".to_owned()),
-        FieldKind::Bytes => Value::Bytes(vec![0]),
+        // One grey pixel.
+        FieldKind::Bytes => Value::Bytes(b"P6 1 1 255 \x80\x80\x80".to_vec()),
     }
 }

@@ -9,7 +9,7 @@ pub(crate) use rows::Rows;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use driftmill_features::{Columns, FeatureMatrix, Program, Scratch};
-use driftmill_models::Model;
+use driftmill_models::Estimator;
 use driftmill_schemas::model::ModelCard;
 use driftmill_schemas::record::{Field, RecordSchema};
 
@@ -26,7 +26,7 @@ pub(crate) struct LoadedModel {
     pub(crate) card: ModelCard,
     /// The record its features are computed from.
     pub(crate) schema: RecordSchema,
-    model: Model,
+    model: Estimator,
     program: Program,
     workspaces: Mutex<Vec<Workspace>>,
 }
@@ -53,6 +53,18 @@ impl LoadedModel {
     /// The record fields that the features use, in that order.
     pub(crate) fn input_fields(&self) -> impl Iterator<Item = &Field> {
         self.inputs().iter().map(|&index| &self.schema.fields[index])
+    }
+
+    /// Index of the positive class.
+    pub(crate) fn positive(&self) -> usize {
+        let classes = &self.card.classes;
+        let declared = self.card.positive.as_ref().and_then(|name| classes.iter().position(|class| class == name));
+        declared.unwrap_or(classes.len().saturating_sub(1))
+    }
+
+    /// Whether it tells the bounds that values lie within.
+    pub(crate) fn tells_intervals(&self) -> bool {
+        self.model.tells_intervals()
     }
 
     /// No rows yet, to be filled with at most `limit` of them, and answered.

@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
+use driftmill_features::{FeatureMatrix, Values};
+use driftmill_models::{Column, Table};
 use driftmill_schemas::record::{Record, Value};
 
 use super::{LoadedModel, Workspace};
-use crate::answer::Answer;
+use crate::answer::{Answer, Other};
 use crate::fault::Fault;
 
 /// Rows for one version of a model: fill [`record`](Self::record), [`push`](Self::push), and at last
@@ -63,23 +65,60 @@ impl Rows {
         &self.model
     }
 
-    /// Computes the features in one pass over the columns, and asks the model row by row.
+    /// Computes the features in one pass over the columns, and asks the model: row by row when it takes numbers alone.
     pub(crate) fn answer(mut self) -> Result<Answer, Fault> {
         let (model, rows) = (&self.model, self.len());
         let Workspace { columns, scratch, matrix } = &mut self.workspace;
         model.program.evaluate(columns, scratch, matrix);
-        let (width, classes) = (model.program.width(), model.card.classes.len());
+        if let Some(image) = matrix.unreadable().first() {
+            let name = &model.card.features[image.feature].name;
+            return Err(Fault::bad_request(format!("row {}, image `{name}`: {}", image.row, image.reason)));
+        }
+        let failed = |e: driftmill_models::Error| {
+            Fault::internal(format!("model version {} could not answer: {e}", model.version))
+        };
+        let (width, n_outputs) = (model.program.width(), model.model.n_outputs());
         let mut features = vec![0.0; rows * width];
-        let mut probabilities = vec![0.0; rows * classes];
-        for (row, out) in probabilities.chunks_exact_mut(classes).enumerate() {
-            let features = &mut features[row * width..][..width];
-            matrix.row(row, features);
-            model
-                .model
-                .predict_proba_into(features, out)
-                .map_err(|e| Fault::internal(format!("model version {} could not answer: {e}", model.version)))?;
+        for (row, out) in features.chunks_exact_mut(width).enumerate() {
+            matrix.row(row, out);
+        }
+        let (mut outputs, mut others, mut intervals) = (vec![0.0; rows * n_outputs], Vec::new(), None);
+        match model.model.rows_model() {
+            Some(rows_model) => {
+                for (features, out) in features.chunks_exact(width).zip(outputs.chunks_exact_mut(n_outputs)) {
+                    rows_model.outputs_into(features, out).map_err(failed)?;
+                }
+            }
+            None => {
+                let table = table(matrix, model).map_err(failed)?;
+                let answered = model.model.outputs(&table).map_err(failed)?;
+                for (place, value) in outputs.iter_mut().zip(&answered) {
+                    *place = *value;
+                }
+                intervals = model.model.intervals(&table).map_err(failed)?;
+                others = matrix.columns().enumerate().filter_map(other).collect();
+            }
         }
         self.model.give_back(self.workspace);
-        Ok(Answer::new(self.model, features, probabilities).about(self.entities))
+        Ok(Answer::new(self.model, rows, features, others, outputs, intervals).about(self.entities))
+    }
+}
+
+/// The features as the model takes them.
+fn table(matrix: &FeatureMatrix, model: &LoadedModel) -> Result<Table, driftmill_models::Error> {
+    let columns = matrix.columns().zip(&model.card.features).map(|(values, feature)| match values {
+        Values::Numbers(numbers) => Column::Number(numbers.to_vec()),
+        Values::Texts(texts) => Column::Text(texts.to_vec()),
+        Values::Images(images) => Column::Image { side: usize::from(feature.side()), pixels: images.to_vec() },
+    });
+    Table::new(matrix.rows(), columns.collect())
+}
+
+/// What is kept of a feature's values for the log.
+fn other((feature, values): (usize, Values<'_>)) -> Option<(usize, Other)> {
+    match values {
+        Values::Numbers(_) => None,
+        Values::Texts(texts) => Some((feature, Other::Texts(texts.to_vec()))),
+        Values::Images(images) => Some((feature, Other::Images(images.to_vec()))),
     }
 }

@@ -1,5 +1,6 @@
 //! `POST …/infer`.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use axum::Extension;
@@ -9,14 +10,14 @@ use axum::response::Response;
 use driftmill_schemas::name::did_you_mean;
 use serde::{Deserialize, Serialize};
 
-use super::metadata::{PREDICT, PROBABILITIES};
+use super::metadata::{LOWER, PREDICT, PROBABILITIES, UPPER};
 use super::tensor::{self, InputTensor};
 use super::{NAME, loaded, served};
 use crate::answer::{self, Answer, Asked};
 use crate::app::App;
 use crate::body::{self, Body};
 use crate::fault::Fault;
-use crate::model::Rows;
+use crate::model::{LoadedModel, Rows};
 use crate::params::Params;
 use crate::request_id::RequestId;
 
@@ -43,6 +44,28 @@ struct RequestedOutput {
 enum Output {
     Predict,
     Probabilities,
+    Lower,
+    Upper,
+}
+
+impl Output {
+    /// Those of a model, in the order of its metadata.
+    fn of(model: &LoadedModel) -> &'static [Self] {
+        match (model.card.classes.is_empty(), model.tells_intervals()) {
+            (false, _) => &[Self::Predict, Self::Probabilities],
+            (true, false) => &[Self::Predict],
+            (true, true) => &[Self::Predict, Self::Lower, Self::Upper],
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Predict => PREDICT,
+            Self::Probabilities => PROBABILITIES,
+            Self::Lower => LOWER,
+            Self::Upper => UPPER,
+        }
+    }
 }
 
 /// What of the request the response needs.
@@ -71,7 +94,7 @@ struct OutputTensor<'a> {
 #[serde(untagged)]
 enum OutputData<'a> {
     Classes(Vec<&'a str>),
-    Numbers(&'a [f64]),
+    Numbers(Cow<'a, [f64]>),
 }
 
 pub(super) async fn model(
@@ -114,26 +137,23 @@ async fn infer(
 
 fn read(bytes: &[u8], mut rows: Rows) -> Result<(Wanted, Rows), Fault> {
     let request: InferRequest = body::parse(bytes)?;
-    let outputs = selected(request.outputs.as_deref().unwrap_or_default())?;
+    let outputs = selected(request.outputs.as_deref().unwrap_or_default(), rows.model())?;
     tensor::read(&request.inputs, &mut rows)?;
     Ok((Wanted { id: request.id, outputs }, rows))
 }
 
 /// The outputs asked for, in that order; all of them when none is named.
-fn selected(requested: &[RequestedOutput]) -> Result<Vec<Output>, Fault> {
+fn selected(requested: &[RequestedOutput], model: &LoadedModel) -> Result<Vec<Output>, Fault> {
+    let all = Output::of(model);
     if requested.is_empty() {
-        return Ok(vec![Output::Predict, Output::Probabilities]);
+        return Ok(all.to_vec());
     }
     let mut outputs = Vec::with_capacity(2);
     for RequestedOutput { name } in requested {
-        let output = match name.as_str() {
-            PREDICT => Output::Predict,
-            PROBABILITIES => Output::Probabilities,
-            other => {
-                let shown: String = other.chars().take(60).collect();
-                let hint = did_you_mean(other, [PREDICT, PROBABILITIES]);
-                return Err(Fault::bad_request(format!("the model has no output `{shown}`{hint}")));
-            }
+        let Some(&output) = all.iter().find(|output| output.name() == name) else {
+            let shown: String = name.chars().take(60).collect();
+            let hint = did_you_mean(name, all.iter().map(|output| output.name()));
+            return Err(Fault::bad_request(format!("the model has no output `{shown}`{hint}")));
         };
         if !outputs.contains(&output) {
             outputs.push(output);
@@ -144,19 +164,20 @@ fn selected(requested: &[RequestedOutput]) -> Result<Vec<Output>, Fault> {
 
 fn render(wanted: Wanted, answer: &Answer, request_id: &RequestId) -> Result<Vec<u8>, Fault> {
     let (model, rows) = (answer.model(), answer.rows());
-    let outputs = wanted.outputs.iter().map(|output| match output {
-        Output::Predict => OutputTensor {
-            name: PREDICT,
-            shape: vec![rows],
-            datatype: "BYTES",
-            data: OutputData::Classes(answer.class_names().collect()),
-        },
-        Output::Probabilities => OutputTensor {
-            name: PROBABILITIES,
-            shape: vec![rows, model.card.classes.len()],
-            datatype: "FP64",
-            data: OutputData::Numbers(answer.all_probabilities()),
-        },
+    let bounds = |of: fn(&(f64, f64)) -> f64| answer.intervals().unwrap_or_default().iter().map(of).collect();
+    let outputs = wanted.outputs.iter().map(|output| {
+        let (datatype, data) = match output {
+            Output::Predict if model.card.classes.is_empty() => ("FP64", OutputData::Numbers(answer.values().into())),
+            Output::Predict => ("BYTES", OutputData::Classes(answer.class_names().collect())),
+            Output::Probabilities => ("FP64", OutputData::Numbers(answer.all_probabilities().into())),
+            Output::Lower => ("FP64", OutputData::Numbers(bounds(|bounds| bounds.0))),
+            Output::Upper => ("FP64", OutputData::Numbers(bounds(|bounds| bounds.1))),
+        };
+        let mut shape = vec![rows];
+        if *output == Output::Probabilities {
+            shape.push(model.card.classes.len());
+        }
+        OutputTensor { name: output.name(), shape, datatype, data }
     });
     answer::json(&InferResponse {
         model_name: &model.card.pipeline,

@@ -14,7 +14,10 @@ use crate::model::LoadedModel;
 use crate::params::Params;
 use crate::system;
 
-/// Name of the output with the class of each row.
+/// Names of the outputs with the bounds that each value lies within.
+pub(super) const LOWER: &str = "lower";
+pub(super) const UPPER: &str = "upper";
+/// Name of the output with the class, or the value, of each row.
 pub(super) const PREDICT: &str = "predict";
 /// Name of the output with the probability of each class for each row.
 pub(super) const PROBABILITIES: &str = "probabilities";
@@ -68,12 +71,14 @@ fn describe(model: &LoadedModel) -> Value {
         .map(|field| json!({ "name": field.name, "datatype": datatype(field.kind), "shape": [-1] }))
         .collect();
     let classes = &model.card.classes;
-    json!({
-        "name": model.card.pipeline,
-        "versions": [model.version.to_string()],
-        "platform": "driftmill",
-        "inputs": inputs,
-        "outputs": [
+    let outputs = if classes.is_empty() {
+        let mut outputs = vec![json!({ "name": PREDICT, "datatype": "FP64", "shape": [-1] })];
+        if model.tells_intervals() {
+            outputs.extend([LOWER, UPPER].map(|name| json!({ "name": name, "datatype": "FP64", "shape": [-1] })));
+        }
+        json!(outputs)
+    } else {
+        json!([
             { "name": PREDICT, "datatype": "BYTES", "shape": [-1] },
             {
                 "name": PROBABILITIES,
@@ -81,7 +86,14 @@ fn describe(model: &LoadedModel) -> Value {
                 "shape": [-1, classes.len()],
                 "parameters": { "classes": classes },
             },
-        ],
+        ])
+    };
+    json!({
+        "name": model.card.pipeline,
+        "versions": [model.version.to_string()],
+        "platform": "driftmill",
+        "inputs": inputs,
+        "outputs": outputs,
     })
 }
 

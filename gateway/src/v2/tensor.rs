@@ -8,10 +8,13 @@ use serde::Deserialize;
 
 use super::nested::Data;
 use crate::fault::Fault;
+use crate::image_input;
 use crate::model::Rows;
 
 /// The name of the one tensor that carries all inputs as columns.
 const MATRIX: &str = "input";
+/// Length of the last dimension of pixels.
+const CHANNELS: u64 = 3;
 
 /// One input of a request.
 #[derive(Debug, Deserialize)]
@@ -84,7 +87,10 @@ impl Datatype {
 pub(super) fn read(tensors: &[InputTensor], rows: &mut Rows) -> Result<(), Fault> {
     match tensors {
         [] => Err(Fault::bad_request("`inputs` is empty: send one tensor per input of the model's metadata")),
-        [matrix] if matrix.name == MATRIX && rows.model().schema.field(MATRIX).is_none() => read_matrix(matrix, rows),
+        [matrix] if matrix.name == MATRIX && rows.model().schema.field(MATRIX).is_none() => match matrix.pixels() {
+            Some(_) => read_images(matrix, rows),
+            None => read_matrix(matrix, rows),
+        },
         _ => read_fields(tensors, rows),
     }
 }
@@ -115,7 +121,23 @@ fn read_matrix(tensor: &InputTensor, rows: &mut Rows) -> Result<(), Fault> {
     Ok(())
 }
 
-/// One tensor per field, each of shape `[n]` or `[n, 1]`. A nullable field may be left out.
+/// One tensor called `input` with the pixels of images, for a model whose one input is an image.
+fn read_images(tensor: &InputTensor, rows: &mut Rows) -> Result<(), Fault> {
+    let model = Arc::clone(rows.model());
+    let &[index] = model.inputs() else {
+        return Err(Fault::bad_request(format!(
+            "tensor `{MATRIX}` holds images, and the model takes more than one: send one tensor per input of its metadata"
+        )));
+    };
+    let count = tensor.check(tensor.shape[0], rows)?;
+    for row in 0..count {
+        rows.record()[index] = tensor.value_of(row, &model.schema.fields[index])?;
+        rows.push()?;
+    }
+    Ok(())
+}
+
+/// One tensor per field, each of shape `[n]` or `[n, 1]`, or `[n, height, width, 3]` with the pixels of images. A nullable field may be left out.
 fn read_fields(tensors: &[InputTensor], rows: &mut Rows) -> Result<(), Fault> {
     let model = Arc::clone(rows.model());
     let schema = &model.schema;
@@ -140,9 +162,9 @@ fn read_fields(tensors: &[InputTensor], rows: &mut Rows) -> Result<(), Fault> {
     }
     let mut count = None;
     for (_, tensor) in &columns {
-        let (&[found] | &[found, 1]) = tensor.shape.as_slice() else {
+        let (&[found] | &[found, 1] | &[found, _, _, CHANNELS]) = tensor.shape.as_slice() else {
             return Err(Fault::bad_request(format!(
-                "tensor `{}` has the shape {:?}: send [n] or [n, 1]",
+                "tensor `{}` has the shape {:?}: send [n] or [n, 1], and pixels of images as [n, height, width, 3]",
                 tensor.name, tensor.shape
             )));
         };
@@ -158,7 +180,7 @@ fn read_fields(tensors: &[InputTensor], rows: &mut Rows) -> Result<(), Fault> {
     let count = usize::try_from(count.unwrap_or_default()).unwrap_or(usize::MAX);
     for row in 0..count {
         for (index, tensor) in &columns {
-            rows.record()[*index] = tensor.value(&tensor.data.values[row], &schema.fields[*index], row)?;
+            rows.record()[*index] = tensor.value_of(row, &schema.fields[*index])?;
         }
         rows.push()?;
     }
@@ -188,6 +210,35 @@ impl InputTensor {
         Ok(count)
     }
 
+    /// Height and width of the images whose pixels it holds.
+    fn pixels(&self) -> Option<(u64, u64)> {
+        match self.shape.as_slice() {
+            &[_, height, width, CHANNELS] => Some((height, width)),
+            _ => None,
+        }
+    }
+
+    /// The value of a row as its field wants it. The shape has been checked.
+    fn value_of(&self, row: usize, field: &Field) -> Result<Value, Fault> {
+        let Some((height, width)) = self.pixels() else { return self.value(&self.data.values[row], field, row) };
+        let scale = match self.datatype {
+            Datatype::Fp16 | Datatype::Fp32 | Datatype::Fp64 => 1.0,
+            Datatype::Uint8 => 255.0,
+            _ => 0.0,
+        };
+        if field.kind != FieldKind::Bytes || scale == 0.0 {
+            return Err(Fault::bad_request(format!(
+                "tensor `{}` of shape {:?}: pixels of images are FP32 from 0 to 1, or UINT8, for an input of datatype BYTES",
+                self.name, self.shape
+            )));
+        }
+        let (height, width) = (height as usize, width as usize);
+        let values = &self.data.values[row * height * width * 3..][..height * width * 3];
+        image_input::flat(values, height, width, scale)
+            .map(Value::Bytes)
+            .map_err(|reason| Fault::bad_request(format!("row {row}, tensor `{}`: {reason}", self.name)))
+    }
+
     /// One value as its field wants it.
     fn value(&self, value: &serde_json::Value, field: &Field, row: usize) -> Result<Value, Fault> {
         if !self.datatype.suits(field.kind) {
@@ -203,6 +254,6 @@ impl InputTensor {
             let name = format!("{:?}", self.datatype).to_uppercase();
             return Err(Fault::bad_request(format!("row {row}, field `{}`: {value} is no {name}", field.name)));
         }
-        Value::from_json(value, field).map_err(|e| Fault::bad_request(format!("row {row}: {e}")))
+        image_input::value(value, field).map_err(|e| Fault::bad_request(format!("row {row}: {e}")))
     }
 }

@@ -27,4 +27,6 @@ pub enum Dialect {
     Iris,
     /// `POST /predict/` with one loan request.
     Loan,
+    /// `POST /invocations` with images of 224 × 224 pixels answers `[[p]]`, p being the probability of the positive class.
+    Dandelion,
 }

@@ -24,6 +24,9 @@ pub struct Training {
     /// Shares held out.
     #[serde(default)]
     pub split: Split,
+    /// Whether, once it is judged, the model is fitted again on all rows, those that judged it among them.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub refit: bool,
 }
 
 fn default_seed() -> u64 {
@@ -75,7 +78,8 @@ pub struct Promotion {
     pub metric: Metric,
     /// Confidence of the paired bootstrap interval that must lie above zero.
     pub confidence: f64,
-    /// How much worse than the champion a challenger may be and still count as no worse.
+    /// How much worse than the champion a challenger may be and still count as no worse; of errors, as a share of the
+    /// champion's.
     pub margin: f64,
 }
 

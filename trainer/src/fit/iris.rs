@@ -1,6 +1,7 @@
 //! Fisher's iris as the bundled pipeline trains on it.
 
 use super::*;
+use driftmill_models::Table;
 use ndarray::{Array1, Array2};
 
 fn fisher() -> Rows {
@@ -17,8 +18,10 @@ fn fisher() -> Rows {
     let mut order: Vec<usize> = (0..150).collect();
     order.sort_by_key(|i| (i % 2, i / 2));
     let all = Rows {
-        features: Array2::from_shape_vec((150, 4), features).unwrap(),
-        labels: Array1::from(labels),
+        table: Table::of_numbers(Array2::from_shape_vec((150, 4), features).unwrap().view()),
+        target: Target::Classes { labels: Array1::from(labels), n_classes: 3 },
+        times: vec![0; 150],
+        entities: vec![None; 150],
         positions: (0..150).map(|i| (i % 2, i64::from(i / 2))).collect(),
     };
     all.select(&order)
@@ -28,7 +31,7 @@ fn accuracy(seed: Option<u64>) -> f64 {
     let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../pipelines/iris/pipeline.yaml");
     let mut pipeline = driftmill_schemas::pipeline::load(&file).unwrap().pipeline;
     pipeline.training.seed = seed.unwrap_or(pipeline.training.seed);
-    let fitted = fit(&fisher(), &pipeline, &Map::new()).unwrap();
+    let fitted = fit(&fisher(), &pipeline, &Map::new(), &mut |_| ControlFlow::Continue(())).unwrap();
     assert_eq!(fitted.metrics["rows_test"], 30.0);
     fitted.metrics["accuracy"]
 }
@@ -51,7 +54,7 @@ fn the_same_rows_and_seed_give_the_same_bytes() {
     let bytes = || {
         let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../pipelines/iris/pipeline.yaml");
         let pipeline = driftmill_schemas::pipeline::load(&file).unwrap().pipeline;
-        let fitted = fit(&fisher(), &pipeline, &Map::new()).unwrap();
+        let fitted = fit(&fisher(), &pipeline, &Map::new(), &mut |_| ControlFlow::Continue(())).unwrap();
         driftmill_models::artifact::encode(&fitted.model, &Value::Null).unwrap()
     };
     assert_eq!(bytes(), bytes());

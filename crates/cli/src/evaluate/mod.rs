@@ -42,7 +42,7 @@ async fn judge(backing: &Backing, loaded: &Arc<Loaded>, asked: &Evaluate) -> any
     }
     let (rejected, read) = (file.rejected(), file.rows);
     let labelled = driftmill_trainer::rows(&loaded.pipeline, file.arrow.into())?;
-    let unlabelled = read - labelled.labels.len();
+    let unlabelled = read - labelled.len();
     let pipeline = loaded.pipeline.clone();
     let slice_by = asked.slice_by.clone();
     let judging = move || driftmill_trainer::evaluate(&model, &labelled, &pipeline, &slice_by);

@@ -10,7 +10,7 @@ use driftmill_platform::kafka::{Admin, BatchPolicy, Consumer, ConsumerOptions, O
 use driftmill_platform::telemetry;
 use driftmill_schemas::message::{RunEvent, RunState, TrainingRequest};
 use driftmill_schemas::topic;
-use driftmill_trainer::{Reason, Trainer};
+use driftmill_trainer::{Progress, Reason, Trainer};
 use indicatif::ProgressBar;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -73,7 +73,9 @@ async fn from_file(located: Located, train: &Train, pipeline: &str, file: &Path)
             force: train.force,
         };
         bar.set_message(format!("training {pipeline} on {} rows", rows.rows));
-        let trainer = Trainer::new(vec![loaded], context.clickhouse, context.registry, context.clock);
+        let shown = bar.clone();
+        let trainer = Trainer::new(vec![loaded], context.clickhouse, context.registry, context.clock)
+            .telling(move |name, step| shown.set_message(progress(name, step)));
         let reason = Reason::Request(request);
         let training = trainer.train_on(pipeline, &reason, Some(rows.arrow.into()));
         // What a stop leaves behind is a run that has started and no model.
@@ -86,6 +88,13 @@ async fn from_file(located: Located, train: &Train, pipeline: &str, file: &Path)
     bar.finish_and_clear();
     backing.stop().await;
     report(&outcome?.context("this request was dealt with before")?)
+}
+
+/// How far a fit has come, in one line.
+fn progress(pipeline: &str, step: &Progress) -> String {
+    let of = step.of.map(|of| format!(" of {of}")).unwrap_or_default();
+    let metrics = step.metrics.iter().map(|(name, value)| format!(", {name} {value:.4}"));
+    format!("training {pipeline}: {} {}{of}{}", step.step, step.number, metrics.collect::<String>())
 }
 
 fn params(given: &[String]) -> anyhow::Result<serde_json::Map<String, serde_json::Value>> {
