@@ -58,6 +58,12 @@ pub enum Error {
         /// What it learns from.
         needs: &'static str,
     },
+    /// A fusion that is a member of one.
+    #[error("`{algorithm}` cannot be a member of another; list its members here instead")]
+    Nested {
+        /// The algorithm.
+        algorithm: &'static str,
+    },
     /// What is wrong with a member of a fusion.
     #[error("member {number}: {source}")]
     Member {

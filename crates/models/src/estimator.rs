@@ -3,14 +3,18 @@
 //! and a batch give the same bits.
 
 mod categories;
+pub(crate) mod fusion;
 pub(crate) mod tabular;
 #[cfg(test)]
 mod tests;
+pub(crate) mod text;
 
 use ndarray::{Array1, Array2};
 use serde::{Deserialize, Serialize};
 
+use self::fusion::LateFusion;
 use self::tabular::Tabular;
+use self::text::TextClassifier;
 use crate::predictor::{self, MAX_FEATURES};
 use crate::{Error, FeatureKind, Model, Table, Task};
 
@@ -25,6 +29,7 @@ pub struct Estimator {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) enum Fitted {
     One(Member),
+    Fusion(LateFusion),
 }
 
 /// A fitted learner that stands alone or in a fusion. New kinds go to the end, as their number is what is stored.
@@ -32,6 +37,8 @@ pub(crate) enum Fitted {
 pub(crate) enum Member {
     /// A model of numbers and categories.
     Tabular(Tabular),
+    /// A classifier of texts.
+    Text(TextClassifier),
 }
 
 /// What a member says about some rows.
@@ -51,6 +58,7 @@ impl Estimator {
     pub fn algorithm(&self) -> &str {
         match &self.fitted {
             Fitted::One(member) => member.algorithm(),
+            Fitted::Fusion(_) => "late_fusion",
         }
     }
 
@@ -63,6 +71,7 @@ impl Estimator {
     pub fn task(&self) -> Task {
         match &self.fitted {
             Fitted::One(member) => member.task(),
+            Fitted::Fusion(fusion) => fusion.task(),
         }
     }
 
@@ -128,6 +137,7 @@ impl Estimator {
     pub fn rows_model(&self) -> Option<&Model> {
         match &self.fitted {
             Fitted::One(Member::Tabular(tabular)) => tabular.rows_model(),
+            _ => None,
         }
     }
 
@@ -136,6 +146,17 @@ impl Estimator {
     pub fn feature_importances(&self) -> Option<Vec<f64>> {
         match &self.fitted {
             Fitted::One(Member::Tabular(tabular)) => Some(tabular.feature_importances()),
+            _ => None,
+        }
+    }
+
+    /// Of a late fusion each member's algorithm and weight, in their order; none of any other estimator.
+    pub fn members(&self) -> Vec<(&str, f64)> {
+        match &self.fitted {
+            Fitted::Fusion(fusion) => {
+                fusion.members().iter().map(Member::algorithm).zip(fusion.weights().iter().copied()).collect()
+            }
+            Fitted::One(_) => Vec::new(),
         }
     }
 
@@ -149,6 +170,7 @@ impl Estimator {
         }
         match &self.fitted {
             Fitted::One(member) => member.validate(&self.features),
+            Fitted::Fusion(fusion) => fusion.validate(&self.features),
         }
     }
 
@@ -156,10 +178,11 @@ impl Estimator {
         &self.fitted
     }
 
-    fn answer(&self, table: &Table) -> Result<Answer, Error> {
+    pub(crate) fn answer(&self, table: &Table) -> Result<Answer, Error> {
         table.check(&self.features)?;
         match &self.fitted {
             Fitted::One(member) => member.answer(table),
+            Fitted::Fusion(fusion) => fusion.answer(table),
         }
     }
 }
@@ -176,12 +199,14 @@ impl Member {
     pub fn algorithm(&self) -> &'static str {
         match self {
             Self::Tabular(tabular) => tabular.model().algorithm(),
+            Self::Text(_) => "text_classifier",
         }
     }
 
     pub fn task(&self) -> Task {
         match self {
             Self::Tabular(tabular) => tabular.model().task(),
+            Self::Text(text) => text.task(),
         }
     }
 
@@ -189,12 +214,14 @@ impl Member {
     pub fn answer(&self, table: &Table) -> Result<Answer, Error> {
         match self {
             Self::Tabular(tabular) => tabular.answer(table),
+            Self::Text(text) => text.answer(table),
         }
     }
 
     pub fn validate(&self, features: &[FeatureKind]) -> Result<(), String> {
         match self {
             Self::Tabular(tabular) => tabular.validate(features),
+            Self::Text(text) => text.validate(features),
         }
     }
 }

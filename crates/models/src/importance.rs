@@ -5,10 +5,10 @@
 
 use std::fmt::Display;
 
-use ndarray::ArrayView2;
+use ndarray::{Array2, ArrayView2};
 use serde::{Deserialize, Serialize};
 
-use crate::{parallel, random};
+use crate::{Table, parallel, random};
 
 /// Why there are no importances.
 #[derive(Debug, thiserror::Error, PartialEq)]
@@ -77,32 +77,57 @@ pub fn permutation_importance<E: Display>(
     metric: impl Fn(&[f64]) -> Result<f64, E> + Sync,
     permutation: &Permutation,
 ) -> Result<Importances, Error> {
+    let score =
+        |records: ArrayView2<'_, f64>| metric(&predict(records)).map_err(|error| Error::Metric(error.to_string()));
+    // Each thread keeps a copy of the records, of which one column is not itself.
+    let scratch = || records.to_owned();
+    let shuffled_score = |shuffled: &mut Array2<f64>, feature: usize, order: &[usize]| {
+        let column = records.column(feature);
+        shuffled.column_mut(feature).iter_mut().zip(order).for_each(|(cell, &row)| *cell = column[row]);
+        let score = score(shuffled.view());
+        shuffled.column_mut(feature).assign(&column);
+        score
+    };
+    importances(records.dim(), permutation, || score(records), scratch, shuffled_score)
+}
+
+/// The same for typed features: `score(table)` is the metric for a table's rows, of which one column is shuffled.
+///
+/// # Errors
+/// When there are no rows or repeats, or the metric has no value.
+pub fn table_importance<E: Display>(
+    table: &Table,
+    score: impl Fn(&Table) -> Result<f64, E> + Sync,
+    permutation: &Permutation,
+) -> Result<Importances, Error> {
+    let score = |table: &Table| score(table).map_err(|error| Error::Metric(error.to_string()));
+    let shuffled_score = |(): &mut (), feature: usize, order: &[usize]| score(&table.permuted(feature, order));
+    importances((table.rows(), table.columns().len()), permutation, || score(table), || (), shuffled_score)
+}
+
+/// `shuffled_score(scratch, feature, order)` is the metric with a feature's values in another order. A piece of work is a
+/// feature and a repeat.
+fn importances<S>(
+    (rows, features): (usize, usize),
+    permutation: &Permutation,
+    score: impl Fn() -> Result<f64, Error>,
+    scratch: impl Fn() -> S + Sync,
+    shuffled_score: impl Fn(&mut S, usize, &[usize]) -> Result<f64, Error> + Sync,
+) -> Result<Importances, Error> {
     let Permutation { repeats, seed, n_jobs } = *permutation;
-    let (rows, features) = records.dim();
     if rows == 0 || u32::try_from(rows).is_err() {
         return Err(Error::Rows { rows });
     }
     if repeats == 0 {
         return Err(Error::NoRepeats);
     }
-    let score =
-        |records: ArrayView2<'_, f64>| metric(&predict(records)).map_err(|error| Error::Metric(error.to_string()));
-    let baseline = score(records)?;
-    // A piece of work is a feature and a repeat. Each thread keeps a copy of the records, of which one column is not itself.
-    let losses = parallel::map(
-        features * repeats,
-        parallel::threads(n_jobs),
-        || records.to_owned(),
-        |shuffled, index| {
-            let feature = index / repeats;
-            let mut column = records.column(feature).to_vec();
-            random::shuffle(&mut random::stream(seed, index as u64), &mut column);
-            shuffled.column_mut(feature).iter_mut().zip(column).for_each(|(cell, value)| *cell = value);
-            let loss = score(shuffled.view()).map(|score| baseline - score);
-            shuffled.column_mut(feature).assign(&records.column(feature));
-            loss
-        },
-    );
+    let baseline = score()?;
+    let work = |scratch: &mut S, index: usize| {
+        let mut order: Vec<usize> = (0..rows).collect();
+        random::shuffle(&mut random::stream(seed, index as u64), &mut order);
+        shuffled_score(scratch, index / repeats, &order).map(|score| baseline - score)
+    };
+    let losses = parallel::map(features * repeats, parallel::threads(n_jobs), scratch, work);
     let losses = losses.into_iter().collect::<Result<Vec<f64>, Error>>()?;
     Ok(Importances { baseline, features: losses.chunks(repeats).map(importance).collect() })
 }
@@ -116,11 +141,12 @@ fn importance(losses: &[f64]) -> Importance {
 
 #[cfg(test)]
 mod tests {
-    use ndarray::{Array2, Axis};
+    use ndarray::Axis;
+    use serde_json::json;
 
     use super::*;
     use crate::test_data::Uniform;
-    use crate::{Algorithm, metrics, test_data};
+    use crate::{Algorithm, Column, Target, metrics, test_data};
 
     fn records() -> Array2<f64> {
         let mut uniform = Uniform(4);
@@ -174,6 +200,43 @@ mod tests {
         for signal in [0, 1, 5] {
             assert!(importances.features[signal].mean > 3.0 * noise.max(0.005), "{importances:?}");
         }
+    }
+
+    #[test]
+    fn a_table_of_numbers_has_the_importances_of_its_records() {
+        let (records, permutation) = (records(), Permutation { repeats: 3, ..Permutation::default() });
+        let truth = linear(records.view());
+        let metric = |predicted: &[f64]| metrics::mean_squared_error(&truth, predicted).map(|error| -error);
+        let score = |table: &Table| {
+            let columns = table.columns().iter().map(|column| match column {
+                Column::Number(values) => values.clone(),
+                _ => panic!("these are numbers"),
+            });
+            let columns: Vec<f64> = columns.flatten().collect();
+            metric(&linear(ArrayView2::from_shape((3, 500), &columns).unwrap().t()))
+        };
+        let of_table = table_importance(&Table::of_numbers(records.view()), score, &permutation).unwrap();
+        assert_eq!(of_table, importances(&permutation));
+    }
+
+    #[test]
+    fn categories_and_texts_that_a_fusion_needs_are_important() {
+        let (table, target) = test_data::mixed(240, 1);
+        let (unseen, truth) = test_data::mixed(200, 2);
+        let params = json!({"weights": [1, 1], "members": [
+            {"algorithm": "random_forest", "params": {"n_estimators": 10, "min_samples_leaf": 5}},
+            {"algorithm": "text_classifier", "params": {"analyzer": "word"}},
+        ]});
+        let estimator = test_data::fitted(&test_data::learner("late_fusion", &params), &table, &target);
+        let Target::Classes { labels, .. } = truth else { panic!("these are classes") };
+        let score = |table: &Table| -> Result<f64, String> {
+            let outputs = estimator.outputs(table).map_err(|error| error.to_string())?;
+            metrics::log_loss(&labels.to_vec(), outputs.view()).map(|loss| -loss).map_err(|error| error.to_string())
+        };
+        let importances = table_importance(&unseen, score, &Permutation::default()).unwrap();
+        let [number, colour, title] = [0, 1, 2].map(|feature| importances.features[feature].mean);
+        assert!(colour > 4.0 * number.abs() && title > 4.0 * number.abs(), "{number} {colour} {title}");
+        assert_eq!(table_importance(&Table::default(), score, &Permutation::default()), Err(Error::Rows { rows: 0 }));
     }
 
     #[test]

@@ -1,22 +1,39 @@
 //! Algorithms with their parameters over typed features, ready to be fitted to a [`Table`]. What a fit learns, codes of
 //! categories and vocabularies included, is in the [`Estimator`] that it gives.
 
+mod fusion;
 mod tabular;
 #[cfg(test)]
 mod tests;
+mod text;
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 use serde_json::{Map, Value};
 
+use self::fusion::LateFusion;
 use self::tabular::Tabular;
+use self::text::TextClassifier;
 use crate::algorithm::{self, Error as SpecError};
-use crate::estimator::{self, Fitted};
-use crate::{Error, Estimator, FeatureKind, Table, Target, Task};
+use crate::estimator::{self, Answer, Fitted};
+use crate::split::TrainTest;
+use crate::{Algorithm, Error, Estimator, FeatureKind, Table, Target, Task};
 
-/// Names of all algorithms of typed features.
-pub const NAMES: [&str; 9] = algorithm::NAMES;
+/// Names of all algorithms of typed features: those of [`algorithm::NAMES`], and those that take texts.
+pub const NAMES: [&str; 11] = [
+    "constant",
+    "decision_tree",
+    "random_forest",
+    "gradient_boosting",
+    "logistic_regression",
+    "linear_regression",
+    "ridge",
+    "lasso",
+    "elastic_net",
+    "text_classifier",
+    "late_fusion",
+];
 
 /// What a step of a fit came to: a round of boosting, an epoch, a member of a fusion.
 #[derive(Clone, Debug, PartialEq)]
@@ -44,13 +61,16 @@ pub struct Learner {
 #[derive(Clone, Debug, PartialEq)]
 enum Method {
     One(Member),
+    Fusion(LateFusion),
 }
 
-/// A learner that stands alone or in a fusion.
+/// A learner that stands alone or in a fusion. Images and forecasts become further ones.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Member {
     /// An algorithm of numbers and categories.
     Tabular(Tabular),
+    /// A classifier of texts.
+    Text(TextClassifier),
 }
 
 /// Rows to learn from.
@@ -60,6 +80,28 @@ pub(crate) struct Rows<'a> {
     pub target: &'a Target,
     /// Rows of one group are never apart in a split that a fit makes.
     pub groups: Option<&'a [usize]>,
+}
+
+impl Rows<'_> {
+    /// Whether there is a target, and a group if there are any, for each row.
+    pub fn check(&self) -> Result<(), Error> {
+        self.target.check(self.table.rows())?;
+        match self.groups {
+            Some(groups) if groups.len() != self.table.rows() => {
+                let (rows, groups) = (self.table.rows(), groups.len());
+                Err(Error::Split(crate::split::Error::LengthMismatch { rows, groups }))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Fits to a split's training rows and answers its test rows.
+    pub fn fit_and_answer(&self, learner: &Learner, split: &TrainTest, seed: u64) -> Result<Answer, Error> {
+        let (table, target) = (self.table.select(&split.train), self.target.select(&split.train));
+        let groups: Option<Vec<usize>> = self.groups.map(|groups| split.train.iter().map(|&row| groups[row]).collect());
+        let train = Rows { table: &table, target: &target, groups: groups.as_deref() };
+        learner.fit_rows(train, seed, None)?.answer(&self.table.select(&split.test))
+    }
 }
 
 impl Learner {
@@ -73,19 +115,23 @@ impl Learner {
         params: &Map<String, Value>,
         features: &[(String, FeatureKind)],
     ) -> Result<Self, SpecError> {
-        let method = Method::One(Member::from_spec(name, params, features)?);
+        let method = match name {
+            "late_fusion" => Method::Fusion(LateFusion::from_spec(params, features)?),
+            _ => Method::One(Member::from_spec(name, params, features)?),
+        };
         Ok(Self { features: features.to_vec(), method })
     }
 
     /// The baseline of either task: the class frequencies or the mean, whatever the features.
     pub fn constant(features: &[(String, FeatureKind)]) -> Self {
-        Self { features: features.to_vec(), method: Method::One(Member::Tabular(Tabular::constant())) }
+        Self { features: features.to_vec(), method: Method::One(Member::Tabular(Tabular::new(Algorithm::Constant))) }
     }
 
     /// Its algorithm's name, one of [`NAMES`].
     pub fn algorithm(&self) -> &'static str {
         match &self.method {
             Method::One(member) => member.algorithm(),
+            Method::Fusion(_) => "late_fusion",
         }
     }
 
@@ -99,8 +145,21 @@ impl Learner {
     /// # Errors
     /// The reason, for people.
     pub fn supports(&self, task: Task) -> Result<(), String> {
-        match &self.method {
-            Method::One(member) => member.supports(task),
+        let classes = matches!(task, Task::Classification { .. });
+        let able = match &self.method {
+            Method::One(member) if classes => member.classifies(),
+            Method::One(member) => member.regresses(),
+            Method::Fusion(fusion) => classes && fusion.classifies(),
+        };
+        match (able, classes) {
+            (true, _) => Ok(()),
+            (false, false) => Err(format!("`{}` predicts classes, and the label is a number", self.algorithm())),
+            (false, true) => match &self.method {
+                Method::One(_) => Err(format!("`{}` predicts numbers, and the label has classes", self.algorithm())),
+                Method::Fusion(_) => {
+                    Err("a member of `late_fusion` predicts numbers, and the label has classes".to_owned())
+                }
+            },
         }
     }
 
@@ -149,6 +208,7 @@ impl Learner {
                 let method = Method::One(Member::Tabular(learner.continue_from(fitted)?));
                 Ok(Self { features: self.features, method })
             }
+            _ => Err(Error::Continuation { what: "another algorithm, or one without rounds" }),
         }
     }
 
@@ -160,16 +220,13 @@ impl Learner {
     ) -> Result<Estimator, Error> {
         let kinds: Vec<FeatureKind> = self.kinds().collect();
         rows.table.check(&kinds)?;
-        rows.target.check(rows.table.rows())?;
-        if let Some(groups) = rows.groups.filter(|groups| groups.len() != rows.table.rows()) {
-            let lengths = crate::split::Error::LengthMismatch { rows: rows.table.rows(), groups: groups.len() };
-            return Err(Error::Split(lengths));
-        }
+        rows.check()?;
         if self.supports(rows.target.task()).is_err() {
             return Err(Error::TaskUnsupported { algorithm: self.algorithm(), task: rows.target.task().name() });
         }
         let fitted = match &self.method {
             Method::One(member) => Fitted::One(member.fit(&kinds, rows, seed, observe)?),
+            Method::Fusion(fusion) => Fitted::Fusion(fusion.fit(self, &kinds, rows, seed, observe)?),
         };
         Ok(Estimator::new(kinds, fitted))
     }
@@ -186,6 +243,7 @@ impl Member {
         features: &[(String, FeatureKind)],
     ) -> Result<Self, SpecError> {
         match name {
+            "text_classifier" => TextClassifier::from_spec(params, features).map(Self::Text),
             _ if algorithm::NAMES.contains(&name) => Tabular::from_spec(name, params, features).map(Self::Tabular),
             _ => Err(algorithm::unknown(name, &NAMES)),
         }
@@ -194,18 +252,21 @@ impl Member {
     fn algorithm(&self) -> &'static str {
         match self {
             Self::Tabular(tabular) => tabular.algorithm(),
+            Self::Text(_) => "text_classifier",
         }
     }
 
-    fn supports(&self, task: Task) -> Result<(), String> {
-        let classes = matches!(task, Task::Classification { .. });
-        let able = match self {
-            Self::Tabular(tabular) => tabular.supports(classes),
-        };
-        match (able, classes) {
-            (true, _) => Ok(()),
-            (false, true) => Err(format!("`{}` predicts numbers, and the label has classes", self.algorithm())),
-            (false, false) => Err(format!("`{}` predicts classes, and the label is a number", self.algorithm())),
+    fn classifies(&self) -> bool {
+        match self {
+            Self::Tabular(tabular) => tabular.classifies(),
+            Self::Text(_) => true,
+        }
+    }
+
+    fn regresses(&self) -> bool {
+        match self {
+            Self::Tabular(tabular) => tabular.regresses(),
+            Self::Text(_) => false,
         }
     }
 
@@ -221,6 +282,7 @@ impl Member {
             Self::Tabular(tabular) => {
                 tabular.fit(kinds, rows.table, rows.target, seed, observe).map(estimator::Member::Tabular)
             }
+            Self::Text(text) => text.fit(rows, seed).map(estimator::Member::Text),
         }
     }
 }

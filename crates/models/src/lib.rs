@@ -65,6 +65,7 @@ mod target;
 #[cfg(test)]
 mod test_data;
 mod training;
+pub mod validation;
 mod weights;
 
 pub use algorithm::Algorithm;

@@ -117,7 +117,7 @@ impl Fit<CsrMatrix, Array1<usize>, Error> for LinearSvmValidParams {
 
 impl LinearSvmValidParams {
     /// Fits to all rows; probabilities are calibrated by the scores that each fold's test rows have from a fit to its
-    /// training rows. Without folds they are those of uncalibrated scores.
+    /// training rows, if these have a row of the same class. Without any they are those of uncalibrated scores.
     ///
     /// # Errors
     /// For unusable training data. Panics for rows of a fold that do not exist.
@@ -136,7 +136,8 @@ impl LinearSvmValidParams {
             let take = |rows: &[usize]| rows.iter().map(|&row| (labels[row], weights[row])).unzip();
             let (train_labels, train_weights): (Vec<_>, Vec<_>) = take(train);
             let part = self.fit_rows(&matrix.select(train), &train_labels, &train_weights, n_classes)?;
-            for &row in test {
+            // What would be scored as a class that is not there says nothing of the score that it would have.
+            for &row in test.iter().filter(|row| train_labels.contains(&labels[**row])) {
                 let start = scores.len();
                 scores.resize(start + part.scores.len(), 0.0);
                 part.scores.write_sparse(matrix.row(row), &mut scores[start..]);

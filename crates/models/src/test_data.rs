@@ -1,8 +1,12 @@
 //! Datasets for the tests.
 
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
 use linfa::Dataset;
 use linfa::traits::Fit;
 use ndarray::{Array1, Array2, Ix1};
+use serde_json::{Value, json};
 
 use crate::boosting::GradientBoosting;
 use crate::constant::Constant;
@@ -10,7 +14,7 @@ use crate::forest::RandomForest;
 use crate::linear::LinearRegression;
 use crate::linfa_tree::DecisionTree;
 use crate::logistic::LogisticRegression;
-use crate::{Model, random};
+use crate::{Column, Estimator, FeatureKind, Learner, Model, Table, Target, random};
 
 /// Uniform numbers in [0, 1), from a generator small enough to be written in any language for comparison
 /// (Knuth's MMIX linear congruence, upper 53 bits).
@@ -103,4 +107,67 @@ pub(crate) fn one_of_each(dataset: &Dataset<f64, usize, Ix1>) -> Vec<Model> {
 pub(crate) fn without_lines(models: Vec<Model>) -> Vec<Model> {
     let is_line = |model: &Model| matches!(model, Model::LogisticRegression(_) | Model::LinearRegression(_));
     models.into_iter().filter(|model| !is_line(model)).collect()
+}
+
+/// Names and kinds of the features of [`mixed`].
+pub(crate) fn mixed_features() -> Vec<(String, FeatureKind)> {
+    let features = [("size", FeatureKind::Number), ("colour", FeatureKind::Category), ("title", FeatureKind::Text)];
+    features.map(|(name, kind)| (name.to_owned(), kind)).to_vec()
+}
+
+/// A number of noise with gaps, a category and a text, of three classes: each of the latter two mostly tells the class, and
+/// is missing now and then.
+pub(crate) fn mixed(rows: usize, seed: u64) -> (Table, Target) {
+    const WORDS: [[&str; 3]; 3] =
+        [["novel", "reader", "chapter"], ["engine", "wheel", "brake"], ["garden", "flower", "soil"]];
+    const COLOURS: [&str; 6] = ["red", "blue", "green", "amber", "white", "black"];
+    let mut rng = random::stream(seed, 0);
+    let mut draw = |bound: u32| random::below(&mut rng, bound) as usize;
+    let (mut numbers, mut colours, mut titles) = (Vec::new(), Vec::new(), Vec::new());
+    let mut labels = Vec::new();
+    for row in 0..rows {
+        let label = row % 3;
+        let seems = |draw: &mut dyn FnMut(u32) -> usize| if draw(10) == 0 { draw(3) } else { label };
+        numbers.push(if draw(8) == 0 { f64::NAN } else { draw(100) as f64 });
+        let colour = COLOURS[(2 * seems(&mut draw) + draw(2)) % 6];
+        colours.push((draw(9) > 0).then(|| Arc::from(colour)));
+        let of = seems(&mut draw);
+        let words: Vec<&str> = (0..3).map(|_| WORDS[of][draw(3)]).collect();
+        titles.push((draw(9) > 0).then(|| Arc::from(format!("A {} thing", words.join(" ")))));
+        labels.push(label);
+    }
+    let columns = vec![Column::Number(numbers), Column::Text(colours), Column::Text(titles)];
+    let target = Target::Classes { labels: Array1::from(labels), n_classes: 3 };
+    (Table::new(rows, columns).unwrap(), target)
+}
+
+/// A learner of [`mixed_features`].
+pub(crate) fn learner(name: &str, params: &Value) -> Learner {
+    Learner::from_spec(name, params.as_object().unwrap(), &mixed_features()).unwrap()
+}
+
+/// Fits without looking on.
+pub(crate) fn fitted(learner: &Learner, table: &Table, target: &Target) -> Estimator {
+    learner.fit(table, target, 7, &mut |_| ControlFlow::Continue(())).unwrap()
+}
+
+/// A learner of each kind that has classes.
+pub(crate) fn one_of_each_learner() -> Vec<Learner> {
+    let fusion = json!({
+        "members": [
+            {"algorithm": "random_forest", "params": {"n_estimators": 5, "min_samples_leaf": 5}},
+            {"algorithm": "text_classifier", "params": {"analyzer": "word"}},
+        ],
+        "folds": 2,
+    });
+    vec![
+        learner("constant", &json!({})),
+        learner("decision_tree", &json!({"max_depth": 4})),
+        learner("random_forest", &json!({"n_estimators": 9, "min_samples_leaf": 5})),
+        learner("gradient_boosting", &json!({"n_estimators": 4, "min_samples_leaf": 3})),
+        learner("logistic_regression", &json!({})),
+        learner("text_classifier", &json!({"analyzer": "both", "ngram_range": [1, 2], "char_ngram_range": [2, 3]})),
+        learner("text_classifier", &json!({"analyzer": "word", "calibration": "temperature"})),
+        learner("late_fusion", &fusion),
+    ]
 }

@@ -1,15 +1,27 @@
+use std::sync::Arc;
+
 use linfa::traits::Fit;
 use serde_json::json;
 
 use super::*;
 use crate::forest::RandomForest;
-use crate::{Model, test_data};
+use crate::{Column, FeatureKind, Model, Table, test_data};
 
 fn artifacts() -> Vec<Vec<u8>> {
     let dataset = test_data::gappy(40, 3);
     let regression = test_data::one_of_each_regression(&test_data::curve(40, 1));
     let models = test_data::one_of_each(&dataset).into_iter().chain(regression);
-    models.map(|model| encode(&model.into(), &json!({"classes": ["a", "b"]})).unwrap()).collect()
+    models
+        .map(Estimator::from)
+        .chain(typed(30))
+        .map(|estimator| encode(&estimator, &json!({"classes": ["a", "b"]})).unwrap())
+        .collect()
+}
+
+/// An estimator of each kind over numbers, categories and texts.
+fn typed(rows: usize) -> impl Iterator<Item = Estimator> {
+    let (table, target) = test_data::mixed(rows, 1);
+    test_data::one_of_each_learner().into_iter().map(move |learner| test_data::fitted(&learner, &table, &target))
 }
 
 /// Makes the trailer right again, as someone with ill intent would.
@@ -24,8 +36,8 @@ fn reseal(mut bytes: Vec<u8>) -> Vec<u8> {
 fn models_come_back_with_their_metadata() {
     let metadata = json!({"b": [1, 2.5, null, {"z": "\"", "a": true}], "a": {"classes": ["setosa", "Größe"]}});
     let regressions = test_data::one_of_each_regression(&test_data::curve(200, 1));
-    for model in test_data::one_of_each(&test_data::gappy(200, 3)).into_iter().chain(regressions) {
-        let estimator = Estimator::from(model);
+    let models = test_data::one_of_each(&test_data::gappy(200, 3)).into_iter().chain(regressions);
+    for estimator in models.map(Estimator::from).chain(typed(60)) {
         let (decoded, header) = decode(&encode(&estimator, &metadata).unwrap()).unwrap();
         assert_eq!(decoded, estimator);
         assert_eq!(header, metadata);
@@ -50,11 +62,19 @@ fn the_header_is_canonical_json_that_a_person_can_read() {
     assert_eq!(&bytes[12..12 + header.len()], header.as_bytes());
 }
 
+/// Of the larger ones not every place, but a prime step, so that all fields are met.
+fn step(bytes: &[u8]) -> usize {
+    match bytes.len() {
+        ..4_000 => 1,
+        ..16_000 => 7,
+        _ => 31,
+    }
+}
+
 #[test]
 fn every_changed_byte_and_every_cut_is_an_error() {
     for bytes in artifacts() {
-        // Of the larger ones every 7th place: a prime, so that all fields are met.
-        let step = if bytes.len() > 4_000 { 7 } else { 1 };
+        let step = step(&bytes);
         for place in (0..bytes.len()).step_by(step) {
             let mut changed = bytes.clone();
             changed[place] ^= 0x55;
@@ -70,7 +90,7 @@ fn every_changed_byte_and_every_cut_is_an_error() {
 #[test]
 fn resealed_bytes_never_panic_and_what_decodes_predicts() {
     for bytes in artifacts() {
-        let step = if bytes.len() > 4_000 { 7 } else { 1 };
+        let step = step(&bytes);
         for place in (0..bytes.len() - DIGEST).step_by(step) {
             for flip in [0x01, 0x55, 0x80, 0xff] {
                 let mut changed = bytes.clone();
@@ -86,6 +106,8 @@ fn resealed_bytes_never_panic_and_what_decodes_predicts() {
 
 fn predict_if_decoded(bytes: &[u8]) {
     let Ok((estimator, _)) = decode(bytes) else { return };
+    let outputs = estimator.outputs(&any(estimator.features())).unwrap();
+    assert_eq!(outputs.dim(), (4, estimator.n_outputs()));
     let Some(model) = estimator.rows_model() else { return };
     let mut out = vec![0.0; model.n_outputs()];
     for value in [0.0, 3.0, f64::NAN, f64::INFINITY] {
@@ -96,6 +118,19 @@ fn predict_if_decoded(bytes: &[u8]) {
         }
     }
     assert_eq!(model.feature_importances().len(), model.n_features());
+}
+
+/// Four rows of such features.
+fn any(features: &[FeatureKind]) -> Table {
+    let text = |text: &str| Some(Arc::from(text));
+    let column = |kind: &FeatureKind| match kind {
+        FeatureKind::Number => Column::Number(vec![0.0, 3.0, f64::NAN, f64::INFINITY]),
+        FeatureKind::Category | FeatureKind::Text => {
+            Column::Text(vec![text("red"), text("A novel engine, a <b>garden</b>"), None, text("\u{10ffff}")])
+        }
+        FeatureKind::Image { side } => Column::Image { side: usize::from(*side), pixels: vec![None; 4] },
+    };
+    Table::new(4, features.iter().map(column).collect()).unwrap()
 }
 
 #[test]
@@ -120,8 +155,9 @@ fn a_huge_claimed_length_allocates_nothing() {
     let header = br#"{"algorithm":"random_forest","format_version":3,"metadata":null}"#;
     bytes.extend_from_slice(&(header.len() as u32).to_le_bytes());
     bytes.extend_from_slice(header);
-    // A forest of 4 features, a classification of 2 classes, that claims 2^56 trees.
-    bytes.extend_from_slice(&[2, 4, 0, 2, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x01]);
+    // One number, alone, tabular, one encoding of a number, and of it a forest of 1 feature, a classification of 2 classes,
+    // that claims 2^56 trees.
+    bytes.extend_from_slice(&[1, 0, 0, 0, 1, 0, 2, 1, 0, 2, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x01]);
     bytes.extend_from_slice(&[0; DIGEST]);
     assert!(matches!(decode(&reseal(bytes)), Err(Error::Body(_))));
 }

@@ -21,8 +21,8 @@ pub(crate) struct Tabular {
 }
 
 impl Tabular {
-    pub fn constant() -> Self {
-        Self { algorithm: Algorithm::Constant, encodings: None }
+    pub fn new(algorithm: Algorithm) -> Self {
+        Self { algorithm, encodings: None }
     }
 
     /// `name` is one of [`crate::algorithm::NAMES`].
@@ -38,15 +38,19 @@ impl Tabular {
             return Err(SpecError::Features { algorithm, needs: "numbers and categories" });
         }
         let params = of_columns(algorithm, params, features)?;
-        Ok(Self { algorithm: Algorithm::from_spec(name, &params)?, encodings: None })
+        Algorithm::from_spec(name, &params).map(Self::new)
     }
 
     pub fn algorithm(&self) -> &'static str {
         self.algorithm.name()
     }
 
-    pub fn supports(&self, classes: bool) -> bool {
-        if classes { self.algorithm.classifies() } else { self.algorithm.regresses() }
+    pub fn classifies(&self) -> bool {
+        self.algorithm.classifies()
+    }
+
+    pub fn regresses(&self) -> bool {
+        self.algorithm.regresses()
     }
 
     pub fn continue_from(self, earlier: &fitted::Tabular) -> Result<Self, Error> {

@@ -17,6 +17,8 @@ pub enum Analyzer {
     Word,
     /// Characters within a word, which has a space on either side.
     CharWb,
+    /// Characters, across words too; two spaces or more in a row are one.
+    Char,
 }
 
 /// How terms are made, part of the fitted vectoriser.
@@ -36,7 +38,8 @@ impl Analysis {
         let text = self.normalised(text);
         match self.analyzer {
             Analyzer::Word => self.words(&text, each),
-            Analyzer::CharWb => self.characters(&text, each),
+            Analyzer::CharWb => self.characters_of_words(&text, each),
+            Analyzer::Char => self.characters(&text, each),
         }
     }
 
@@ -74,6 +77,27 @@ impl Analysis {
     }
 
     fn characters(&self, text: &str, mut each: impl FnMut(&str)) {
+        let mut joined = String::with_capacity(text.len());
+        let mut space = None;
+        for c in text.chars() {
+            match (space, c.is_whitespace()) {
+                (_, false) => {
+                    joined.extend(space.take());
+                    joined.push(c);
+                }
+                // As in scikit-learn, a tab that stands alone stays one.
+                (None, true) => space = Some(c),
+                (Some(_), true) => space = Some(' '),
+            }
+        }
+        joined.extend(space);
+        let starts: Vec<usize> = joined.char_indices().map(|(at, _)| at).chain([joined.len()]).collect();
+        for n in self.lengths() {
+            starts.windows(n + 1).for_each(|run| each(&joined[run[0]..run[n]]));
+        }
+    }
+
+    fn characters_of_words(&self, text: &str, mut each: impl FnMut(&str)) {
         let (mut padded, mut starts) = (String::new(), Vec::new());
         for word in text.split_whitespace() {
             padded.clear();
@@ -136,6 +160,14 @@ mod tests {
     fn html_and_case_stay_when_asked() {
         let raw = Analysis { strip_html: false, lowercase: false, ..WORDS };
         assert_eq!(terms(&raw, "<td>Big</td>"), ["td", "Big", "td"]);
+    }
+
+    #[test]
+    fn characters_cross_words_and_spaces_in_a_row_are_one() {
+        let characters = |range| Analysis { analyzer: Analyzer::Char, ngram_range: range, ..WORDS };
+        assert_eq!(terms(&characters((2, 3)), "a\n\tBé"), ["a ", " b", "bé", "a b", " bé"]);
+        assert_eq!(terms(&characters((2, 2)), "a\tb"), ["a\t", "\tb"]);
+        assert!(terms(&characters((3, 4)), "ab").is_empty());
     }
 
     #[test]

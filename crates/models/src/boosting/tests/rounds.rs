@@ -6,7 +6,7 @@ use super::*;
 use crate::artifact;
 
 fn bytes(model: GradientBoosting) -> Vec<u8> {
-    artifact::encode(&Model::GradientBoosting(model), &json!({})).unwrap()
+    artifact::encode(&Model::GradientBoosting(model).into(), &json!({})).unwrap()
 }
 
 #[test]
