@@ -58,12 +58,7 @@ fn nested(rows: &[serde_json::Value]) -> Result<Vec<u8>, String> {
 }
 
 /// An encoded image of the pixels of `height` × `width` in a row of a tensor; `scale` is what a full channel is.
-pub(crate) fn flat(
-    values: &[serde_json::Value],
-    height: usize,
-    width: usize,
-    scale: f64,
-) -> Result<Vec<u8>, String> {
+pub(crate) fn flat(values: &[serde_json::Value], height: usize, width: usize, scale: f64) -> Result<Vec<u8>, String> {
     let channel = |value: &serde_json::Value| value.as_f64().map(|value| (value / scale) as f32);
     let numbers: Option<Vec<f32>> = values.iter().map(channel).collect();
     let numbers = numbers.ok_or("an image is numbers, and one of them is something else")?;
@@ -83,7 +78,8 @@ mod tests {
     #[test]
     fn pixels_as_lists_and_as_a_tensor_are_the_same_image() {
         let lists = json!([[[0, 0.5, 1], [1, 0, 0]], [[0, 1, 0], [0, 0, 1]]]);
-        let flat_values: Vec<serde_json::Value> = [0.0, 0.5, 1.0, 1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0].map(Into::into).into();
+        let flat_values: Vec<serde_json::Value> =
+            [0.0, 0.5, 1.0, 1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0].map(Into::into).into();
         let Value::Bytes(bytes) = value(&lists, &photo()).unwrap() else { panic!("no bytes") };
         assert_eq!(bytes, flat(&flat_values, 2, 2, 1.0).unwrap());
     }
@@ -93,7 +89,9 @@ mod tests {
         let bytes = Ok(Value::Bytes(b"bytes".to_vec()));
         assert_eq!(value(&json!("Ynl0ZXM="), &photo()), bytes);
         assert_eq!(value(&json!("data:image/png;base64,Ynl0ZXM="), &photo()), bytes);
-        for wrong in [json!("data:image/png,x"), json!("/etc/passwd?"), json!([[1, 2]]), json!([[[0, 0, 7.5]]]), json!(7)] {
+        for wrong in
+            [json!("data:image/png,x"), json!("/etc/passwd?"), json!([[1, 2]]), json!([[[0, 0, 7.5]]]), json!(7)]
+        {
             assert!(value(&wrong, &photo()).is_err(), "{wrong}");
         }
     }

@@ -36,9 +36,11 @@ async fn a_new_feature_becomes_a_column_beside_the_old_rows() {
     let backend = Backend::start().await;
     let mut pipeline = iris().pipeline;
     migrate(&backend.clickhouse, &pipeline_migrations(&pipeline)).await.unwrap();
-    pipeline
-        .features
-        .push(pipeline::Feature { name: "area".to_owned(), sql: Some("petal_length * petal_width".to_owned()), ..Default::default() });
+    pipeline.features.push(pipeline::Feature {
+        name: "area".to_owned(),
+        sql: Some("petal_length * petal_width".to_owned()),
+        ..Default::default()
+    });
     migrate(&backend.clickhouse, &[platform_migrations(), pipeline_migrations(&pipeline)].concat()).await.unwrap();
     // The view follows apart: which rows it shows is not the columns' to say.
     backend.clickhouse.make_feature_view("iris").await.unwrap();

@@ -23,23 +23,7 @@ const MOST_SLICES: usize = 12;
 /// When there are no rows, when they do not fit the model, or `slice_by` names no feature that has values to slice by.
 pub fn evaluate(model: &Estimator, rows: &Rows, pipeline: &Pipeline, slice_by: &[String]) -> Result<Report, Error> {
     let failed = |error: Fault| Error::Fit { pipeline: pipeline.name.clone(), error };
-    let mut slices = Vec::new();
-    for name in slice_by {
-        let index = pipeline.features.iter().position(|feature| feature.name == *name);
-        let index = index.ok_or_else(|| {
-            let known = pipeline.features.iter().map(|feature| feature.name.as_str());
-            let hint = driftmill_schemas::name::did_you_mean(name, known);
-            Error::NoFeature { pipeline: pipeline.name.clone(), feature: format!("{name}`{hint}") }
-        })?;
-        slices.extend(match &rows.table.columns()[index] {
-            Column::Number(values) => slices_of(name, values),
-            Column::Text(texts) => slices_of_texts(name, texts),
-            Column::Image { .. } => {
-                let feature = format!("{name}` with values to slice by: it is an image");
-                return Err(Error::NoFeature { pipeline: pipeline.name.clone(), feature });
-            }
-        });
-    }
+    let slices = slices_by(slice_by, rows, pipeline)?;
     if rows.is_empty() {
         return Err(Error::TooFewRows { pipeline: pipeline.name.clone(), have: 0, need: 1 });
     }
@@ -60,12 +44,33 @@ pub fn evaluate(model: &Estimator, rows: &Rows, pipeline: &Pipeline, slice_by: &
         }
         Target::Values(truth) => {
             let predicted = model.values(&rows.table).map_err(|error| failed(error.into()))?.to_vec();
-            let data =
-                RegressionData { truth: &truth.to_vec(), predicted: &predicted, interval: None, training: None };
+            let data = RegressionData { truth: &truth.to_vec(), predicted: &predicted, interval: None, training: None };
             RegressionReport::new(&data, &slices, &bootstrap).map(Report::from)
         }
     };
     report.map_err(|error| failed(error.into()))
+}
+
+/// The slices of the rows by each of these features.
+pub(crate) fn slices_by(features: &[String], rows: &Rows, pipeline: &Pipeline) -> Result<Vec<Slice>, Error> {
+    let mut slices = Vec::new();
+    for name in features {
+        let index = pipeline.features.iter().position(|feature| feature.name == *name);
+        let index = index.ok_or_else(|| {
+            let known = pipeline.features.iter().map(|feature| feature.name.as_str());
+            let hint = driftmill_schemas::name::did_you_mean(name, known);
+            Error::NoFeature { pipeline: pipeline.name.clone(), feature: format!("{name}`{hint}") }
+        })?;
+        slices.extend(match &rows.table.columns()[index] {
+            Column::Number(values) => slices_of(name, values),
+            Column::Text(texts) => slices_of_texts(name, texts),
+            Column::Image { .. } => {
+                let feature = format!("{name}` with values to slice by: it is an image");
+                return Err(Error::NoFeature { pipeline: pipeline.name.clone(), feature });
+            }
+        });
+    }
+    Ok(slices)
 }
 
 /// The slices of a feature of texts: one a text when they are few, else by length.

@@ -51,6 +51,8 @@ pub struct Fitted {
     pub params: Map<String, Value>,
     /// Test metrics, and those of the validation rows with the prefix `validation_`.
     pub metrics: BTreeMap<String, f64>,
+    /// The rows that the judged model learned from.
+    pub train: Rows,
     /// The test rows.
     pub test: Rows,
     /// The judged model's answers on them.
@@ -109,9 +111,8 @@ pub fn fit(
     }
     metrics.insert("rows_train".to_owned(), parts.train.len() as f64);
     metrics.insert("rows_test".to_owned(), parts.test.len() as f64);
-    let (model, judged) =
-        if pipeline.training.refit { (fit_to(&learner, rows)?, Some(model)) } else { (model, None) };
-    Ok(Fitted { model, judged, params, metrics, test, answers, baseline })
+    let (model, judged) = if pipeline.training.refit { (fit_to(&learner, rows)?, Some(model)) } else { (model, None) };
+    Ok(Fitted { model, judged, params, metrics, train, test, answers, baseline })
 }
 
 /// What a model answers on rows.

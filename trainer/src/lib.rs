@@ -25,7 +25,7 @@ pub use evaluate::evaluate;
 pub use fit::{Fault, Fitted, fit, learner};
 pub use gates::judge;
 pub use reasons::{Reports, Requests};
-pub use run::Reason;
 pub use rows::Rows;
+pub use run::Reason;
 pub use snapshot::{Since, Snapshot, rows};
 pub use trainer::Trainer;

@@ -97,7 +97,8 @@ impl Rows {
             let column = column.i64()?;
             Ok(known.iter().map(|&row| column.get(row).unwrap_or_default()).collect())
         };
-        let partitions = integers("_partition")?.into_iter().map(|partition| i32::try_from(partition).unwrap_or_default());
+        let partitions =
+            integers("_partition")?.into_iter().map(|partition| i32::try_from(partition).unwrap_or_default());
         let entities = match frame.column("entity") {
             Ok(_) => {
                 let texts = texts(frame, "entity")?;

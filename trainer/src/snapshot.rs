@@ -8,7 +8,8 @@ use driftmill_platform::clickhouse::{ClickHouse, FeatureTable, quote, quote_text
 use driftmill_platform::store::Store;
 use driftmill_schemas::pipeline::{FeatureType, Pipeline, Severity, SplitBy};
 use polars::prelude::{
-    DataFrame, DataType, IntoColumn as _, IpcStreamReader, ParquetCompression, ParquetWriter, PolarsResult, SerReader as _,
+    DataFrame, DataType, IntoColumn as _, IpcStreamReader, ParquetCompression, ParquetWriter, PolarsResult,
+    SerReader as _,
 };
 
 use crate::{Error, Rows};

@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
 use crate::fit::{Fitted, answers, fit};
-use crate::gates::{Facts, judge};
+use crate::gates::{Answers, Facts, judge};
 use crate::run::Reason;
 use crate::snapshot::{self, Since, Snapshot};
 use crate::{Error, reference};
@@ -207,22 +207,30 @@ impl Trainer {
                 ControlFlow::Continue(())
             })
         };
-        let fitted = tokio::task::spawn_blocking(fitting)
-            .await
-            .map_err(|e| Error::Lost(e.to_string()))??;
+        let fitted = tokio::task::spawn_blocking(fitting).await.map_err(|e| Error::Lost(e.to_string()))??;
         event.metrics = fitted.metrics.clone();
         let champion = self.registry.resolve(&pipeline.name, CHAMPION).await?;
         let rival = match &champion {
             Some(champion) => self.answers_of(champion, loaded, &fitted).await?,
             None => None,
         };
-        let facts = Facts {
-            truth: &fitted.test.target,
-            challenger: &fitted.answers,
-            baseline: &fitted.baseline,
-            champion: rival.as_ref().map(|(version, answers)| (*version, answers)),
+        // Gates fit models of their own: on a thread that may be blocked.
+        let of = Arc::clone(loaded);
+        let judging = move || {
+            let judged = fitted.judged.as_ref().unwrap_or(&fitted.model);
+            let size = artifact::encode(judged, &serde_json::Value::Null).map_or(usize::MAX, |bytes| bytes.len());
+            let answers = Answers {
+                truth: &fitted.test.target,
+                challenger: &fitted.answers,
+                baseline: &fitted.baseline,
+                champion: rival.as_ref().map(|(version, answers)| (*version, answers)),
+            };
+            let facts = Facts { train: &fitted.train, test: &fitted.test, model: judged, size, answers };
+            let gates = judge(&of.pipeline, &facts);
+            (fitted, gates)
         };
-        event.gates = judge(pipeline, facts);
+        let (fitted, gates) = tokio::task::spawn_blocking(judging).await.map_err(|e| Error::Lost(e.to_string()))?;
+        event.gates = gates;
         let version = self.register(loaded, &snapshot, fitted, event).await?;
         self.decide(reason, event, version.version).await
     }

@@ -25,7 +25,8 @@ fn main() {
     let doubles = names.map(|name| format!(r#"{{"name":"{name}","type":["null","double"]}}"#)).join(",");
     let text = format!(r#"{{"type":"record","name":"r","fields":[{doubles},{{"name":"age","type":"int"}}]}}"#);
     let schema = RecordSchema::parse(&text).unwrap();
-    let features = FEATURES.map(|sql| Feature { name: sql.to_owned(), sql: Some(sql.to_owned()), ..Default::default() });
+    let features =
+        FEATURES.map(|sql| Feature { name: sql.to_owned(), sql: Some(sql.to_owned()), ..Default::default() });
     let program = Program::compile(&schema, &features).unwrap();
     let (mut scratch, mut out) = (Scratch::default(), FeatureMatrix::default());
     let records: Vec<Record> = (0..1024)

@@ -89,8 +89,7 @@ impl Program {
                         }
                     }
                     Output::Text(register) => {
-                        let buffers =
-                            Buffers { columns, constants: &self.code.constants, arena: &scratch.arena };
+                        let buffers = Buffers { columns, constants: &self.code.constants, arena: &scratch.arena };
                         let views = scratch.texts.get(register).iter();
                         out.texts_mut(column).extend(views.map(|view| buffers.get(*view).map(Arc::from)));
                     }

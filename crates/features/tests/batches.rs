@@ -56,7 +56,7 @@ fn evaluate(schema: &RecordSchema, columns: &Columns) -> Vec<Vec<u64>> {
     let program = Program::compile(schema, &features()).unwrap();
     let mut out = FeatureMatrix::default();
     program.evaluate(columns, &mut Scratch::default(), &mut out);
-    out.columns().map(|column| column.iter().map(|value| value.to_bits()).collect()).collect()
+    (0..out.width()).map(|index| out.column(index).iter().map(|value| value.to_bits()).collect()).collect()
 }
 
 #[test]

@@ -152,11 +152,17 @@ fn json(bytes: &[u8]) -> Result<Input, Fault> {
     let mut body: Map<String, Json> = body::parse(bytes)?;
     let given: Vec<&str> = FORMS.into_iter().filter(|form| body.contains_key(*form)).collect();
     let [form] = given[..] else {
-        return Err(Fault::bad_request(format!("the body has {} of the keys {}: send exactly one", given.len(), FORMS.join(", "))));
+        return Err(Fault::bad_request(format!(
+            "the body has {} of the keys {}: send exactly one",
+            given.len(),
+            FORMS.join(", ")
+        )));
     };
     if let Some(strange) = body.keys().find(|key| *key != form && *key != "params" && *key != "signature_name") {
         let shown: String = strange.chars().take(60).collect();
-        return Err(Fault::bad_request(format!("the body has the key `{shown}`, which is unknown beside `{form}` and `params`")));
+        return Err(Fault::bad_request(format!(
+            "the body has the key `{shown}`, which is unknown beside `{form}` and `params`"
+        )));
     }
     let rows = body.remove(form).unwrap_or_default();
     match (form, rows) {
@@ -177,8 +183,7 @@ fn split(mut frame: Map<String, Json>) -> Result<Input, Fault> {
     let wrong = |reason: &str| Fault::bad_request(format!("`dataframe_split`: {reason}"));
     let Some(Json::Array(data)) = frame.remove("data") else { return Err(wrong("`data` is a list of rows")) };
     let Some(columns) = frame.remove("columns") else { return Ok(Input::Positional(data)) };
-    let columns: Vec<String> =
-        serde_json::from_value(columns).map_err(|_| wrong("`columns` is a list of names"))?;
+    let columns: Vec<String> = serde_json::from_value(columns).map_err(|_| wrong("`columns` is a list of names"))?;
     let mut rows = Vec::with_capacity(data.len());
     for (number, row) in data.into_iter().enumerate() {
         match row {
@@ -202,7 +207,8 @@ fn records(form: &str, records: Vec<Json>) -> Result<Input, Fault> {
         }
         objects.push(record);
     }
-    let row = |mut object: Map<String, Json>| columns.iter().map(|name| object.remove(name).unwrap_or_default()).collect();
+    let row =
+        |mut object: Map<String, Json>| columns.iter().map(|name| object.remove(name).unwrap_or_default()).collect();
     let rows = objects.into_iter().map(row).collect();
     Ok(Input::Named { columns, rows })
 }

@@ -25,7 +25,9 @@ pub fn advice(pipeline: &str, stage: &str, kind: &str) -> String {
              sender is, and has to send the record again"
         ),
         (_, "UnreadableImage") => {
-            format!("its image is damaged or of a format that is not read here: its sender has to send a whole one; once formats change, {replay}")
+            format!(
+                "its image is damaged or of a format that is not read here: its sender has to send a whole one; once formats change, {replay}"
+            )
         }
         (_, "UnknownClass") => {
             format!("if the class is right, add it to `label.classes` in the pipeline file, then {replay}")
@@ -44,7 +46,15 @@ mod tests {
 
     #[test]
     fn every_kind_says_what_to_mend_and_a_source_is_never_told_to_replay() {
-        for kind in ["NotAvro", "UnknownSchema", "Unreadable", "Undecodable", "UnreadableImage", "UnknownClass", "BrokenExpectation"] {
+        for kind in [
+            "NotAvro",
+            "UnknownSchema",
+            "Unreadable",
+            "Undecodable",
+            "UnreadableImage",
+            "UnknownClass",
+            "BrokenExpectation",
+        ] {
             let told = advice("iris", "decode", kind);
             assert!(told.contains(&format!("dead-letters replay iris --kind {kind}")), "{told}");
         }

@@ -79,9 +79,11 @@ impl Feature {
     /// What is wrong with the declaration, for people.
     pub fn fault(&self) -> Option<String> {
         match (self.kind, self.side) {
-            (FeatureType::Image, Some(side)) if !SIDES.contains(&side) => {
-                Some(format!("`side: {side}`: an image is scaled to {} to {} pixels a side", SIDES.start(), SIDES.end()))
-            }
+            (FeatureType::Image, Some(side)) if !SIDES.contains(&side) => Some(format!(
+                "`side: {side}`: an image is scaled to {} to {} pixels a side",
+                SIDES.start(),
+                SIDES.end()
+            )),
             (FeatureType::Image, _) | (_, None) => None,
             (kind, Some(_)) => Some(format!("`side` is for images, and this is a {}", kind.title())),
         }

@@ -96,7 +96,6 @@ impl Default for TopicLayout {
     }
 }
 
-
 /// The field a model predicts: one of the classes, or a number where none are declared.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

@@ -81,11 +81,59 @@ pub struct Promotion {
     /// How much worse than the champion a challenger may be and still count as no worse; of errors, as a share of the
     /// champion's.
     pub margin: f64,
+    /// How much of what there is to win over the constant baseline one feature alone may win, beyond chance, before it is
+    /// taken for a copy of the label; 1 turns the gate off.
+    pub leakage: f64,
+    /// Features in whose slices the model may not be worse than the champion, or the constant baseline where there is none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub slices: Vec<String>,
+    /// Largest expected calibration error of the answered class, over 10 bins of equal mass.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_calibration_error: Option<f64>,
+    /// Milliseconds that the answer to one row may take, as the median of many.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_latency_ms: Option<f64>,
+    /// MiB that the model's artifact may have.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_size_mib: Option<f64>,
 }
 
 impl Default for Promotion {
     fn default() -> Self {
-        Self { metric: Metric::Accuracy, confidence: 0.95, margin: 0.02 }
+        Self {
+            metric: Metric::Accuracy,
+            confidence: 0.95,
+            margin: 0.02,
+            leakage: 0.98,
+            slices: Vec::new(),
+            max_calibration_error: None,
+            max_latency_ms: None,
+            max_size_mib: None,
+        }
+    }
+}
+
+impl Promotion {
+    /// What is wrong with the bounds, for people.
+    pub fn faults(&self) -> Vec<String> {
+        let mut faults = Vec::new();
+        if !(self.confidence > 0.5 && self.confidence < 1.0) {
+            faults.push("`confidence` lies between 0.5 and 1, such as 0.95".to_owned());
+        }
+        if !(self.leakage > 0.5 && self.leakage <= 1.0) {
+            faults.push("`leakage` is a share above 0.5, such as 0.98; 1 turns the gate off".to_owned());
+        }
+        let bounds = [
+            ("max_calibration_error", self.max_calibration_error),
+            ("max_latency_ms", self.max_latency_ms),
+            ("max_size_mib", self.max_size_mib),
+        ];
+        for (name, bound) in bounds {
+            if bound.is_some_and(|bound| !(bound > 0.0 && bound.is_finite())) {
+                faults.push(format!("`{name}` is a number above 0"));
+            }
+        }
+        faults
     }
 }
 

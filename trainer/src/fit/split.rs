@@ -147,7 +147,8 @@ mod tests {
 
     #[test]
     fn rows_of_one_entity_are_never_parted() {
-        let parts = split(&rows((0..300).map(|i| i / 100).collect()), &Split { by: SplitBy::Entity, ..Split::default() }, 3);
+        let parts =
+            split(&rows((0..300).map(|i| i / 100).collect()), &Split { by: SplitBy::Entity, ..Split::default() }, 3);
         let entities = |part: &[usize]| part.iter().map(|row| row / 3).collect::<std::collections::HashSet<_>>();
         assert!(entities(&parts.train).is_disjoint(&entities(&parts.test)));
         assert!((54..=66).contains(&parts.test.len()), "{}", parts.test.len());

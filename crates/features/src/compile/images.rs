@@ -36,7 +36,9 @@ impl Compiler<'_> {
         let (_, statistic) = FUNCTIONS.iter().find(|(known, _)| *known == name)?;
         let [Expr::Identifier(field)] = arguments else {
             let upper = name.to_uppercase();
-            return Some(Err(Error::Type(format!("{upper} takes the name of one field, which holds an image's bytes"))));
+            return Some(Err(Error::Type(format!(
+                "{upper} takes the name of one field, which holds an image's bytes"
+            ))));
         };
         let field = match self.image_field(&field.value) {
             Ok(field) => field,

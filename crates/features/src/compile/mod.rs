@@ -90,7 +90,9 @@ impl<'s> Compiler<'s> {
                 return Ok(self.number(integer));
             }
             Type::Null => "it says nothing",
-            Type::Text => "say `type: category` or `type: text`, or use CASE x WHEN 'low' THEN 0 WHEN 'high' THEN 1 END, or CAST(x AS DOUBLE)",
+            Type::Text => {
+                "say `type: category` or `type: text`, or use CASE x WHEN 'low' THEN 0 WHEN 'high' THEN 1 END, or CAST(x AS DOUBLE)"
+            }
             Type::Timestamp => "take a part of it, as in EXTRACT(HOUR FROM x)",
         };
         let kind = value.kind.title();

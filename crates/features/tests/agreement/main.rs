@@ -52,7 +52,11 @@ fn features_are_the_same_bits_in_a_batch_in_a_row_and_in_the_naive_interpreter()
         let features: Vec<Feature> = trees
             .iter()
             .enumerate()
-            .map(|(index, tree)| Feature { name: format!("f{index}"), sql: Some(tree.sql(&schema)), ..Default::default() })
+            .map(|(index, tree)| Feature {
+                name: format!("f{index}"),
+                sql: Some(tree.sql(&schema)),
+                ..Default::default()
+            })
             .collect();
         let program = Program::compile(&schema, &features).unwrap_or_else(|errors| {
             let (index, error) = &errors[0];

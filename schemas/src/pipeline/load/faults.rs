@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use super::super::{
-    FORMAT_VERSION, Metric, Pipeline, Problem, Rule, SOURCE_KINDS, SourceKind, SplitBy, SyntheticSource,
+    FORMAT_VERSION, FeatureType, Metric, Pipeline, Problem, Rule, SOURCE_KINDS, SourceKind, SplitBy, SyntheticSource,
 };
 use super::Places;
 use crate::name;
@@ -260,7 +260,36 @@ impl Faults<'_> {
             let names: Vec<String> = allowed.iter().map(|metric| format!("`{}`", metric.name())).collect();
             let what = if pipeline.label.is_value() { "a number" } else { "a class" };
             let part = if self.places.has("promotion") { "promotion" } else { "label" };
-            self.add(part, format!("the label is {what}: compare models by `promotion.metric`, one of {}", names.join(", ")));
+            self.add(
+                part,
+                format!("the label is {what}: compare models by `promotion.metric`, one of {}", names.join(", ")),
+            );
+        }
+        for fault in promotion.faults() {
+            self.add("promotion", fault);
+        }
+        for name in &promotion.slices {
+            let known = pipeline.features.iter().map(|feature| feature.name.as_str());
+            match pipeline.features.iter().find(|feature| feature.name == *name) {
+                Some(feature) if feature.kind != FeatureType::Image => {}
+                Some(_) => {
+                    self.add("promotion", format!("`slices`: `{name}` is an image, and has no values to slice by"))
+                }
+                None => {
+                    let near = name::did_you_mean(name, known);
+                    self.add("promotion", format!("`slices` names `{name}`, which is no feature{near}"));
+                }
+            }
+        }
+        if promotion.metric.is_of_values() != pipeline.label.is_value() {
+            let allowed = if pipeline.label.is_value() { Metric::OF_VALUES } else { Metric::OF_CLASSES };
+            let names: Vec<String> = allowed.iter().map(|metric| format!("`{}`", metric.name())).collect();
+            let what = if pipeline.label.is_value() { "a number" } else { "a class" };
+            let part = if self.places.has("promotion") { "promotion" } else { "label" };
+            self.add(
+                part,
+                format!("the label is {what}: compare models by `promotion.metric`, one of {}", names.join(", ")),
+            );
         }
         if !(promotion.confidence > 0.5 && promotion.confidence < 1.0) {
             self.add("promotion", "`confidence` lies between 0.5 and 1, such as 0.95");

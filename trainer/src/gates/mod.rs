@@ -1,15 +1,37 @@
 //! Whether a challenger may serve: facts in, verdicts with their numbers out.
 
-use driftmill_models::Target;
+mod budget;
+mod calibration;
+mod data;
+mod leakage;
+mod slices;
+
 use driftmill_models::bootstrap::{self, Interval};
+use driftmill_models::{Estimator, Target};
 use driftmill_schemas::message::GateResult;
 use driftmill_schemas::pipeline::Pipeline;
 
+use crate::Rows;
 use crate::fit::{better_by, error_of};
+
+/// What the gates ask about.
+#[derive(Debug, Clone, Copy)]
+pub struct Facts<'a> {
+    /// Rows that the challenger learned from.
+    pub train: &'a Rows,
+    /// Rows that judge it.
+    pub test: &'a Rows,
+    /// The challenger, as it was judged.
+    pub model: &'a Estimator,
+    /// Bytes of its artifact.
+    pub size: usize,
+    /// Answers on the test rows.
+    pub answers: Answers<'a>,
+}
 
 /// Answers of everybody concerned on the same test rows.
 #[derive(Debug, Clone, Copy)]
-pub struct Facts<'a> {
+pub struct Answers<'a> {
     /// The true classes or values.
     pub truth: &'a Target,
     /// The challenger's answers.
@@ -20,13 +42,25 @@ pub struct Facts<'a> {
     pub champion: Option<(u64, &'a Target)>,
 }
 
-/// Asks every gate. A gate whose metric cannot be computed refuses.
-pub fn judge(pipeline: &Pipeline, facts: Facts<'_>) -> Vec<GateResult> {
+/// Asks every gate that the pipeline has. One whose numbers cannot be computed refuses.
+pub fn judge(pipeline: &Pipeline, facts: &Facts<'_>) -> Vec<GateResult> {
+    let mut gates = vec![data::gate(facts.train, facts.test, pipeline)];
+    gates.extend(compare(pipeline, facts.answers));
+    gates.extend(leakage::gate(facts.train, facts.test, pipeline));
+    gates.extend(slices::gate(facts.test, facts.answers, pipeline));
+    gates.extend(calibration::gate(facts.model, facts.test, pipeline));
+    gates.extend(budget::gates(facts.model, facts.size, facts.test, pipeline));
+    gates
+}
+
+/// Compares the challenger with the constant baseline and the champion.
+fn compare(pipeline: &Pipeline, facts: Answers<'_>) -> Vec<GateResult> {
     let margin = pipeline.promotion.margin;
-    let always = if pipeline.label.is_value() { "always giving the mean" } else { "always giving the most frequent answer" };
-    let compare = |other: &Target| better_by(pipeline, facts.truth, facts.challenger, other);
+    let always =
+        if pipeline.label.is_value() { "always giving the mean" } else { "always giving the most frequent answer" };
+    let against = |other: &Target| better_by(pipeline, facts.truth, facts.challenger, other);
     let rows = facts.truth.len();
-    let mut gates = vec![better("better than the constant baseline", pipeline, compare(facts.baseline), always, rows)];
+    let mut gates = vec![better("better than the constant baseline", pipeline, against(facts.baseline), always, rows)];
     if let Some((version, answers)) = facts.champion {
         let gate = "no worse than the champion";
         // A margin of an error is a share of it: what an error is measured in is the label's affair.
@@ -36,7 +70,7 @@ pub fn judge(pipeline: &Pipeline, facts: Facts<'_>) -> Vec<GateResult> {
             }
             _ => margin,
         };
-        gates.push(match compare(answers) {
+        gates.push(match against(answers) {
             Ok(interval) => GateResult {
                 gate: gate.to_owned(),
                 passed: interval.lower > -allowed,
@@ -86,10 +120,11 @@ fn refused(gate: &str, why: &str) -> GateResult {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod testing {
     use super::*;
+    use driftmill_models::{Column, Table};
 
-    fn pipeline() -> Pipeline {
+    pub(crate) fn pipeline() -> Pipeline {
         serde_json::from_value(serde_json::json!({
             "version": 1, "name": "p", "schema": "s", "features": [{"name": "x"}],
             "label": {"field": "y", "classes": ["0", "1"]},
@@ -99,12 +134,30 @@ mod tests {
         .unwrap()
     }
 
+    /// Rows of one feature, whose classes are what `class` makes of it.
+    pub(crate) fn rows(values: Vec<f64>, class: impl Fn(f64) -> usize) -> Rows {
+        let count = values.len();
+        Rows {
+            target: Target::Classes { labels: values.iter().map(|value| class(*value)).collect(), n_classes: 2 },
+            table: Table::new(count, vec![Column::Number(values)]).unwrap(),
+            positions: (0..count as i64).map(|offset| (0, offset)).collect(),
+            times: vec![0; count],
+            entities: vec![None; count],
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::testing::pipeline;
+    use super::*;
+
     fn classes(labels: Vec<usize>) -> Target {
         Target::Classes { labels: labels.into(), n_classes: 2 }
     }
 
-    fn passed(facts: Facts<'_>) -> Vec<bool> {
-        judge(&pipeline(), facts).iter().map(|gate| gate.passed).collect()
+    fn passed(facts: Answers<'_>) -> Vec<bool> {
+        compare(&pipeline(), facts).iter().map(|gate| gate.passed).collect()
     }
 
     #[test]
@@ -112,7 +165,7 @@ mod tests {
         let truth = classes((0..200).map(|i| (i * 7919 % 13) % 2).collect());
         let flips = classes((0..200).map(|i| (i * 104_729 % 17) % 2).collect());
         let always = classes(vec![1; 200]);
-        let facts = |challenger| Facts { truth: &truth, challenger, baseline: &always, champion: None };
+        let facts = |challenger| Answers { truth: &truth, challenger, baseline: &always, champion: None };
         assert_eq!(passed(facts(&flips)), [false]);
         assert_eq!(passed(facts(&truth)), [true]);
     }
@@ -122,7 +175,7 @@ mod tests {
         let truth = classes((0..400).map(|i| i % 2).collect());
         let worse = classes((0..400).map(|i| if i < 60 { 1 - i % 2 } else { i % 2 }).collect());
         let always = classes(vec![1; 400]);
-        let facts = |challenger, champion| Facts {
+        let facts = |challenger, champion| Answers {
             truth: &truth,
             challenger,
             baseline: &always,
@@ -140,12 +193,12 @@ mod tests {
         pipeline.promotion.metric = driftmill_schemas::pipeline::Metric::Rmse;
         let values = |offset: f64| Target::Values((0..200).map(|i| f64::from(i % 17) + offset).collect());
         let (truth, near, far, mean) = (values(0.0), values(1.0), values(1.01), Target::Values(vec![8.0; 200].into()));
-        let facts = Facts { truth: &truth, challenger: &far, baseline: &mean, champion: Some((1, &near)) };
-        let gates = judge(&pipeline, facts);
+        let facts = Answers { truth: &truth, challenger: &far, baseline: &mean, champion: Some((1, &near)) };
+        let gates = compare(&pipeline, facts);
         assert_eq!(gates.iter().map(|gate| gate.passed).collect::<Vec<_>>(), [true, true], "{gates:?}");
         assert!(gates[0].detail.starts_with("rmse -3."), "{}", gates[0].detail);
         let worse = values(1.5);
-        let facts = Facts { challenger: &worse, ..facts };
-        assert!(!judge(&pipeline, facts)[1].passed);
+        let facts = Answers { challenger: &worse, ..facts };
+        assert!(!compare(&pipeline, facts)[1].passed);
     }
 }
