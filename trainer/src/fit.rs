@@ -66,9 +66,9 @@ pub fn learner(pipeline: &Pipeline, overrides: &Map<String, Value>) -> Result<(L
     let mut params = pipeline.training.params.clone();
     params.extend(overrides.clone());
     let learner = Learner::from_spec(&pipeline.training.algorithm, &params, &kinds(pipeline))?;
-    let task = match pipeline.label.classes.len() {
-        0 => Task::Regression,
-        n_classes => Task::Classification { n_classes },
+    let task = match pipeline.label.is_value() {
+        true => Task::Regression,
+        false => Task::Classification { n_classes: pipeline.label.classes.len().max(2) },
     };
     learner.supports(task).map_err(Fault::Unfit)?;
     Ok((learner, params))

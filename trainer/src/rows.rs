@@ -15,6 +15,8 @@ pub struct Rows {
     pub table: Table,
     /// Class or value of each row.
     pub target: Target,
+    /// Names of the classes; none of values.
+    pub classes: Vec<String>,
     /// Partition and offset of each row in the raw topic.
     pub positions: Vec<(i32, i64)>,
     /// When each row happened, milliseconds since 1970 UTC.
@@ -54,6 +56,7 @@ impl Rows {
         Self {
             table: self.table.select(rows),
             target: self.target.select(rows),
+            classes: self.classes.clone(),
             positions: rows.iter().map(|&row| self.positions[row]).collect(),
             times: rows.iter().map(|&row| self.times[row]).collect(),
             entities: rows.iter().map(|&row| self.entities[row].clone()).collect(),
@@ -82,7 +85,8 @@ impl Rows {
     pub(crate) fn of_frame(frame: &DataFrame, pipeline: &Pipeline) -> PolarsResult<Self> {
         let rows = frame.height();
         let labels = if rows == 0 { Vec::new() } else { texts(frame, "label")? };
-        let (known, target) = target(&labels, pipeline);
+        let classes = classes(&labels, pipeline);
+        let (known, target) = target(&labels, &classes, pipeline);
         let mut columns = Vec::with_capacity(pipeline.features.len());
         for feature in &pipeline.features {
             columns.push(column(frame, feature, &known)?);
@@ -109,6 +113,7 @@ impl Rows {
         Ok(Self {
             table,
             target,
+            classes,
             positions: partitions.zip(integers("_offset")?).collect(),
             times: integers("event_time")?,
             entities,
@@ -116,9 +121,23 @@ impl Rows {
     }
 }
 
+/// The classes of the pipeline file, and where they are open those that the rows have beside them, in the order of numbers and
+/// then of texts.
+fn classes(labels: &[Option<Arc<str>>], pipeline: &Pipeline) -> Vec<String> {
+    let mut classes = pipeline.label.classes.clone();
+    if pipeline.label.open {
+        let mut others: Vec<&str> = labels.iter().flatten().map(|label| &**label).collect();
+        others.sort_unstable_by_key(|label| (label.parse::<i64>().map_or(i64::MAX, |number| number), *label));
+        others.dedup();
+        others.retain(|label| pipeline.label.class_index(label).is_none());
+        classes.extend(others.into_iter().map(str::to_owned));
+    }
+    classes
+}
+
 /// The rows to learn from, and what they are: a class that was taken out of the pipeline file since the row was written is
 /// none, nor is a label that is no number where one is wanted.
-fn target(labels: &[Option<Arc<str>>], pipeline: &Pipeline) -> (Vec<usize>, Target) {
+fn target(labels: &[Option<Arc<str>>], classes: &[String], pipeline: &Pipeline) -> (Vec<usize>, Target) {
     let numbered = labels.iter().enumerate();
     if pipeline.label.is_value() {
         let value = |text: &str| text.parse::<f64>().ok().filter(|value| value.is_finite());
@@ -126,9 +145,10 @@ fn target(labels: &[Option<Arc<str>>], pipeline: &Pipeline) -> (Vec<usize>, Targ
             numbered.filter_map(|(row, text)| Some((row, value(text.as_deref()?)?))).unzip();
         (known, Target::Values(Array1::from(values)))
     } else {
+        let indices: HashMap<&str, usize> = classes.iter().map(String::as_str).zip(0..).collect();
         let (known, labels): (Vec<usize>, Vec<usize>) =
-            numbered.filter_map(|(row, text)| Some((row, pipeline.label.class_index(text.as_deref()?)?))).unzip();
-        (known, Target::Classes { labels: Array1::from(labels), n_classes: pipeline.label.classes.len() })
+            numbered.filter_map(|(row, text)| Some((row, *indices.get(text.as_deref()?)?))).unzip();
+        (known, Target::Classes { labels: Array1::from(labels), n_classes: classes.len() })
     }
 }
 
@@ -168,11 +188,24 @@ mod tests {
     use super::*;
 
     #[test]
+    fn open_classes_are_those_of_the_file_and_then_those_of_the_rows() {
+        let mut pipeline = crate::gates::testing::pipeline();
+        let labels: Vec<Option<Arc<str>>> = ["10", "9", "1", "a", "9"].map(|label| Some(label.into())).to_vec();
+        assert_eq!(classes(&labels, &pipeline), ["0", "1"]);
+        pipeline.label.open = true;
+        let all = classes(&labels, &pipeline);
+        assert_eq!(all, ["0", "1", "9", "10", "a"]);
+        let (known, target) = target(&labels, &all, &pipeline);
+        assert_eq!((known.len(), target.len()), (5, 5));
+    }
+
+    #[test]
     fn rows_of_one_entity_share_a_group_and_those_of_none_are_alone() {
         let entities: Vec<Option<Arc<str>>> = vec![Some("a".into()), None, Some("b".into()), Some("a".into()), None];
         let rows = Rows {
             table: Table::new(5, vec![Column::Number(vec![0.0; 5])]).unwrap(),
             target: Target::Values(Array1::zeros(5)),
+            classes: Vec::new(),
             positions: vec![(0, 0); 5],
             times: vec![0; 5],
             entities,

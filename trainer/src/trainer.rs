@@ -24,6 +24,16 @@ use crate::run::Reason;
 use crate::snapshot::{self, Since, Snapshot};
 use crate::{Error, reference};
 
+/// The pipeline with the classes that its rows have.
+fn with_classes(loaded: &Arc<Loaded>, classes: &[String]) -> Arc<Loaded> {
+    if loaded.pipeline.label.classes == classes {
+        return Arc::clone(loaded);
+    }
+    let mut with = Loaded::clone(loaded);
+    with.pipeline.label.classes = classes.to_vec();
+    Arc::new(with)
+}
+
 /// How often a pipeline without a model is looked at.
 const FIRST_LOOK: Duration = Duration::from_secs(1);
 
@@ -198,6 +208,9 @@ impl Trainer {
             Some(arrow) => snapshot::keep(store, pipeline, arrow).await?,
             None => snapshot::take(&self.clickhouse, store, pipeline, &reason.since()).await?,
         };
+        // Which classes there are is known now.
+        let loaded = &with_classes(loaded, &snapshot.rows.classes);
+        let pipeline = &loaded.pipeline;
         let (rows, params, of) = (snapshot.rows.clone(), reason.params(), Arc::clone(loaded));
         // Seconds of arithmetic: on a thread that may be blocked.
         let progress = Arc::clone(&self.progress);

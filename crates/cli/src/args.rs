@@ -88,6 +88,9 @@ pub enum Command {
     /// Look at models and move the champion.
     #[command(subcommand)]
     Models(Models),
+    /// Look at the data that models were fitted on, and restore it.
+    #[command(subcommand)]
+    Data(Data),
     /// Show topics, lag, rows, models and verdicts.
     Status(Status),
     /// Browse what was refused, explain it, and run it once more when it was mended.
@@ -307,6 +310,40 @@ pub enum Models {
         /// The version.
         version: u64,
     },
+    /// What sets two versions apart: data, parameters, metrics, gates.
+    Diff {
+        /// The pipeline.
+        pipeline: String,
+        /// The one version.
+        from: u64,
+        /// The other.
+        to: u64,
+    },
+    /// The model card of a version, as Markdown.
+    Card {
+        /// The pipeline.
+        pipeline: String,
+        /// The version.
+        version: u64,
+    },
+    /// Write everything of a version into a folder: model, card, data, reference profile.
+    Export {
+        /// The pipeline.
+        pipeline: String,
+        /// The version.
+        version: u64,
+        /// The folder, which must be new or empty.
+        #[arg(long)]
+        to: PathBuf,
+    },
+    /// Make the version champion that was it before.
+    Rollback {
+        /// The pipeline.
+        pipeline: String,
+        /// Why, for the record.
+        #[arg(long, default_value = "rolled back by hand")]
+        reason: String,
+    },
     /// Make a version champion, whatever its gates said.
     Promote {
         /// The pipeline.
@@ -316,6 +353,37 @@ pub enum Models {
         /// Why, for the record.
         #[arg(long, default_value = "by hand")]
         reason: String,
+    },
+}
+
+/// Look at the data that models were fitted on.
+#[derive(Debug, Subcommand)]
+pub enum Data {
+    /// The snapshots of a pipeline, with the versions that were fitted on them.
+    List {
+        /// The pipeline; absent: all.
+        pipeline: Option<String>,
+    },
+    /// The columns of a snapshot.
+    Show {
+        /// SHA-256 of the snapshot, or the first eight or more of its digits.
+        snapshot: String,
+    },
+    /// Write a snapshot, and the models that were fitted on it, as they are, byte by byte.
+    Restore {
+        /// SHA-256 of the snapshot, or the first eight or more of its digits.
+        snapshot: String,
+        /// The folder, which must be new or empty.
+        #[arg(long)]
+        to: PathBuf,
+    },
+    /// Write a snapshot as a file that other tools read.
+    Export {
+        /// SHA-256 of the snapshot, or the first eight or more of its digits.
+        snapshot: String,
+        /// The file, which ends in .parquet or .csv.
+        #[arg(long)]
+        to: PathBuf,
     },
 }
 

@@ -5,6 +5,7 @@ mod audit;
 mod backing;
 mod check;
 mod context;
+mod data;
 mod dead_letters;
 mod evaluate;
 mod health;
@@ -64,6 +65,7 @@ fn start(arguments: Arguments) -> anyhow::Result<()> {
             }
             Command::New(new) => new::run(&settings, &new),
             Command::Models(command) => models::run(located, command).await,
+            Command::Data(command) => data::run(located, command).await,
             Command::DeadLetters(command) => dead_letters::run(settings, command).await,
             Command::Replay(asked) => replay::run(settings, &asked).await,
             Command::Audit(audit) => audit::run(settings, &audit).await,

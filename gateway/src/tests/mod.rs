@@ -3,6 +3,7 @@
 
 mod fixture;
 mod hostile;
+mod invocations;
 mod iris;
 mod loan;
 mod log;
@@ -12,4 +13,5 @@ mod push;
 mod server;
 mod swap;
 mod system;
+mod typed;
 mod v2;

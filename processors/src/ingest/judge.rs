@@ -52,6 +52,8 @@ pub struct Judge {
     label: String,
     classes: Vec<String>,
     known: HashSet<String>,
+    /// Whether a label must be one of the classes.
+    is_closed: bool,
     rules: Vec<Known>,
     uniqueness: Uniqueness,
 }
@@ -108,6 +110,7 @@ impl Judge {
             label: label.field.clone(),
             classes: label.classes.clone(),
             known: label.classes.iter().cloned().collect(),
+            is_closed: !label.classes.is_empty() && !label.open,
             uniqueness: Uniqueness::new(unique),
             rules,
         })
@@ -162,7 +165,7 @@ impl Judge {
         let mut judgement = Judgement::default();
         if rows.labels.null_count() < rows.labels.len() {
             for (row, text) in rows.labels.iter().enumerate() {
-                if let Some(text) = text.filter(|text| !self.classes.is_empty() && !self.known.contains(*text)) {
+                if let Some(text) = text.filter(|text| self.is_closed && !self.known.contains(*text)) {
                     let reason = self.no_class(text);
                     judgement.refused.insert(row, Refusal { kind: "UnknownClass", reason, expectation: None });
                 }

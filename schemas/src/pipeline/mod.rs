@@ -102,10 +102,13 @@ impl Default for TopicLayout {
 pub struct Label {
     /// Field of the record.
     pub field: String,
-    /// Every class, as text, in the order the model numbers them; a label that is none of them is rejected. Empty: the
-    /// field is a number, and the model predicts its value.
+    /// Every class, as text, in the order the model numbers them; a label that is none of them is rejected, unless they are
+    /// `open`. Empty: the field is a number, and the model predicts its value.
     #[serde(default)]
     pub classes: Vec<String>,
+    /// Whether there may be other classes than those: each training learns which there are.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub open: bool,
     /// The class that precision, recall and F1 of a binary metric are about; absent: the last one.
     #[serde(default)]
     pub positive: Option<String>,
@@ -114,7 +117,7 @@ pub struct Label {
 impl Label {
     /// Whether the model predicts a number instead of a class.
     pub fn is_value(&self) -> bool {
-        self.classes.is_empty()
+        self.classes.is_empty() && !self.open
     }
 
     /// Index of the class written as `text`; `1`, `1.0` and `true` are told apart only by their spelling.

@@ -20,6 +20,7 @@ fn fisher() -> Rows {
     let all = Rows {
         table: Table::of_numbers(Array2::from_shape_vec((150, 4), features).unwrap().view()),
         target: Target::Classes { labels: Array1::from(labels), n_classes: 3 },
+        classes: Vec::new(),
         times: vec![0; 150],
         entities: vec![None; 150],
         positions: (0..150).map(|i| (i % 2, i64::from(i / 2))).collect(),

@@ -117,6 +117,7 @@ mod tests {
         Rows {
             table: Table::new(count, vec![Column::Number(vec![0.0; count])]).unwrap(),
             positions: (0..count).map(|i| (i as i32 % 2, i as i64 / 2)).collect(),
+            classes: Vec::new(),
             times: (0..count as i64).rev().collect(),
             entities: (0..count).map(|i| Some(format!("e{}", i / 3).into())).collect(),
             target: Target::Classes { n_classes: 3, labels: Array1::from(labels) },

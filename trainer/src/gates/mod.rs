@@ -141,6 +141,7 @@ pub(crate) mod testing {
             target: Target::Classes { labels: values.iter().map(|value| class(*value)).collect(), n_classes: 2 },
             table: Table::new(count, vec![Column::Number(values)]).unwrap(),
             positions: (0..count as i64).map(|offset| (0, offset)).collect(),
+            classes: Vec::new(),
             times: vec![0; count],
             entities: vec![None; count],
         }

@@ -100,6 +100,8 @@ async fn choose(context: &Context, asked: &Evaluate) -> anyhow::Result<(ModelVer
 fn as_the_model_saw_it(loaded: &Loaded, card: &ModelCard) -> Arc<Loaded> {
     let mut label = loaded.pipeline.label.clone();
     label.classes.clone_from(&card.classes);
+    // A class that the model does not know is one it cannot be asked about: such records are rejected, and told.
+    label.open = false;
     let pipeline = Pipeline { features: card.features.clone(), label, ..loaded.pipeline.clone() };
     Arc::new(Loaded { pipeline, ..loaded.clone() })
 }

@@ -213,6 +213,18 @@ impl Registry {
         Ok(rows.into_iter().map(AliasRow::into_alias).collect())
     }
 
+    /// Where an alias of a pipeline has pointed, the newest first.
+    pub async fn history(&self, pipeline: &str, alias: &str) -> Result<Vec<Alias>, Error> {
+        let query = self
+            .clickhouse
+            .client()
+            .query("SELECT ?fields FROM model_aliases WHERE pipeline = ? AND alias = ? ORDER BY sequence DESC")
+            .bind(pipeline)
+            .bind(alias);
+        let rows = self.clickhouse.in_time("read model aliases", query.fetch_all::<AliasRow>()).await?;
+        Ok(rows.into_iter().map(AliasRow::into_alias).collect())
+    }
+
     /// The version an alias points to.
     pub async fn resolve(&self, pipeline: &str, alias: &str) -> Result<Option<ModelVersion>, Error> {
         match self.aliases(pipeline).await?.into_iter().find(|found| found.alias == alias) {

@@ -229,7 +229,7 @@ impl Faults<'_> {
             return;
         }
         let distinct: HashSet<_> = label.classes.iter().collect();
-        if label.classes.len() < 2 || distinct.len() != label.classes.len() {
+        if (label.classes.len() < 2 && !label.open) || distinct.len() != label.classes.len() {
             self.add("label", "`classes` needs two or more names, each once");
         }
         if label.classes.len() > 10_000 {

@@ -1,5 +1,10 @@
 //! `driftmill models`: look at versions, move the champion.
 
+mod card;
+mod diff;
+pub mod export;
+
+use anyhow::bail;
 use driftmill_platform::registry::{CHAMPION, ModelVersion};
 use driftmill_platform::telemetry;
 use tokio_util::sync::CancellationToken;
@@ -14,6 +19,10 @@ pub async fn run(located: Located, command: Models) -> anyhow::Result<()> {
     let settings = &located.settings;
     telemetry::init("warn", settings.log_format, None).map_err(anyhow::Error::msg)?;
     if let Models::Show { pipeline, .. }
+    | Models::Diff { pipeline, .. }
+    | Models::Card { pipeline, .. }
+    | Models::Export { pipeline, .. }
+    | Models::Rollback { pipeline, .. }
     | Models::Promote { pipeline, .. }
     | Models::List { pipeline: Some(pipeline) } = &command
     {
@@ -43,6 +52,43 @@ async fn of(backing: &Backing, command: Models) -> anyhow::Result<()> {
             println!("{}", serde_json::to_string_pretty(&version)?);
             Ok(())
         }
+        Models::Diff { pipeline, from, to } => {
+            let (from, to) =
+                (context.registry.version(&pipeline, from).await?, context.registry.version(&pipeline, to).await?);
+            let cards = (export::card(&context, &from).await?, export::card(&context, &to).await?);
+            print!("{}", diff::text((&from, &cards.0), (&to, &cards.1)));
+            Ok(())
+        }
+        Models::Card { pipeline, version } => {
+            let version = context.registry.version(&pipeline, version).await?;
+            let model = export::card(&context, &version).await?;
+            let loaded = pipelines::load_one(&context.settings.pipelines, &pipeline)?;
+            print!("{}", card::markdown(&loaded.pipeline, &version, &model));
+            Ok(())
+        }
+        Models::Export { pipeline, version, to } => {
+            let version = context.registry.version(&pipeline, version).await?;
+            let model = export::card(&context, &version).await?;
+            let loaded = pipelines::load_one(&context.settings.pipelines, &pipeline)?;
+            export::empty_folder(&to)?;
+            export::version(&context, &version, &to).await?;
+            export::snapshot(&context, &version.snapshot, &to).await?;
+            std::fs::write(to.join("MODEL_CARD.md"), card::markdown(&loaded.pipeline, &version, &model))?;
+            println!("version {} of {pipeline} is in {}", version.version, to.display());
+            Ok(())
+        }
+        Models::Rollback { pipeline, reason } => {
+            context.prepare(&CancellationToken::new()).await?;
+            let history = context.registry.history(&pipeline, CHAMPION).await?;
+            let Some(current) = history.first() else { bail!("no version of {pipeline} is champion yet") };
+            let before = history.iter().find(|alias| alias.version != current.version);
+            let Some(before) = before else {
+                bail!("version {} is the only one that ever was champion of {pipeline}", current.version)
+            };
+            context.registry.set_alias(&pipeline, CHAMPION, before.version, &reason).await?;
+            println!("version {} of {pipeline} is champion again, instead of {}", before.version, current.version);
+            Ok(())
+        }
         Models::Promote { pipeline, version, reason } => {
             context.prepare(&CancellationToken::new()).await?;
             context.registry.set_alias(&pipeline, CHAMPION, version, &reason).await?;
@@ -69,7 +115,7 @@ async fn list(context: &Context, pipeline: &str) -> anyhow::Result<()> {
 
 fn summary(version: &ModelVersion) -> String {
     let metric = |name: &str| version.metrics.get(name).map(|value| format!("{name} {value:.3}"));
-    let metrics: Vec<String> = ["accuracy", "f1", "weighted_f1"].into_iter().filter_map(metric).collect();
+    let metrics: Vec<String> = ["accuracy", "f1", "weighted_f1", "rmse"].into_iter().filter_map(metric).collect();
     let refusals: Vec<String> = version
         .gates
         .iter()

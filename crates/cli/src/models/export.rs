@@ -1,0 +1,40 @@
+//! What belongs to a version, as files.
+
+use std::path::Path;
+
+use anyhow::{Context as _, bail};
+use driftmill_platform::registry::ModelVersion;
+use driftmill_schemas::model::ModelCard;
+
+use crate::context::Context;
+
+/// What a version says of itself.
+pub async fn card(context: &Context, version: &ModelVersion) -> anyhow::Result<ModelCard> {
+    let bytes = context.registry.artifact(version).await?;
+    let (_, header) = driftmill_models::artifact::decode(&bytes)?;
+    Ok(ModelCard::from_header(header)?)
+}
+
+/// Makes a folder, which may be there if nothing is in it.
+pub fn empty_folder(to: &Path) -> anyhow::Result<()> {
+    std::fs::create_dir_all(to).with_context(|| format!("`{}`", to.display()))?;
+    if std::fs::read_dir(to)?.next().is_some() {
+        bail!("`{}` is not empty: give a new folder, so that nothing is written over", to.display());
+    }
+    Ok(())
+}
+
+/// Writes model, reference profile and registry entry of a version.
+pub async fn version(context: &Context, version: &ModelVersion, to: &Path) -> anyhow::Result<()> {
+    let name = |what: &str| to.join(format!("{}-v{}.{what}", version.pipeline, version.version));
+    std::fs::write(name("model"), context.registry.artifact(version).await?)?;
+    std::fs::write(name("reference.json"), context.registry.reference(version).await?)?;
+    std::fs::write(name("json"), serde_json::to_vec_pretty(version)?)?;
+    Ok(())
+}
+
+/// Writes a snapshot under its hash.
+pub async fn snapshot(context: &Context, hash: &str, to: &Path) -> anyhow::Result<()> {
+    std::fs::write(to.join(format!("{hash}.parquet")), context.store.get(hash).await?)?;
+    Ok(())
+}
