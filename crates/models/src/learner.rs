@@ -60,8 +60,14 @@ pub struct Learner {
 
 #[derive(Clone, Debug, PartialEq)]
 enum Method {
-    One(Member),
+    One(Box<Member>),
     Fusion(LateFusion),
+}
+
+impl Method {
+    fn one(member: Member) -> Self {
+        Self::One(Box::new(member))
+    }
 }
 
 /// A learner that stands alone or in a fusion. Images and forecasts become further ones.
@@ -117,14 +123,14 @@ impl Learner {
     ) -> Result<Self, SpecError> {
         let method = match name {
             "late_fusion" => Method::Fusion(LateFusion::from_spec(params, features)?),
-            _ => Method::One(Member::from_spec(name, params, features)?),
+            _ => Method::one(Member::from_spec(name, params, features)?),
         };
         Ok(Self { features: features.to_vec(), method })
     }
 
     /// The baseline of either task: the class frequencies or the mean, whatever the features.
     pub fn constant(features: &[(String, FeatureKind)]) -> Self {
-        Self { features: features.to_vec(), method: Method::One(Member::Tabular(Tabular::new(Algorithm::Constant))) }
+        Self { features: features.to_vec(), method: Method::one(Member::Tabular(Tabular::new(Algorithm::Constant))) }
     }
 
     /// Its algorithm's name, one of [`NAMES`].
@@ -203,13 +209,14 @@ impl Learner {
         if !self.kinds().eq(estimator.features().iter().copied()) {
             return Err(Error::Continuation { what: "other features" });
         }
-        match (self.method, estimator.fitted()) {
-            (Method::One(Member::Tabular(learner)), Fitted::One(estimator::Member::Tabular(fitted))) => {
-                let method = Method::One(Member::Tabular(learner.continue_from(fitted)?));
-                Ok(Self { features: self.features, method })
-            }
-            _ => Err(Error::Continuation { what: "another algorithm, or one without rounds" }),
-        }
+        let other = Error::Continuation { what: "another algorithm, or one without rounds" };
+        let (Method::One(member), Fitted::One(estimator::Member::Tabular(fitted))) = (self.method, estimator.fitted())
+        else {
+            return Err(other);
+        };
+        let Member::Tabular(tabular) = *member else { return Err(other) };
+        let method = Method::one(Member::Tabular(tabular.continue_from(fitted)?));
+        Ok(Self { features: self.features, method })
     }
 
     pub(crate) fn fit_rows(

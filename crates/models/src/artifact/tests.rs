@@ -65,8 +65,8 @@ fn the_header_is_canonical_json_that_a_person_can_read() {
 /// Of the larger ones not every place, but a prime step, so that all fields are met.
 fn step(bytes: &[u8]) -> usize {
     match bytes.len() {
-        ..4_000 => 1,
-        ..16_000 => 7,
+        0..4_000 => 1,
+        4_000..16_000 => 7,
         _ => 31,
     }
 }

@@ -113,7 +113,7 @@ impl LateFusion {
         let mut answers: Vec<Answer> = (0..count).map(|_| empty()).collect();
         for (number, split) in splits.iter().enumerate() {
             for (index, member) in self.members.iter().enumerate() {
-                let alone = Learner { features: learner.features.clone(), method: Method::One(member.clone()) };
+                let alone = Learner { features: learner.features.clone(), method: Method::one(member.clone()) };
                 let part = rows.fit_and_answer(&alone, split, seed).map_err(|source| self.failed(index, source))?;
                 for (at, &row) in split.test.iter().enumerate() {
                     answers[index].outputs.row_mut(row).assign(&part.outputs.row(at));

@@ -148,7 +148,7 @@ fn features_in_parameters_are_named_or_numbered() {
     assert_eq!(named, spec(json!({"categorical_features": [2], "monotonic_cst": [0, 1]})));
     let algorithm = json!({"categorical_features": [1, 2], "monotonic_cst": [1, 0, 0]});
     let algorithm = Algorithm::from_spec("gradient_boosting", algorithm.as_object().unwrap()).unwrap();
-    assert_eq!(named.method, Method::One(Member::Tabular(Tabular::new(algorithm))));
+    assert_eq!(named.method, Method::one(Member::Tabular(Tabular::new(algorithm))));
     let text = message("random_forest", &json!({"categorical_features": ["note"]}), &features);
     assert!(
         text.contains("`categorical_features` of `random_forest` must be a list of numbers or categories"),
