@@ -1,6 +1,6 @@
 //! The algorithms a pipeline file may name, with their parameters under scikit-learn's names.
 
-mod params;
+pub(crate) mod params;
 mod spec;
 #[cfg(test)]
 mod tests;

@@ -7,7 +7,7 @@ use super::Error;
 use crate::ClassWeight;
 
 /// The parameters given for one algorithm, all of which it has.
-pub(super) struct Params<'a> {
+pub(crate) struct Params<'a> {
     algorithm: &'static str,
     map: &'a Map<String, Value>,
 }
@@ -148,7 +148,7 @@ fn whole(value: &Value) -> Option<usize> {
 }
 
 /// The known name that is spelt most like `name`, if any is near.
-pub(super) fn nearest(name: &str, known: &[&'static str]) -> Option<&'static str> {
+pub(crate) fn nearest(name: &str, known: &[&'static str]) -> Option<&'static str> {
     let likeness = |known: &str| strsim::jaro_winkler(name, known);
     let best = known.iter().copied().max_by(|a, b| likeness(a).total_cmp(&likeness(b)))?;
     (likeness(best) > 0.7).then_some(best)
