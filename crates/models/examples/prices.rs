@@ -75,7 +75,7 @@ fn measure(title: &str, columns: &[(String, Vec<Observation>)], options: &Backte
 
 fn table(auto: &SeriesBacktest, regression: Option<&SeriesBacktest>) {
     println!(
-        "  {:10} {:>6} {:>10} {:>10} {:>10} {:>10} {:>10} {:>10} {:>6} {:>6}  auto - naive{:18}auto - date regression",
+        "  {:10} {:>6} {:>10} {:>10} {:>10} {:>10} {:>10} {:>10} {:>6} {:>6}  auto - naive{:20}auto - date regression",
         auto.series, "n", "auto", "naive", "seasonal", "drift", "dates", "regression", "mase", "cover", ""
     );
     for span in auto.horizons.iter().chain([&auto.overall]) {
@@ -89,7 +89,7 @@ fn table(auto: &SeriesBacktest, regression: Option<&SeriesBacktest>) {
             (from, to) => format!("+{from}..{to}"),
         };
         println!(
-            "  {ahead:10} {:6} {:>10} {:>10} {:>10} {:>10} {:>10} {regression:>10} {:6.2} {:6.3}  {:30}{}",
+            "  {ahead:10} {:6} {:>10} {:>10} {:>10} {:>10} {:>10} {regression:>10} {:6.2} {:6.3}  {:32}{}",
             span.forecaster.n,
             number(span.forecaster.rmse),
             number(span.naive.rmse),

@@ -81,6 +81,16 @@ pub fn backtest(
     series: &[(String, Vec<Observation>)],
     options: &BacktestOptions,
 ) -> Result<Backtest, Error> {
+    let (panel, rolled) = refitted(params, series, options)?;
+    report::report(&panel, params, options, &rolled)
+}
+
+/// The forecasts behind [`backtest`].
+pub(super) fn refitted(
+    params: &ForecasterParams,
+    series: &[(String, Vec<Observation>)],
+    options: &BacktestOptions,
+) -> Result<(Panel, Vec<Rolled>), Error> {
     params.check()?;
     options.check()?;
     let panel = Panel::new(Sight::new(params), resample_all(params, series)?);
@@ -91,7 +101,8 @@ pub fn backtest(
     let begins = vec![first; panel.len()];
     let origins = options.origins(first, last, first, params.step);
     let fit = |end| fit_at(&panel, params, &components, &trials, end, &mut |_, _, _| {}).map(Some);
-    roll(&panel, params, options, Rolling { origins, begins, needed }, fit)
+    let rolled = roll(&panel, params, options, Rolling { origins, begins, needed }, fit)?;
+    Ok((panel, rolled))
 }
 
 /// How good a fitted forecaster is on series that it was not fitted to. Origins are within what is given; what was kept of a
@@ -122,7 +133,8 @@ pub fn evaluate(
     let first = begins.iter().copied().min().unwrap_or(0);
     let origins = options.origins(first, panel.last(), first, params.step);
     let needed = WARM_UP as usize + 1;
-    roll(&panel, params, options, Rolling { origins, begins, needed }, |_| Ok(fitted.take()))
+    let rolled = roll(&panel, params, options, Rolling { origins, begins, needed }, |_| Ok(fitted.take()))?;
+    report::report(&panel, params, options, &rolled)
 }
 
 struct Rolling<I> {
@@ -140,7 +152,7 @@ fn roll(
     options: &BacktestOptions,
     rolling: Rolling<impl Iterator<Item = i64>>,
     mut fit: impl FnMut(i64) -> Result<Option<Fitted>, crate::Error>,
-) -> Result<Backtest, Error> {
+) -> Result<Vec<Rolled>, Error> {
     let Rolling { origins, begins, needed } = rolling;
     let mut non_negative: Vec<NonNegative> = (0..panel.len()).map(|_| NonNegative { steps: 0, so_far: true }).collect();
     let mut current: Option<(Fitted, Learned)> = None;
@@ -190,10 +202,7 @@ fn roll(
             }
         }
     }
-    if rolled.is_empty() {
-        return Err(Error::NoOrigin { needed });
-    }
-    report::report(panel, params, options, &rolled)
+    if rolled.is_empty() { Err(Error::NoOrigin { needed }) } else { Ok(rolled) }
 }
 
 /// Whether no value up to a step is below 0, for steps that only grow.

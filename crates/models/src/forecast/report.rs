@@ -107,12 +107,13 @@ pub struct Versus {
 
 /// A difference and its 95 % interval, by a bootstrap of blocks of origins (Politis and Romano, "A circular
 /// block-resampling procedure for stationary data", 1992): neighbouring origins forecast the same days, so their errors are
-/// not independent.
+/// not independent. A block is as long as the horizon, or a third of the origins where they are few; then the interval is
+/// rather too narrow than too wide.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Comparison {
     /// The difference.
     pub difference: f64,
-    /// Lower end; `None` when there are less than three blocks of origins.
+    /// Lower end; `None` when there are less than six origins.
     pub lower: Option<f64>,
     /// Upper end.
     pub upper: Option<f64>,
@@ -262,11 +263,11 @@ impl Measured<'_> {
     /// Of the differences of RMSE and MAE to the naive forecast and to the regression on dates.
     fn intervals(&self, origins: &[Sums]) -> Result<Vec<[Option<f64>; 2]>, Error> {
         let count = origins.len();
-        // Errors of origins further apart than the horizon share no day.
-        let block = self.to.div_ceil(self.options.stride);
-        if count < 3 * block {
+        if count < 6 {
             return Ok(vec![[None; 2]; 4]);
         }
+        // Errors of origins further apart than the horizon share no day.
+        let block = self.to.div_ceil(self.options.stride).min(count / 3);
         // A draw of as many rows as there are origins holds more than enough starts of blocks.
         let blocks = count.div_ceil(block);
         let metrics = |starts: &[usize]| {

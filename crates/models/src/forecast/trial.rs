@@ -179,13 +179,17 @@ pub(super) fn spread<'a>(
     };
     let mut of_all: Vec<f64> = misses.iter().zip(&root_squares).flat_map(relative).collect();
     let of_all = quantile(&mut of_all, confidence);
+    let independent =
+        misses.iter().zip(1_u32..).map(|(misses, ahead)| misses.len() as f64 / f64::from(ahead)).sum::<f64>();
+    let independent = independent / horizon as f64;
     let mut widest = 0.0_f64;
     let half = |(at, misses): (usize, &mut Vec<f64>)| {
         // Trials that overlap tell less: a step far ahead has less of its own.
         let own = misses.len() as f64 / (at + 1) as f64;
         let trust = own / (own + 50.0);
         widest = widest.max(trust * quantile(misses, confidence) + (1.0 - trust) * root_squares[at] * of_all);
-        widest
+        // Few trials know neither the spread nor the weights well: a normal's interval has about this surcharge.
+        widest * (1.0 + 2.0 / independent.max(1.0)).sqrt()
     };
     misses.iter_mut().enumerate().map(half).collect()
 }
