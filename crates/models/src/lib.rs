@@ -9,6 +9,7 @@
 //! | [`constant`], [`linfa_tree`], [`forest`], [`boosting`] | one algorithm each, on linfa's `ParamGuard`, `Fit` and `PredictInplace` |
 //! | [`linear`] | regression by weighted sums: least squares, ridge, lasso and elastic net |
 //! | [`logistic`], [`svm`] | classifiers by weighted sums, on dense or sparse rows |
+//! | [`forecast`] | time series: the next steps with their intervals, and how good they were |
 //! | [`text`], [`sparse`] | texts as rows of TF-IDF weights, and the matrix that holds them |
 //! | [`binning`], [`tree`] | what the tree algorithms share: histogram bins and the compact tree |
 //! | [`model`] | a fitted model of any kind: probabilities, class or value, importances |
@@ -34,6 +35,7 @@ pub mod bootstrap;
 pub mod constant;
 pub mod error;
 pub mod estimator;
+pub mod forecast;
 pub mod forest;
 pub mod importance;
 pub mod learner;
