@@ -172,3 +172,6 @@ fn of_delimited(loaded: &Loaded, declared: Vec<Source>, plain: Source, given: &P
     // Reading it tells what is wrong, with the line.
     partly.or(only).ok_or_else(|| told.join("; "))
 }
+
+#[cfg(test)]
+mod tests;

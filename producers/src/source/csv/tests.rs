@@ -5,6 +5,8 @@ use driftmill_schemas::record::{Record, RecordSchema, Value};
 
 use super::*;
 
+mod beside;
+
 fn schema() -> RecordSchema {
     RecordSchema::parse(
         r#"{"type":"record","name":"r","fields":[{"name":"id","type":"long"},{"name":"width","type":["null","double"]},
