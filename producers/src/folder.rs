@@ -24,12 +24,17 @@ pub fn source_for(loaded: &Loaded, given: &Path) -> Result<Source, Error> {
     let of_files = |source: &&Source| reads_files(source) && !source.follows();
     let sources = || loaded.pipeline.sources.iter().filter(of_files);
     if given.is_dir() {
-        let mut looked = Vec::new();
+        let (mut partly, mut looked) = (None, Vec::new());
         for source in sources() {
             match look(loaded, source, given) {
-                Ok(_) => return Ok(source.clone()),
+                Ok((_, Fit::Whole)) => return Ok(source.clone()),
+                // Another source may know all of the columns.
+                Ok(_) => partly = partly.or(Some(source)),
                 Err(reason) => looked.push(format!("`{}` {reason}", source.name)),
             }
+        }
+        if let Some(source) = partly {
+            return Ok(source.clone());
         }
         if looked.is_empty() {
             looked.push("it has no source `csv`, `json_lines`, `parquet` or `images`".to_owned());
@@ -60,7 +65,7 @@ pub fn source_for(loaded: &Loaded, given: &Path) -> Result<Source, Error> {
 
 /// What `source` reads in the folder `given`.
 pub(crate) fn find(loaded: &Loaded, source: &Source, given: &Path) -> Result<PathBuf, Error> {
-    look(loaded, source, given).map_err(|reason| Error::NotInFolder {
+    look(loaded, source, given).map(|(path, _)| path).map_err(|reason| Error::NotInFolder {
         source_name: source.name.clone(),
         folder: given.display().to_string(),
         reason,
@@ -72,28 +77,29 @@ fn reads_files(source: &Source) -> bool {
     matches!(source.kind(), Some(Csv(_) | JsonLines(_) | Parquet(_) | Images(_)))
 }
 
-/// The same; the error says what was looked for.
-fn look(loaded: &Loaded, source: &Source, given: &Path) -> Result<PathBuf, String> {
+/// The same, and how well it fits; the error says what was looked for.
+fn look(loaded: &Loaded, source: &Source, given: &Path) -> Result<(PathBuf, Fit), String> {
     let within = |path: &str| given.join(path);
+    let whole = |path| Ok((path, Fit::Whole));
     match source.kind() {
         Some(SourceKind::Csv(csv)) => {
             let path = within(&csv.path);
-            if path.is_file() { Ok(path) } else { by_header(loaded, csv, given) }
+            if path.is_file() { whole(path) } else { by_header(loaded, csv, given) }
         }
         Some(SourceKind::JsonLines(lines)) => {
             let path = within(&lines.path);
-            if path.is_file() { Ok(path) } else { Err(format!("looked for `{}`", lines.path)) }
+            if path.is_file() { whole(path) } else { Err(format!("looked for `{}`", lines.path)) }
         }
         Some(SourceKind::Parquet(parquet)) => {
             let path = within(&parquet.path);
             match parquet::files(&path) {
-                Ok(files) if files.iter().any(|file| file.is_file()) => Ok(path),
+                Ok(files) if files.iter().any(|file| file.is_file()) => whole(path),
                 _ => Err(format!("looked for `{}`", parquet.path)),
             }
         }
         Some(SourceKind::Images(images)) => match image_files(given, images.recursive) {
             Ok(0) => Err("looked for images".to_owned()),
-            Ok(_) => Ok(given.to_owned()),
+            Ok(_) => whole(given.to_owned()),
             Err(error) => Err(format!("cannot look for images: {error}")),
         },
         _ => Err("reads no files".to_owned()),
@@ -102,7 +108,7 @@ fn look(loaded: &Loaded, source: &Source, given: &Path) -> Result<PathBuf, Strin
 
 /// The one delimited file of a folder that fits; of those that have what is needed, one all of whose columns are known
 /// goes before the others.
-fn by_header(loaded: &Loaded, csv: &CsvSource, folder: &Path) -> Result<PathBuf, String> {
+fn by_header(loaded: &Loaded, csv: &CsvSource, folder: &Path) -> Result<(PathBuf, Fit), String> {
     let (mut whole, mut partly, mut told) = (Vec::new(), Vec::new(), Vec::new());
     let files = delimited(folder).map_err(|error| format!("cannot look into the folder: {error}"))?;
     for path in files {
@@ -113,10 +119,10 @@ fn by_header(loaded: &Loaded, csv: &CsvSource, folder: &Path) -> Result<PathBuf,
             Err(reason) => told.push(reason),
         }
     }
-    let found = if whole.is_empty() { &mut partly } else { &mut whole };
+    let (found, fit) = if whole.is_empty() { (&mut partly, Fit::Partly) } else { (&mut whole, Fit::Whole) };
     let declared = &csv.path;
     match found.as_slice() {
-        [_] => Ok(found.remove(0)),
+        [_] => Ok((found.remove(0), fit)),
         [] if told.is_empty() => Err(format!("looked for `{declared}` or another *.csv")),
         [] => Err(format!("looked for `{declared}` or one *.csv with its columns ({})", told.join("; "))),
         several => {

@@ -111,6 +111,9 @@ fn a_file_of_another_name_is_found_by_its_header() {
     // One with columns that nobody knows does not count beside one without.
     world.write("more.csv", "Number,what\n7,8\n");
     assert_eq!(world.records(""), ["7,,"]);
+    fs::remove_file(world.path("data.CSV")).unwrap();
+    world.write("plain.csv", "id\n9\n");
+    assert_eq!(world.records(""), ["9,,"]);
     world.write("data/d.csv", "Number\n8\n");
     assert_eq!(world.records(""), ["8,,"], "the declared path comes first");
 }
