@@ -53,6 +53,42 @@ pub enum Error {
         /// The later column.
         second: String,
     },
+    /// The declaration needs columns that the file does not have as it says.
+    #[error("`{file}`: {reason}")]
+    Columns {
+        /// The file.
+        file: String,
+        /// What is wrong, and what there is.
+        reason: String,
+    },
+    /// The file that is joined to another cannot be.
+    #[error("`{place}`, which is joined: {reason}")]
+    Joined {
+        /// The file, with the line if one is at fault.
+        place: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A folder has not what the source reads.
+    #[error("source `{source_name}` finds nothing to read in the folder `{folder}`: {reason}")]
+    NotInFolder {
+        /// The source.
+        source_name: String,
+        /// The folder.
+        folder: String,
+        /// What was looked for.
+        reason: String,
+    },
+    /// No source of the pipeline reads what was given.
+    #[error("`{given}` is read by no source of pipeline `{pipeline}`: {reason}")]
+    NothingReads {
+        /// The file or folder.
+        given: String,
+        /// The pipeline.
+        pipeline: String,
+        /// What each looked for, or what to do.
+        reason: String,
+    },
     /// A Parquet file, or a pattern for some, cannot be read.
     #[error("`{file}`: {reason}")]
     Parquet {
@@ -168,6 +204,10 @@ impl Retryable for Error {
             | Self::Header { .. }
             | Self::MissingColumn { .. }
             | Self::HeaderTwice { .. }
+            | Self::Columns { .. }
+            | Self::Joined { .. }
+            | Self::NotInFolder { .. }
+            | Self::NothingReads { .. }
             | Self::Parquet { .. }
             | Self::Container { .. }
             | Self::CutOff { .. }

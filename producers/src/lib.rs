@@ -15,6 +15,7 @@ mod dead_letter;
 mod encode;
 mod error;
 mod evidence;
+mod folder;
 mod job;
 mod keeper;
 mod known;
@@ -30,6 +31,7 @@ mod surroundings;
 
 pub use checkpoint::{Checkpoint, SEQUENCE_HEADER, SOURCES_TOPIC};
 pub use error::Error;
+pub use folder::source_for;
 pub use job::{Job, Overrides, Services, preview, run};
 pub use progress::{Progress, Summary, Unread};
 pub use source::{Content, Fingerprint, Identity, Item, More, Pipe, PipeFormat, Position, Reason, RecordSource, Total};

@@ -14,6 +14,7 @@ use sha2::{Digest, Sha256};
 use crate::Error;
 use crate::checkpoint::Checkpoint;
 use crate::evidence;
+use crate::folder;
 use crate::job::{Job, Overrides};
 use crate::source::{
     AvroReader, CsvReader, Generator, HttpReader, ImageReader, JsonLinesReader, Opening, PIPE, ParquetReader, Pipe,
@@ -43,7 +44,8 @@ pub(crate) struct Plan {
 
 #[derive(Debug, Clone)]
 enum Kind {
-    Csv(PathBuf, CsvSource),
+    /// A file, and the folder that what stands beside it is found from.
+    Csv(PathBuf, PathBuf, CsvSource),
     JsonLines(PathBuf, JsonLinesSource),
     Parquet(PathBuf, ParquetSource),
     Http(HttpSource),
@@ -60,12 +62,15 @@ impl Plan {
         let at_fault = |reason: String| Error::Declaration { source_name: name.clone(), reason };
         let kind = match job.source.kind() {
             _ if job.pipe.as_ref().is_some_and(|pipe| pipe.format == PipeFormat::Avro) => Kind::Avro,
-            Some(SourceKind::Csv(csv)) => Kind::Csv(file(job, &csv.path), csv.clone()),
-            Some(SourceKind::JsonLines(lines)) => Kind::JsonLines(file(job, &lines.path), lines.clone()),
-            Some(SourceKind::Parquet(parquet)) => Kind::Parquet(file(job, &parquet.path), parquet.clone()),
+            Some(SourceKind::Csv(csv)) => {
+                let (file, folder) = (found(job, &csv.path)?, beside(job));
+                Kind::Csv(file, folder, csv.clone())
+            }
+            Some(SourceKind::JsonLines(lines)) => Kind::JsonLines(found(job, &lines.path)?, lines.clone()),
+            Some(SourceKind::Parquet(parquet)) => Kind::Parquet(found(job, &parquet.path)?, parquet.clone()),
             Some(SourceKind::Http(http)) => Kind::Http(http.clone()),
             Some(SourceKind::Topic(topic)) => Kind::Topic(topic.clone()),
-            Some(SourceKind::Images(images)) => Kind::Images(file(job, &images.path), images.clone()),
+            Some(SourceKind::Images(images)) => Kind::Images(found(job, &images.path)?, images.clone()),
             Some(SourceKind::Synthetic(source)) => {
                 Kind::Synthetic(overridden(source, &job.overrides).map_err(at_fault)?)
             }
@@ -90,7 +95,7 @@ impl Plan {
         }
         let origin = match &kind {
             _ if job.pipe.is_some() => PIPE.to_owned(),
-            Kind::Csv(path, _) | Kind::JsonLines(path, _) | Kind::Parquet(path, _) | Kind::Images(path, _) => {
+            Kind::Csv(path, ..) | Kind::JsonLines(path, _) | Kind::Parquet(path, _) | Kind::Images(path, _) => {
                 path.display().to_string()
             }
             Kind::Http(http) => http.shown_url().to_owned(),
@@ -128,9 +133,9 @@ impl Plan {
             return self.open_pipe(pipe, schema, position.sequence);
         }
         Ok(match &self.kind {
-            Kind::Csv(path, declared) => {
+            Kind::Csv(path, folder, declared) => {
                 let (file, size) = self.open_file(path)?;
-                Box::new(CsvReader::open(file, size, &self.origin, declared, schema, position)?)
+                Box::new(CsvReader::open(file, size, &self.origin, folder, declared, schema, position)?)
             }
             Kind::JsonLines(path, declared) => {
                 let (file, size) = self.open_file(path)?;
@@ -150,7 +155,9 @@ impl Plan {
     fn open_pipe(&self, pipe: &Pipe, schema: &RecordSchema, skip: u64) -> Result<Box<dyn RecordSource>, Error> {
         let input = pipe.take()?;
         let inner: Box<dyn RecordSource> = match &self.kind {
-            Kind::Csv(_, declared) => Box::new(CsvReader::begin(input, 0, &self.origin, declared, schema)?),
+            Kind::Csv(_, folder, declared) => {
+                Box::new(CsvReader::begin(input, 0, &self.origin, folder, declared, schema)?)
+            }
             Kind::JsonLines(_, declared) => Box::new(JsonLinesReader::begin(input, 0, &self.origin, declared, schema)?),
             Kind::Avro => Box::new(AvroReader::open(BufReader::new(input), &self.origin, schema)?),
             Kind::Parquet(..) | Kind::Http(_) | Kind::Topic(_) | Kind::Images(..) | Kind::Synthetic(_) => {
@@ -197,7 +204,7 @@ impl Plan {
         }
         let (kind, origin) = (self.kind.clone(), self.origin.clone());
         let look = move || match kind {
-            Kind::Csv(path, _) | Kind::JsonLines(path, _) => evidence::of_text(&path, position.bytes)
+            Kind::Csv(path, ..) | Kind::JsonLines(path, _) => evidence::of_text(&path, position.bytes)
                 .map_err(|error| Error::File { file: origin, doing: "read", error }),
             Kind::Parquet(path, _) => evidence::of_parquet(&path, position.sequence),
             Kind::Http(_) | Kind::Topic(_) | Kind::Images(..) | Kind::Synthetic(_) | Kind::Avro => Ok(None),
@@ -206,8 +213,22 @@ impl Plan {
     }
 }
 
-fn file(job: &Job, declared: &str) -> PathBuf {
-    job.overrides.from.clone().unwrap_or_else(|| job.loaded.folder.join(declared))
+/// What the job's source reads: what its declaration names, what is given instead, or what is found in the folder that is.
+fn found(job: &Job, declared: &str) -> Result<PathBuf, Error> {
+    match &job.overrides.from {
+        None => Ok(job.loaded.folder.join(declared)),
+        Some(given) if given.is_dir() && job.pipe.is_none() => folder::find(&job.loaded, &job.source, given),
+        Some(given) => Ok(given.clone()),
+    }
+}
+
+/// The folder that what stands beside a file is found from.
+fn beside(job: &Job) -> PathBuf {
+    match &job.overrides.from {
+        None => job.loaded.folder.clone(),
+        Some(given) if given.is_dir() => given.clone(),
+        Some(given) => given.parent().map(Path::to_owned).unwrap_or_default(),
+    }
 }
 
 fn overridden(source: &SyntheticSource, overrides: &Overrides) -> Result<SyntheticSource, String> {
@@ -241,15 +262,23 @@ fn identity(job: &Job, kind: &Kind) -> String {
             return format!("http {} {rows:?} {cursor:?}", source.url);
         }
         Kind::Topic(source) => return format!("topic {} from {:?}", source.name, source.from),
-        Kind::Csv(path, source) => (path, &source.path),
+        Kind::Csv(path, _, source) => (path, &source.path),
         Kind::JsonLines(path, source) => (path, &source.path),
         Kind::Parquet(path, source) => (path, &source.path),
         Kind::Images(path, source) => (path, &source.path),
     };
     let absolute = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
-    if absolute(path) == absolute(&job.loaded.folder.join(declared)) {
+    let file = if absolute(path) == absolute(&job.loaded.folder.join(declared)) {
         format!("file {declared}")
     } else {
         format!("other file {}", absolute(path).display())
+    };
+    match kind {
+        // It decides how many items a row is, and so which number each has.
+        Kind::Csv(_, _, CsvSource { unpivot: Some(unpivot), null, .. }) => {
+            let null = if unpivot.keep_empty { &[][..] } else { null };
+            format!("{file} {unpivot:?} {null:?}")
+        }
+        _ => file,
     }
 }

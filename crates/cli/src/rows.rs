@@ -8,9 +8,9 @@ use std::sync::Arc;
 use anyhow::{Context as _, bail};
 use driftmill_platform::clock::SharedClock;
 use driftmill_processors::trial::{self, Given};
-use driftmill_producers::{Content, Job, Overrides, preview};
+use driftmill_producers::{Content, Job, Overrides, preview, source_for};
 use driftmill_schemas::name::did_you_mean;
-use driftmill_schemas::pipeline::{CsvSource, JsonLinesSource, Loaded, ParquetSource, Source, SourceKind};
+use driftmill_schemas::pipeline::{Loaded, Source, SourceKind};
 use driftmill_schemas::record::Encoder;
 
 use crate::test::EPOCH;
@@ -51,7 +51,8 @@ impl FileRows {
     }
 }
 
-/// Reads `path` by the source called `source`, or by the pipeline's first one that reads such files. It blocks on the disk.
+/// Reads `path`, a file or a folder, by the source called `source`, or by the pipeline's first one that reads it. It blocks
+/// on the disk.
 pub async fn read(
     loaded: &Arc<Loaded>,
     path: &Path,
@@ -117,31 +118,5 @@ fn choose(loaded: &Loaded, path: &Path, wanted: Option<&str>) -> anyhow::Result<
         }
         return Ok(source.clone());
     }
-    let extension = path.extension().map(|extension| extension.to_ascii_lowercase()).unwrap_or_default();
-    let extension = extension.to_str().unwrap_or_default();
-    let reads = |source: &&Source| match source.kind() {
-        Some(SourceKind::Images(_)) => path.is_dir() && !source.follows(),
-        Some(SourceKind::Csv(_)) => path.is_file() && matches!(extension, "csv" | "tsv" | "txt"),
-        Some(SourceKind::Parquet(_)) => path.is_file() && extension == "parquet",
-        Some(SourceKind::JsonLines(_)) => path.is_file() && matches!(extension, "jsonl" | "ndjson" | "json"),
-        _ => false,
-    };
-    if let Some(source) = sources.iter().find(reads) {
-        return Ok(source.clone());
-    }
-    // A file whose columns have the fields' names needs no declaration.
-    let mut source = Source { name: "file".to_owned(), ..Source::default() };
-    match extension {
-        _ if path.is_dir() => {
-            bail!("`{}` is a folder, and pipeline `{}` has no source `images`", path.display(), loaded.pipeline.name)
-        }
-        "csv" => source.csv = Some(CsvSource::at("-")),
-        "jsonl" | "ndjson" | "json" => source.json_lines = Some(JsonLinesSource::at("-")),
-        "parquet" => source.parquet = Some(ParquetSource::at("-")),
-        _ => bail!(
-            "`{}`: what is in it? Files end in .csv, .jsonl or .parquet, or name a source of the pipeline with --source",
-            path.display()
-        ),
-    }
-    Ok(source)
+    Ok(source_for(loaded, path)?)
 }

@@ -426,7 +426,11 @@ async fn what_a_source_cannot_do_is_refused() {
         ("made", Overrides { from: Some("x".into()), ..Overrides::default() }, "generator"),
         ("made", Overrides { rate: Some(0.0), ..Overrides::default() }, "rate"),
         ("rows", Overrides { from: Some("/nowhere.csv".into()), ..Overrides::default() }, "/nowhere.csv"),
-        ("rows", Overrides { from: Some("/".into()), ..Overrides::default() }, "`/` cannot be opened"),
+        (
+            "rows",
+            Overrides { from: Some("/".into()), ..Overrides::default() },
+            "finds nothing to read in the folder `/`",
+        ),
     ];
     for (source, overrides, part) in cases {
         let error = world.run(source, overrides).await.unwrap_err().to_string();

@@ -109,7 +109,8 @@ impl<R: Read + Send> RecordSource for JsonLinesReader<R> {
         let Some((line, content)) = self.line().map_err(read_failed(&self.file))? else { return Ok(None) };
         let sequence = self.sequence;
         self.sequence += 1;
-        let next = Position { sequence: self.sequence, bytes: self.window.offset(), lines: self.window.lines() };
+        let next =
+            Position { sequence: self.sequence, bytes: self.window.offset(), lines: self.window.lines(), within: 0 };
         Ok(Some(Item::numbered(sequence, line, content, next)))
     }
 

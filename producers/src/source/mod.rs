@@ -22,10 +22,10 @@ use driftmill_schemas::record::{Record, Value};
 use serde::{Deserialize, Serialize};
 
 pub(crate) use avro::AvroReader;
-pub(crate) use csv::CsvReader;
+pub(crate) use csv::{CsvReader, Fit};
 pub(crate) use http::HttpReader;
 pub use identity::{Fingerprint, Identity};
-pub(crate) use images::ImageReader;
+pub(crate) use images::{ImageReader, image_files};
 pub(crate) use json_lines::JsonLinesReader;
 pub(crate) use live::{Live, Opening};
 pub(crate) use parquet::ParquetReader;
@@ -103,6 +103,13 @@ pub struct Position {
     /// Lines of the file before it; 0 for a generator.
     #[serde(default)]
     pub lines: u64,
+    /// Of the row that begins here: items before it, when several are made of one row.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub within: u64,
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// One item of a source.
@@ -154,6 +161,10 @@ impl Item {
             Content::Framed(_, payload) => payload.len(),
             Content::Unreadable { original, .. } if self.more.is_some() => original.len(),
             Content::Record(record) if self.more.is_some() => record.values.iter().map(Value::weight).sum(),
+            // Most of what is bytes stands beside the file, or is generated.
+            Content::Record(record) => {
+                record.values.iter().filter(|value| matches!(value, Value::Bytes(_))).map(Value::weight).sum()
+            }
             _ => 0,
         }
     }

@@ -100,6 +100,22 @@ pub enum Reason {
         /// What is wrong.
         fault: String,
     },
+    /// A file that the row names.
+    #[error("{fault}")]
+    File {
+        /// The kind.
+        kind: &'static str,
+        /// What is wrong.
+        fault: String,
+    },
+    /// A row whose key the joined file does not have.
+    #[error("the key `{key}` is not in `{file}`, which has a row for every one by `join`")]
+    NoMatch {
+        /// The key, shortened.
+        key: String,
+        /// The joined file.
+        file: String,
+    },
     /// No JSON object.
     #[error("is no JSON object: {0}")]
     Json(String),
@@ -117,7 +133,8 @@ impl Reason {
             Self::UnclosedQuote | Self::TextAfterQuote | Self::StrayQuote | Self::RunawayQuote { .. } => "BrokenQuote",
             Self::Encoding(_) => "InvalidEncoding",
             Self::TooLong { .. } => "TooLong",
-            Self::Foreign { kind, .. } | Self::Image { kind, .. } => kind,
+            Self::Foreign { kind, .. } | Self::Image { kind, .. } | Self::File { kind, .. } => kind,
+            Self::NoMatch { .. } => "NoMatch",
             Self::Json(_) => "InvalidJson",
         }
     }

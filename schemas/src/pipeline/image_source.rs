@@ -81,7 +81,7 @@ fn yes() -> bool {
 }
 
 // A record may have 4 MiB, and the other parts need some of that.
-fn max_bytes() -> usize {
+pub(super) fn max_bytes() -> usize {
     (4 << 20) - (64 << 10)
 }
 

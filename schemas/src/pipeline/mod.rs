@@ -1,9 +1,11 @@
 //! The pipeline file: one versioned YAML per pipeline that declares everything about it but its URLs and secrets.
 
+mod csv_source;
 mod expectation;
 mod feature;
 mod image_source;
 mod load;
+mod path_template;
 mod polling;
 mod problem;
 mod serving;
@@ -11,15 +13,17 @@ mod source;
 mod topic_source;
 mod training;
 
+pub use csv_source::{CsvFile, CsvJoin, CsvSource, Unpivot};
 pub use expectation::{Expectation, Fresh, KnownIn, MOST_REMEMBERED, NullRate, Rule, Severity, Unique, Volume};
 pub use feature::{Feature, FeatureType};
 pub use image_source::{ImagePart, ImageSource};
 pub use load::{Loaded, json_schema, load, parse};
+pub use path_template::{PathTemplate, Unnamed};
 pub use polling::{CursorTime, HttpSource, Paging, RowCursor, RowFormat, variables};
 pub use problem::{Error, Problem};
 pub use serving::{Dialect, Serving};
 pub use source::{
-    CsvSource, Distribution, Drift, JsonLinesSource, Outcome, ParquetSource, SOURCE_KINDS, Source, SourceKind, Start,
+    Distribution, Drift, JsonLinesSource, Outcome, ParquetSource, SOURCE_KINDS, Source, SourceKind, Start,
     SyntheticField, SyntheticSource,
 };
 pub use topic_source::{TopicSource, TopicStart};

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{HttpSource, ImageSource, TopicSource};
+use super::{CsvSource, HttpSource, ImageSource, TopicSource};
 
 /// A named source. Exactly one of `csv`, `json_lines`, `parquet`, `http`, `topic`, `images` and
 /// `synthetic` is given.
@@ -105,59 +105,6 @@ pub enum Start {
     /// Only `driftmill produce` starts it.
     #[default]
     Manual,
-}
-
-/// A delimited text file with a header row.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct CsvSource {
-    /// Path, relative to the pipeline file; `driftmill produce --from` names another.
-    pub path: String,
-    /// Field delimiter, one character.
-    #[serde(default = "comma")]
-    pub delimiter: char,
-    /// Text encoding by its WHATWG label; a byte order mark wins over it.
-    #[serde(default = "utf8")]
-    pub encoding: String,
-    /// Header of the file → field of the record. A header that is a field's name needs no entry.
-    #[serde(default)]
-    pub columns: BTreeMap<String, String>,
-    /// Headers to pass over. Any other column that no field is named for makes its file's rows dead letters.
-    #[serde(default)]
-    pub ignore: Vec<String>,
-    /// Cells that mean "no value".
-    #[serde(default = "null_texts")]
-    pub null: Vec<String>,
-    /// Cell → value, by field: e.g. class codes to class names.
-    #[serde(default)]
-    pub replace: BTreeMap<String, BTreeMap<String, String>>,
-}
-
-impl CsvSource {
-    /// A comma-separated file in UTF-8 whose headers are the fields' names.
-    pub fn at(path: &str) -> Self {
-        Self {
-            path: path.to_owned(),
-            delimiter: comma(),
-            encoding: utf8(),
-            columns: BTreeMap::new(),
-            ignore: Vec::new(),
-            null: null_texts(),
-            replace: BTreeMap::new(),
-        }
-    }
-}
-
-fn comma() -> char {
-    ','
-}
-
-fn utf8() -> String {
-    "utf-8".to_owned()
-}
-
-fn null_texts() -> Vec<String> {
-    ["", "NA", "NaN", "nan", "null", "NULL", "None"].map(str::to_owned).to_vec()
 }
 
 /// A file with one JSON object a line; keys are field names.

@@ -9,6 +9,7 @@ pub mod framing;
 mod json;
 mod mapping;
 mod schema;
+mod time;
 mod value;
 
 pub use decode::DecodeError;
@@ -17,4 +18,5 @@ pub use evolution::Reading;
 pub use json::{ObjectError, ObjectReader};
 pub use mapping::{Mapping, MappingError};
 pub use schema::{Error, Field, FieldKind, RecordSchema};
+pub use time::check_time_format;
 pub use value::{Record, Value, ValueError};

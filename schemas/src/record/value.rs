@@ -3,7 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 
-use super::{Field, FieldKind, RecordSchema};
+use super::{Field, FieldKind, RecordSchema, time};
 
 /// A field's value.
 #[derive(Debug, Clone, PartialEq)]
@@ -41,6 +41,16 @@ pub enum ValueError {
         /// The type of the field.
         wanted: &'static str,
     },
+    /// The text is no point in time as it was said to be written.
+    #[error("field `{field}`: `{found}` is no date by the format `{format}`")]
+    WrongFormat {
+        /// The field.
+        field: String,
+        /// What was found, shortened.
+        found: String,
+        /// The strftime format.
+        format: String,
+    },
     /// A key that is no field.
     #[error("there is no field `{field}`{hint}")]
     Unknown {
@@ -56,7 +66,7 @@ impl ValueError {
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Missing { .. } => "MissingValue",
-            Self::WrongType { .. } => "WrongType",
+            Self::WrongType { .. } | Self::WrongFormat { .. } => "WrongType",
             Self::Unknown { .. } => "UnknownKey",
         }
     }
@@ -64,7 +74,10 @@ impl ValueError {
     /// The field that is at fault.
     pub fn field(&self) -> &str {
         match self {
-            Self::Missing { field } | Self::WrongType { field, .. } | Self::Unknown { field, .. } => field,
+            Self::Missing { field }
+            | Self::WrongType { field, .. }
+            | Self::WrongFormat { field, .. }
+            | Self::Unknown { field, .. } => field,
         }
     }
 }
@@ -127,9 +140,18 @@ impl Value {
                 if let Ok(millis) = trimmed.parse::<i64>() {
                     return Ok(Self::Long(millis));
                 }
-                timestamp(trimmed).map(Self::Long).ok_or_else(wrong)
+                time::iso(trimmed).map(Self::Long).ok_or_else(wrong)
             }
         }
+    }
+
+    /// Reads the text of a cell that holds a point in time, written by the strftime format `format`.
+    pub fn from_time(text: &str, format: &str, field: &Field) -> Result<Self, ValueError> {
+        time::by(text, format).map(Self::Long).ok_or_else(|| ValueError::WrongFormat {
+            field: field.name.clone(),
+            found: shorten(text.trim()),
+            format: format.to_owned(),
+        })
     }
 
     /// Takes a value of another schema as a value of `field`, by the rules of [`Value::from_json`]: a whole number is an int
@@ -156,7 +178,7 @@ impl Value {
                 whole(number).and_then(|n| fits(n, field.kind)).ok_or_else(|| wrong(Self::Double(number)))
             }
             (Self::String(text), FieldKind::Timestamp) => {
-                timestamp(&text).map(Self::Long).ok_or_else(|| wrong(Self::String(text)))
+                time::iso(&text).map(Self::Long).ok_or_else(|| wrong(Self::String(text)))
             }
             (value, _) => Err(wrong(value)),
         }
@@ -178,7 +200,7 @@ impl Value {
                 BASE64.decode(text).map(Self::Bytes).map_err(|_| not_base64(field, text))
             }
             (serde_json::Value::String(text), FieldKind::Timestamp) => {
-                timestamp(text).map(Self::Long).ok_or_else(wrong)
+                time::iso(text).map(Self::Long).ok_or_else(wrong)
             }
             (serde_json::Value::Number(number), FieldKind::Float | FieldKind::Double) => {
                 number.as_f64().filter(|n| n.is_finite()).map(Self::Double).ok_or_else(wrong)
@@ -282,20 +304,6 @@ fn fits(number: i64, kind: FieldKind) -> Option<Value> {
         return None;
     }
     Some(Value::Long(number))
-}
-
-fn timestamp(text: &str) -> Option<i64> {
-    let text = text.trim();
-    if let Ok(at) = chrono::DateTime::parse_from_rfc3339(text) {
-        return Some(at.timestamp_millis());
-    }
-    for format in ["%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%dT%H:%M:%S%.f"] {
-        if let Ok(at) = chrono::NaiveDateTime::parse_from_str(text, format) {
-            return Some(at.and_utc().timestamp_millis());
-        }
-    }
-    let day = chrono::NaiveDate::parse_from_str(text, "%Y-%m-%d").ok()?;
-    Some(day.and_hms_opt(0, 0, 0)?.and_utc().timestamp_millis())
 }
 
 fn not_base64(field: &Field, text: &str) -> ValueError {

@@ -5,6 +5,8 @@ use driftmill_schemas::record::{Record, RecordSchema, Value};
 
 use super::*;
 
+mod beside;
+
 fn schema() -> RecordSchema {
     RecordSchema::parse(
         r#"{"type":"record","name":"r","fields":[{"name":"id","type":"long"},{"name":"width","type":["null","double"]},
@@ -21,7 +23,8 @@ fn declared(yaml: &str) -> CsvSource {
 }
 
 fn try_open(text: &[u8], options: &str, position: Position) -> Result<CsvReader<Cursor<Vec<u8>>>, Error> {
-    CsvReader::open(Cursor::new(text.to_vec()), text.len() as u64, "f.csv", &declared(options), &schema(), position)
+    let (size, folder) = (text.len() as u64, Path::new(""));
+    CsvReader::open(Cursor::new(text.to_vec()), size, "f.csv", folder, &declared(options), &schema(), position)
 }
 
 fn items_from(text: &[u8], options: &str, position: Position) -> Vec<Item> {
@@ -240,7 +243,7 @@ fn fishers_flowers_are_all_read() {
     let loaded = driftmill_schemas::pipeline::load(&folder.join("pipeline.yaml")).unwrap();
     let csv = loaded.pipeline.sources.iter().find_map(|source| source.csv.as_ref()).unwrap();
     let file = std::fs::File::open(folder.join(&csv.path)).unwrap();
-    let mut reader = CsvReader::open(file, 0, "iris.csv", csv, &loaded.schema, Position::default()).unwrap();
+    let mut reader = CsvReader::open(file, 0, "iris.csv", &folder, csv, &loaded.schema, Position::default()).unwrap();
     let found: Vec<Item> = std::iter::from_fn(|| reader.next().unwrap()).collect();
     assert_eq!(found.len(), 150);
     assert!(found.iter().all(|item| matches!(item.content, Content::Record(_))));

@@ -1,6 +1,7 @@
 //! The rows of an answer.
 
 use std::io::Cursor;
+use std::path::Path;
 
 use driftmill_schemas::pipeline::{CsvSource, HttpSource, JsonLinesSource, RowFormat};
 use driftmill_schemas::record::{ObjectReader, RecordSchema};
@@ -41,7 +42,7 @@ impl Rows {
                 all(JsonLinesReader::begin(Cursor::new(body.to_vec()), size, NAME, declared, schema))
             }
             Self::Csv(declared, schema) => {
-                all(CsvReader::begin(Cursor::new(body.to_vec()), size, NAME, declared, schema))
+                all(CsvReader::begin(Cursor::new(body.to_vec()), size, NAME, Path::new(""), declared, schema))
             }
         }
     }

@@ -150,6 +150,19 @@ impl ImageReader {
     }
 }
 
+/// How many files in a folder are named like images; that is what tells whether it is one of images.
+pub(crate) fn image_files(folder: &Path, recursive: bool) -> io::Result<usize> {
+    const EXTENSIONS: [&str; 10] = ["jpg", "jpeg", "png", "gif", "bmp", "webp", "tif", "tiff", "avif", "heic"];
+    let found = scan(&folder.canonicalize()?, recursive).map_err(|(_, error)| error)?;
+    let is_image = |found: &&Found| {
+        found
+            .path
+            .rsplit_once('.')
+            .is_some_and(|(_, end)| EXTENSIONS.iter().any(|known| end.eq_ignore_ascii_case(known)))
+    };
+    Ok(found.iter().filter(is_image).count())
+}
+
 /// The first `most` bytes of a file.
 fn read(path: &Path, most: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();

@@ -138,9 +138,10 @@ impl Faults<'_> {
             match source.kind() {
                 None => self.add(&part, SOURCE_KINDS),
                 Some(SourceKind::Csv(csv)) => {
-                    for field in csv.columns.values().chain(csv.replace.keys()) {
+                    for field in csv.fields() {
                         self.check_field(&part, field, schema);
                     }
+                    csv.faults(schema).into_iter().for_each(|fault| self.add(&part, fault));
                 }
                 Some(SourceKind::JsonLines(lines)) => {
                     for field in lines.columns.values() {
