@@ -38,6 +38,9 @@ pub struct ModelCard {
     pub snapshot: String,
     /// Version of the code that fitted it.
     pub code_version: String,
+    /// Hash of how the pipeline file says that it is trained and judged.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub definition: String,
     /// Hash of the artifact whose answers on the test rows are told, where it is another than this: this one was then fitted
     /// once more, on all rows. Challengers are compared with that one, which has not seen the test rows either.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -90,6 +93,7 @@ mod tests {
             snapshot: "00".to_owned(),
             entity: None,
             code_version: "0.1.0".to_owned(),
+            definition: String::new(),
             judged: None,
         };
         let header = serde_json::to_value(&card).unwrap();

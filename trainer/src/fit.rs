@@ -8,13 +8,14 @@ mod split;
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
+use driftmill_models::forecast::Backtest;
 use driftmill_models::metrics::{self, Average};
 use driftmill_models::{Estimator, Learner, Progress, Target, Task};
 use driftmill_schemas::pipeline::{Pipeline, SplitBy};
 use serde_json::{Map, Value};
 
 use crate::rows::kinds;
-use crate::{Error, Rows};
+use crate::{Error, Rows, forecasts};
 pub use score::{better_by, of_values as error_of};
 
 /// What an algorithm or a metric refuses.
@@ -55,10 +56,22 @@ pub struct Fitted {
     pub train: Rows,
     /// The test rows.
     pub test: Rows,
-    /// The judged model's answers on them.
-    pub answers: Target,
-    /// The constant baseline's answers on them.
-    pub baseline: Target,
+    /// What the judged model said of them.
+    pub said: Said,
+}
+
+/// What a model said of rows it had not seen.
+#[derive(Debug)]
+pub enum Said {
+    /// Its answers, and those of the constant baseline.
+    Answers {
+        /// The model's.
+        model: Target,
+        /// The baseline's.
+        baseline: Target,
+    },
+    /// Its forecasts from many origins, beside simple ones.
+    Forecasts(Box<Backtest>),
 }
 
 /// The algorithm that `pipeline` names, with `overrides` in place of some of its parameters.
@@ -101,18 +114,23 @@ pub fn fit(
         fitted.map_err(|e| failed(e.into()))
     };
     let model = fit_to(&learner, &train)?;
-    let constant = fit_to(&Learner::constant(&kinds(pipeline)), &train)?;
-    let answers = answers(&model, &test).map_err(failed)?;
-    let baseline = self::answers(&constant, &test).map_err(failed)?;
-    let mut metrics = measure(&model, &test, pipeline).map_err(failed)?;
-    if !validation.is_empty() {
+    let (mut metrics, said) = match forecasts::backtest(&model, &test, seed).map_err(failed)? {
+        Some(backtest) => (forecasts::metrics(&backtest), Said::Forecasts(Box::new(backtest))),
+        None => {
+            let constant = fit_to(&Learner::constant(&kinds(pipeline)), &train)?;
+            let baseline = answers(&constant, &test).map_err(failed)?;
+            let said = Said::Answers { model: answers(&model, &test).map_err(failed)?, baseline };
+            (measure(&model, &test, pipeline).map_err(failed)?, said)
+        }
+    };
+    if !validation.is_empty() && model.forecaster().is_none() {
         let on_validation = measure(&model, &validation, pipeline).map_err(failed)?;
         metrics.extend(on_validation.into_iter().map(|(name, value)| (format!("validation_{name}"), value)));
     }
     metrics.insert("rows_train".to_owned(), parts.train.len() as f64);
     metrics.insert("rows_test".to_owned(), parts.test.len() as f64);
     let (model, judged) = if pipeline.training.refit { (fit_to(&learner, rows)?, Some(model)) } else { (model, None) };
-    Ok(Fitted { model, judged, params, metrics, train, test, answers, baseline })
+    Ok(Fitted { model, judged, params, metrics, train, test, said })
 }
 
 /// What a model answers on rows.

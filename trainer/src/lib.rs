@@ -11,6 +11,7 @@
 mod error;
 mod evaluate;
 mod fit;
+mod forecasts;
 mod gates;
 mod reasons;
 mod reference;

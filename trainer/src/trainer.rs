@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use driftmill_models::{Progress, Target, artifact};
+use driftmill_models::{Progress, artifact};
 use driftmill_platform::clickhouse::ClickHouse;
 use driftmill_platform::clock::SharedClock;
 use driftmill_platform::error::{Retry, Retryable as _};
@@ -14,15 +14,39 @@ use driftmill_platform::registry::{CHAMPION, ModelVersion, NewVersion, Registry}
 use driftmill_schemas::message::{RunEvent, RunState};
 use driftmill_schemas::model::{CARD_FORMAT, ModelCard};
 use driftmill_schemas::pipeline::Loaded;
+use sha2::{Digest as _, Sha256};
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
-use crate::fit::{Fitted, answers, fit};
-use crate::gates::{Answers, Facts, judge};
+use crate::fit::{Fitted, Said, answers, fit};
+use crate::gates::{Facts, judge};
 use crate::run::Reason;
 use crate::snapshot::{self, Since, Snapshot};
-use crate::{Error, reference};
+use crate::{Error, forecasts, reference};
+
+/// What a model of the pipeline says of itself.
+fn card_of(loaded: &Loaded, snapshot: &str, params: serde_json::Map<String, serde_json::Value>) -> ModelCard {
+    let pipeline = &loaded.pipeline;
+    // How it was split and judged. These always serialise.
+    let how = serde_json::to_vec(&(&pipeline.training, &pipeline.promotion)).unwrap_or_default();
+    ModelCard {
+        format: CARD_FORMAT,
+        pipeline: pipeline.name.clone(),
+        features: pipeline.features.clone(),
+        schema: loaded.schema.text.clone(),
+        classes: pipeline.label.classes.clone(),
+        positive: pipeline.label.positive.clone(),
+        algorithm: pipeline.training.algorithm.clone(),
+        params,
+        seed: pipeline.training.seed,
+        snapshot: snapshot.to_owned(),
+        entity: pipeline.entity.clone(),
+        code_version: env!("CARGO_PKG_VERSION").to_owned(),
+        definition: hex::encode(Sha256::digest(how)),
+        judged: None,
+    }
+}
 
 /// The pipeline with the classes that its rows have.
 fn with_classes(loaded: &Arc<Loaded>, classes: &[String]) -> Arc<Loaded> {
@@ -213,6 +237,12 @@ impl Trainer {
         let pipeline = &loaded.pipeline;
         let (rows, params, of) = (snapshot.rows.clone(), reason.params(), Arc::clone(loaded));
         // Seconds of arithmetic: on a thread that may be blocked.
+        if let Some(version) = self.unchanged(loaded, &snapshot, &params).await? {
+            info!(pipeline = pipeline.name, version = version.version, "nothing changed since this version: no fit");
+            event.metrics = version.metrics;
+            event.gates = version.gates;
+            return self.decide(reason, event, version.version).await;
+        }
         let progress = Arc::clone(&self.progress);
         let fitting = move || {
             fit(&rows, &of.pipeline, &params, &mut |step| {
@@ -224,7 +254,7 @@ impl Trainer {
         event.metrics = fitted.metrics.clone();
         let champion = self.registry.resolve(&pipeline.name, CHAMPION).await?;
         let rival = match &champion {
-            Some(champion) => self.answers_of(champion, loaded, &fitted).await?,
+            Some(champion) => self.said_of(champion, loaded, &fitted).await?,
             None => None,
         };
         // Gates fit models of their own: on a thread that may be blocked.
@@ -232,13 +262,14 @@ impl Trainer {
         let judging = move || {
             let judged = fitted.judged.as_ref().unwrap_or(&fitted.model);
             let size = artifact::encode(judged, &serde_json::Value::Null).map_or(usize::MAX, |bytes| bytes.len());
-            let answers = Answers {
-                truth: &fitted.test.target,
-                challenger: &fitted.answers,
-                baseline: &fitted.baseline,
-                champion: rival.as_ref().map(|(version, answers)| (*version, answers)),
+            let facts = Facts {
+                train: &fitted.train,
+                test: &fitted.test,
+                model: judged,
+                size,
+                said: &fitted.said,
+                champion: rival.as_ref().map(|(version, said)| (*version, said)),
             };
-            let facts = Facts { train: &fitted.train, test: &fitted.test, model: judged, size, answers };
             let gates = judge(&of.pipeline, &facts);
             (fitted, gates)
         };
@@ -246,6 +277,27 @@ impl Trainer {
         event.gates = gates;
         let version = self.register(loaded, &snapshot, fitted, event).await?;
         self.decide(reason, event, version.version).await
+    }
+
+    /// The newest version that the same code made of the same rows, features and parameters: fitting again would make the
+    /// same model.
+    async fn unchanged(
+        &self,
+        loaded: &Loaded,
+        snapshot: &Snapshot,
+        overrides: &serde_json::Map<String, serde_json::Value>,
+    ) -> Result<Option<ModelVersion>, Error> {
+        let mut params = loaded.pipeline.training.params.clone();
+        params.extend(overrides.clone());
+        let versions = self.registry.versions(&loaded.pipeline.name).await?;
+        let newest = versions.into_iter().rev().find(|version| version.snapshot == snapshot.hash);
+        let Some(version) = newest else { return Ok(None) };
+        // One that cannot be read is made anew.
+        let bytes = self.registry.artifact(&version).await?;
+        let card = artifact::decode(&bytes).ok().and_then(|(_, header)| ModelCard::from_header(header).ok());
+        let wanted = card_of(loaded, &snapshot.hash, params);
+        let same = card.is_some_and(|card| ModelCard { judged: None, ..card } == wanted);
+        Ok(same.then_some(version))
     }
 
     /// Promotes a registered version, unless a gate refused it and nobody insists.
@@ -268,13 +320,13 @@ impl Trainer {
         Ok(())
     }
 
-    /// What the champion answers on the challenger's test rows; `None` when it sees other features than these.
-    async fn answers_of(
+    /// What the champion says of the challenger's test rows; `None` when it sees other features than these.
+    async fn said_of(
         &self,
         champion: &ModelVersion,
         loaded: &Loaded,
         fitted: &Fitted,
-    ) -> Result<Option<(u64, Target)>, Error> {
+    ) -> Result<Option<(u64, Said)>, Error> {
         let damaged =
             |reason: String| Error::Champion { pipeline: champion.pipeline.clone(), version: champion.version, reason };
         let bytes = self.registry.artifact(champion).await?;
@@ -297,8 +349,15 @@ impl Trainer {
                 artifact::decode(&bytes).map_err(|e| damaged(e.to_string()))?.0
             }
         };
-        let answers = answers(&model, &fitted.test).map_err(|e| damaged(e.to_string()))?;
-        Ok(Some((champion.version, answers)))
+        let backtest = forecasts::backtest(&model, &fitted.test, loaded.pipeline.training.seed);
+        let said = match backtest.map_err(|e| damaged(e.to_string()))? {
+            Some(backtest) => Said::Forecasts(Box::new(backtest)),
+            None => {
+                let answers = answers(&model, &fitted.test).map_err(|e| damaged(e.to_string()))?;
+                Said::Answers { baseline: answers.clone(), model: answers }
+            }
+        };
+        Ok(Some((champion.version, said)))
     }
 
     async fn register(
@@ -309,21 +368,7 @@ impl Trainer {
         event: &RunEvent,
     ) -> Result<ModelVersion, Error> {
         let pipeline = &loaded.pipeline;
-        let mut card = ModelCard {
-            format: CARD_FORMAT,
-            pipeline: pipeline.name.clone(),
-            features: pipeline.features.clone(),
-            schema: loaded.schema.text.clone(),
-            classes: pipeline.label.classes.clone(),
-            positive: pipeline.label.positive.clone(),
-            algorithm: pipeline.training.algorithm.clone(),
-            params: fitted.params.clone(),
-            seed: pipeline.training.seed,
-            snapshot: snapshot.hash.clone(),
-            entity: pipeline.entity.clone(),
-            code_version: env!("CARGO_PKG_VERSION").to_owned(),
-            judged: None,
-        };
+        let mut card = card_of(loaded, &snapshot.hash, fitted.params.clone());
         let lost = |e: String| Error::Lost(e);
         if let Some(judged) = &fitted.judged {
             let header = serde_json::to_value(&card).map_err(|e| lost(e.to_string()))?;

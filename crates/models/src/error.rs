@@ -246,6 +246,9 @@ pub enum Error {
     /// Rows that cannot be held out for early stopping.
     #[error(transparent)]
     Split(#[from] crate::split::Error),
+    /// A series that cannot be forecast.
+    #[error("{0}")]
+    Forecast(String),
     /// An error of linfa itself.
     #[error(transparent)]
     Linfa(#[from] linfa::Error),

@@ -3,6 +3,7 @@
 //! and a batch give the same bits.
 
 mod categories;
+pub(crate) mod forecast;
 pub(crate) mod fusion;
 pub(crate) mod tabular;
 #[cfg(test)]
@@ -12,9 +13,11 @@ pub(crate) mod text;
 use ndarray::{Array1, Array2};
 use serde::{Deserialize, Serialize};
 
+use self::forecast::Forecasts;
 use self::fusion::LateFusion;
 use self::tabular::Tabular;
 use self::text::TextClassifier;
+use crate::forecast::{Forecaster, Observation};
 use crate::predictor::{self, MAX_FEATURES};
 use crate::{Error, FeatureKind, Model, Table, Task};
 
@@ -39,6 +42,8 @@ pub(crate) enum Member {
     Tabular(Tabular),
     /// A classifier of texts.
     Text(TextClassifier),
+    /// Forecasts of series.
+    Forecast(Forecasts),
 }
 
 /// What a member says about some rows.
@@ -112,7 +117,15 @@ impl Estimator {
 
     /// Whether it tells the bounds that a value lies within.
     pub fn tells_intervals(&self) -> bool {
-        false
+        self.forecaster().is_some()
+    }
+
+    /// The forecaster, when it is one.
+    pub fn forecaster(&self) -> Option<&Forecaster> {
+        match &self.fitted {
+            Fitted::One(Member::Forecast(forecasts)) => Some(forecasts.forecaster()),
+            _ => None,
+        }
     }
 
     /// The bounds that each row's value lies within, where it tells them.
@@ -121,7 +134,23 @@ impl Estimator {
     /// As [`Self::outputs`].
     pub fn intervals(&self, table: &Table) -> Result<Option<Vec<(f64, f64)>>, Error> {
         table.check(&self.features)?;
-        Ok(None)
+        match &self.fitted {
+            Fitted::One(Member::Forecast(forecasts)) => forecasts.intervals(table).map(Some),
+            _ => Ok(None),
+        }
+    }
+
+    /// The series that rows with these values are to a forecaster, in order of their names and of time; none to any other
+    /// estimator.
+    ///
+    /// # Errors
+    /// As [`Self::outputs`].
+    pub fn series(&self, table: &Table, values: &Array1<f64>) -> Result<Vec<(String, Vec<Observation>)>, Error> {
+        table.check(&self.features)?;
+        match &self.fitted {
+            Fitted::One(Member::Forecast(forecasts)) => Ok(forecasts.observations(table, values)),
+            _ => Ok(Vec::new()),
+        }
     }
 
     /// Whether each row has anything to go by, such as a text with a known word. The answers for the others are those for
@@ -200,6 +229,7 @@ impl Member {
         match self {
             Self::Tabular(tabular) => tabular.model().algorithm(),
             Self::Text(_) => "text_classifier",
+            Self::Forecast(_) => "forecast",
         }
     }
 
@@ -207,6 +237,7 @@ impl Member {
         match self {
             Self::Tabular(tabular) => tabular.model().task(),
             Self::Text(text) => text.task(),
+            Self::Forecast(forecasts) => forecasts.task(),
         }
     }
 
@@ -215,6 +246,7 @@ impl Member {
         match self {
             Self::Tabular(tabular) => tabular.answer(table),
             Self::Text(text) => text.answer(table),
+            Self::Forecast(forecasts) => forecasts.answer(table),
         }
     }
 
@@ -222,6 +254,7 @@ impl Member {
         match self {
             Self::Tabular(tabular) => tabular.validate(features),
             Self::Text(text) => text.validate(features),
+            Self::Forecast(forecasts) => forecasts.validate(features),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Algorithms with their parameters over typed features, ready to be fitted to a [`Table`]. What a fit learns, codes of
 //! categories and vocabularies included, is in the [`Estimator`] that it gives.
 
+pub(crate) mod forecast;
 mod fusion;
 mod tabular;
 #[cfg(test)]
@@ -12,6 +13,7 @@ use std::ops::ControlFlow;
 
 use serde_json::{Map, Value};
 
+use self::forecast::Forecasting;
 use self::fusion::LateFusion;
 use self::tabular::Tabular;
 use self::text::TextClassifier;
@@ -20,8 +22,8 @@ use crate::estimator::{self, Answer, Fitted};
 use crate::split::TrainTest;
 use crate::{Algorithm, Error, Estimator, FeatureKind, Table, Target, Task};
 
-/// Names of all algorithms of typed features: those of [`algorithm::NAMES`], and those that take texts.
-pub const NAMES: [&str; 11] = [
+/// Names of all algorithms of typed features: those of [`algorithm::NAMES`], and those that take texts or series.
+pub const NAMES: [&str; 12] = [
     "constant",
     "decision_tree",
     "random_forest",
@@ -33,6 +35,7 @@ pub const NAMES: [&str; 11] = [
     "elastic_net",
     "text_classifier",
     "late_fusion",
+    "forecast",
 ];
 
 /// What a step of a fit came to: a round of boosting, an epoch, a member of a fusion.
@@ -77,6 +80,8 @@ pub(crate) enum Member {
     Tabular(Tabular),
     /// A classifier of texts.
     Text(TextClassifier),
+    /// Forecasts of series.
+    Forecast(Forecasting),
 }
 
 /// Rows to learn from.
@@ -250,6 +255,7 @@ impl Member {
         features: &[(String, FeatureKind)],
     ) -> Result<Self, SpecError> {
         match name {
+            forecast::NAME => Forecasting::from_spec(params, features).map(Self::Forecast),
             "text_classifier" => TextClassifier::from_spec(params, features).map(Self::Text),
             _ if algorithm::NAMES.contains(&name) => Tabular::from_spec(name, params, features).map(Self::Tabular),
             _ => Err(algorithm::unknown(name, &NAMES)),
@@ -260,6 +266,7 @@ impl Member {
         match self {
             Self::Tabular(tabular) => tabular.algorithm(),
             Self::Text(_) => "text_classifier",
+            Self::Forecast(_) => forecast::NAME,
         }
     }
 
@@ -267,6 +274,7 @@ impl Member {
         match self {
             Self::Tabular(tabular) => tabular.classifies(),
             Self::Text(_) => true,
+            Self::Forecast(_) => false,
         }
     }
 
@@ -274,6 +282,7 @@ impl Member {
         match self {
             Self::Tabular(tabular) => tabular.regresses(),
             Self::Text(_) => false,
+            Self::Forecast(_) => true,
         }
     }
 
@@ -290,6 +299,7 @@ impl Member {
                 tabular.fit(kinds, rows.table, rows.target, seed, observe).map(estimator::Member::Tabular)
             }
             Self::Text(text) => text.fit(rows, seed).map(estimator::Member::Text),
+            Self::Forecast(forecasting) => forecasting.fit(rows, observe).map(estimator::Member::Forecast),
         }
     }
 }

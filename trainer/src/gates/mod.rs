@@ -11,8 +11,8 @@ use driftmill_models::{Estimator, Target};
 use driftmill_schemas::message::GateResult;
 use driftmill_schemas::pipeline::Pipeline;
 
-use crate::Rows;
-use crate::fit::{better_by, error_of};
+use crate::fit::{Said, better_by, error_of};
+use crate::{Rows, forecasts};
 
 /// What the gates ask about.
 #[derive(Debug, Clone, Copy)]
@@ -25,8 +25,10 @@ pub struct Facts<'a> {
     pub model: &'a Estimator,
     /// Bytes of its artifact.
     pub size: usize,
-    /// Answers on the test rows.
-    pub answers: Answers<'a>,
+    /// What it said of the test rows.
+    pub said: &'a Said,
+    /// The champion's version, and what it said of them.
+    pub champion: Option<(u64, &'a Said)>,
 }
 
 /// Answers of everybody concerned on the same test rows.
@@ -45,10 +47,26 @@ pub struct Answers<'a> {
 /// Asks every gate that the pipeline has. One whose numbers cannot be computed refuses.
 pub fn judge(pipeline: &Pipeline, facts: &Facts<'_>) -> Vec<GateResult> {
     let mut gates = vec![data::gate(facts.train, facts.test, pipeline)];
-    gates.extend(compare(pipeline, facts.answers));
-    gates.extend(leakage::gate(facts.train, facts.test, pipeline));
-    gates.extend(slices::gate(facts.test, facts.answers, pipeline));
-    gates.extend(calibration::gate(facts.model, facts.test, pipeline));
+    match facts.said {
+        Said::Forecasts(backtest) => {
+            let champion = facts.champion.and_then(|(version, said)| match said {
+                Said::Forecasts(backtest) => Some((version, &**backtest)),
+                Said::Answers { .. } => None,
+            });
+            gates.extend(forecasts::gates(pipeline, backtest, champion));
+        }
+        Said::Answers { model, baseline } => {
+            let champion = facts.champion.and_then(|(version, said)| match said {
+                Said::Answers { model, .. } => Some((version, model)),
+                Said::Forecasts(_) => None,
+            });
+            let answers = Answers { truth: &facts.test.target, challenger: model, baseline, champion };
+            gates.extend(compare(pipeline, answers));
+            gates.extend(leakage::gate(facts.train, facts.test, pipeline));
+            gates.extend(slices::gate(facts.test, answers, pipeline));
+            gates.extend(calibration::gate(facts.model, facts.test, pipeline));
+        }
+    }
     gates.extend(budget::gates(facts.model, facts.size, facts.test, pipeline));
     gates
 }

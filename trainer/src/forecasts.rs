@@ -1,0 +1,104 @@
+//! Forecasts are judged otherwise than answers: from many origins in the test rows, by what was known there.
+
+use std::collections::BTreeMap;
+
+use driftmill_models::forecast::{self, Backtest, BacktestOptions, Comparison, FirstOrigin, Span};
+use driftmill_models::{Estimator, Target};
+use driftmill_schemas::message::GateResult;
+use driftmill_schemas::pipeline::{Metric, Pipeline};
+
+use crate::Rows;
+use crate::fit::Fault;
+
+/// How good a forecaster is on rows that came after those it was fitted to; `None` of any other model.
+pub(crate) fn backtest(model: &Estimator, rows: &Rows, seed: u64) -> Result<Option<Backtest>, Fault> {
+    let (Some(forecaster), Target::Values(values)) = (model.forecaster(), &rows.target) else { return Ok(None) };
+    let options = BacktestOptions { first: FirstOrigin::Share(0.0), seed, ..BacktestOptions::default() };
+    let series = model.series(&rows.table, values)?;
+    forecast::evaluate(forecaster, &series, &options).map(Some).map_err(|error| Fault::Unfit(error.to_string()))
+}
+
+/// The scores of all series together: in their own unit if there is one series, else in units of the error that naive
+/// forecasts of each series have one step ahead.
+pub(crate) fn overall(backtest: &Backtest) -> Option<&Span> {
+    match backtest.series.as_slice() {
+        [one] => Some(&one.overall),
+        _ => backtest.all_series.as_ref().map(|all| &all.overall),
+    }
+}
+
+/// Its figures, by name.
+pub(crate) fn metrics(backtest: &Backtest) -> BTreeMap<String, f64> {
+    let Some(span) = overall(backtest) else { return BTreeMap::new() };
+    let mut metrics = BTreeMap::from([("origins".to_owned(), backtest.origins as f64)]);
+    let scores = &span.forecaster;
+    for (name, value) in [
+        ("mae", Some(scores.mae)),
+        ("rmse", Some(scores.rmse)),
+        ("mase", scores.mase),
+        ("coverage", scores.coverage),
+        ("mean_interval_width", scores.mean_interval_width),
+        ("naive_mae", Some(span.naive.mae)),
+        ("naive_rmse", Some(span.naive.rmse)),
+        ("seasonal_naive_rmse", Some(span.seasonal_naive.rmse)),
+        ("drift_rmse", Some(span.drift.rmse)),
+        ("date_regression_mae", Some(span.date_regression.mae)),
+        ("date_regression_rmse", Some(span.date_regression.rmse)),
+    ] {
+        if let Some(value) = value {
+            metrics.insert(name.to_owned(), value);
+        }
+    }
+    metrics
+}
+
+/// What the gates say: better than a regression on the date beyond chance, no worse than the last value, and no worse than the
+/// champion by more than the margin.
+pub(crate) fn gates(pipeline: &Pipeline, backtest: &Backtest, champion: Option<(u64, &Backtest)>) -> Vec<GateResult> {
+    let metric = pipeline.promotion.metric;
+    let Some(span) = overall(backtest) else {
+        let detail = "no series changes: there is nothing to forecast".to_owned();
+        return vec![GateResult { gate: "better than a regression on the date".to_owned(), passed: false, detail }];
+    };
+    let of = |versus: &forecast::Versus| if metric == Metric::Mae { versus.mae } else { versus.rmse };
+    let words = |comparison: Comparison, than: &str| {
+        let interval = match (comparison.lower, comparison.upper) {
+            (Some(lower), Some(upper)) => format!(", 95 % interval [{lower:+.4}, {upper:+.4}]"),
+            _ => String::new(),
+        };
+        format!(
+            "{} {:+.4} against {than}{interval}, {} forecasts from {} origins",
+            metric.name(),
+            comparison.difference,
+            span.forecaster.n,
+            backtest.origins
+        )
+    };
+    let (date, naive) = (of(&span.against_date_regression), of(&span.against_naive));
+    let mut gates = vec![
+        GateResult {
+            gate: "better than a regression on the date".to_owned(),
+            passed: date.upper.unwrap_or(date.difference) < 0.0,
+            detail: words(date, "least squares on year, month and day"),
+        },
+        GateResult {
+            gate: "no worse than the last value".to_owned(),
+            passed: naive.difference <= 0.0,
+            detail: words(naive, "the last value"),
+        },
+    ];
+    if let Some((version, rival)) = champion {
+        let error = |span: &Span| if metric == Metric::Mae { span.forecaster.mae } else { span.forecaster.rmse };
+        let (ours, theirs) = (error(span), overall(rival).map_or(f64::INFINITY, error));
+        let margin = pipeline.promotion.margin;
+        gates.push(GateResult {
+            gate: "no worse than the champion".to_owned(),
+            passed: ours <= theirs * (1.0 + margin),
+            detail: format!(
+                "{} {ours:.4}, version {version} has {theirs:.4} from the same origins; a margin of {margin} is allowed",
+                metric.name()
+            ),
+        });
+    }
+    gates
+}
