@@ -51,12 +51,15 @@ fn main() -> Result<()> {
             };
             let targets = Array1::from_iter(train.iter().map(|&row| labels[row]));
             let model = algorithm.fit(&Dataset::new(rows(train)?, targets), 2, seed)?;
-            rows(test)?.rows().into_iter().map(|row| {
-                let mut out = [0.0; 2];
-                model.predict_proba_into(row.as_slice().ok_or("a row")?, &mut out)?;
-                Ok(out[1])
-            })
-            .collect()
+            rows(test)?
+                .rows()
+                .into_iter()
+                .map(|row| {
+                    let mut out = [0.0; 2];
+                    model.predict_proba_into(row.as_slice().ok_or("a row")?, &mut out)?;
+                    Ok(out[1])
+                })
+                .collect()
         })?;
         report(name, &column, &labels, seed)?;
         columns.push(((*name).to_owned(), column));
@@ -70,8 +73,11 @@ fn main() -> Result<()> {
             last = Some(epoch.clone());
             ControlFlow::Continue(())
         })?;
-        println!("    {:.0} s, {last:?}", started.elapsed().as_secs_f64());
-        Ok(cnn.predict_proba(&pick(test), None)?.chunks_exact(2).map(|row| row[1]).collect())
+        let seconds = started.elapsed().as_secs_f64();
+        let column: Column = cnn.predict_proba(&pick(test), None)?.chunks_exact(2).map(|row| row[1]).collect();
+        let right = column.iter().zip(test).filter(|(column, row)| (**column > 0.5) == (labels[**row] == 1)).count();
+        println!("    {seconds:.0} s, accuracy {:.4}, {last:?}", right as f64 / test.len() as f64);
+        Ok(column)
     })?;
     report("CNN", &network, &labels, seed)?;
     for (name, column) in &columns {

@@ -147,9 +147,5 @@ impl Cnn {
 
 fn check_pixels(image: usize, pixels: &[u8], side: usize) -> Result<(), Error> {
     let expected = side * side * 3;
-    if pixels.len() == expected {
-        Ok(())
-    } else {
-        Err(Error::Pixels { image, side, expected, got: pixels.len() })
-    }
+    if pixels.len() == expected { Ok(()) } else { Err(Error::Pixels { image, side, expected, got: pixels.len() }) }
 }

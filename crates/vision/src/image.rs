@@ -41,6 +41,9 @@ pub fn pixels(encoded: &[u8], side: u16) -> Result<Vec<u8>, Error> {
 
 pub(crate) fn decode(encoded: &[u8]) -> Result<Decoded, Error> {
     let format = image::guess_format(encoded).map_err(|_| Error::Format)?;
+    if format == ImageFormat::Jpeg && !is_complete_jpeg(encoded) {
+        return Err(Error::Damaged("its end is missing".to_owned()));
+    }
     let mut reader = ImageReader::with_format(Cursor::new(encoded), format);
     let mut limits = Limits::default();
     limits.max_image_width = Some(MAX_SIDE);
@@ -63,6 +66,21 @@ pub(crate) fn decode(encoded: &[u8]) -> Result<Decoded, Error> {
     image.apply_orientation(orientation);
     let (width, height) = (image.width() as usize, image.height() as usize);
     Ok(Decoded { width, height, mode, rgb: opaque(image) })
+}
+
+/// Whether the end marker follows the scans: the decoder fills up with grey what is cut off, and says nothing.
+fn is_complete_jpeg(encoded: &[u8]) -> bool {
+    let mut rest = encoded.get(2..).unwrap_or_default();
+    // Segments before the first scan have lengths, so that a thumbnail's end marker is not taken for the image's.
+    while let [0xff, marker, high, low, ..] = *rest {
+        if marker == 0xda {
+            return rest.windows(2).any(|pair| pair == [0xff, 0xd9]);
+        }
+        let length = 2 + usize::from(u16::from_be_bytes([high, low]));
+        // A marker may be preceded by any number of fill bytes.
+        rest = rest.get(if marker == 0xff { 1 } else { length }..).unwrap_or_default();
+    }
+    false
 }
 
 /// RGB over white.

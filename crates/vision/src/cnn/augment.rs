@@ -21,7 +21,8 @@ pub(super) fn augmented(pixels: &[u8], side: usize, how: &Augmentation, rng: &mu
         for x in 0..side {
             let centred = [x, y].map(|place| place as f32 - (size - 1.0) / 2.0);
             let [right, down] = [if mirror { -centred[0] } else { centred[0] }, centred[1]];
-            let from = [(cos * right - sin * down) / zoom[0] + shift[0], (sin * right + cos * down) / zoom[1] + shift[1]];
+            let from =
+                [(cos * right - sin * down) / zoom[0] + shift[0], (sin * right + cos * down) / zoom[1] + shift[1]];
             let colour = sample(pixels, side, from.map(|place| place + (size - 1.0) / 2.0));
             for (channel, value) in colour.into_iter().enumerate() {
                 out[(channel * side + y) * side + x] = value;

@@ -88,7 +88,11 @@ fn check(images: &[&[u8]], side: usize, labels: &[usize], n_classes: usize) -> R
         return Err(Error::Parameter { name: "side", expected: "between 16 and 512", got: side.to_string() });
     }
     if !(2..=MAX_CLASSES).contains(&n_classes) {
-        return Err(Error::Parameter { name: "n_classes", expected: "between 2 and 10000", got: n_classes.to_string() });
+        return Err(Error::Parameter {
+            name: "n_classes",
+            expected: "between 2 and 10000",
+            got: n_classes.to_string(),
+        });
     }
     if images.len() != labels.len() {
         return Err(Error::LengthMismatch { images: images.len(), labels: labels.len() });

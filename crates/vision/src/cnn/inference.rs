@@ -134,7 +134,8 @@ fn block(map: &Map, layer: &Convolution, x: usize, y: usize, first: usize) -> [[
     for row in 0..3 {
         let inputs: [&[f32]; PIXELS] =
             std::array::from_fn(|step| &map.values[map.offset((x + step).min(map.side - 1), y + row)..][..length]);
-        let weights = layer.weights[row * length * layer.outputs..][..length * layer.outputs].chunks_exact(layer.outputs);
+        let weights =
+            layer.weights[row * length * layer.outputs..][..length * layer.outputs].chunks_exact(layer.outputs);
         for (input, weights) in weights.enumerate() {
             let weights = &weights[first..first + LANES];
             for (sums, inputs) in sums.iter_mut().zip(inputs) {

@@ -38,9 +38,9 @@ pub struct CnnParams {
 impl Default for CnnParams {
     fn default() -> Self {
         Self {
-            epochs: 60,
+            epochs: 50,
             patience: Some(3),
-            start_from_epoch: 40,
+            start_from_epoch: 30,
             learning_rate: 3e-3,
             batch_size: 32,
             weight_decay: 0.02,
@@ -187,8 +187,18 @@ impl CnnParams {
                 self.learning_rate > 0.0 && self.learning_rate <= 1.0,
             ),
             ("batch_size", "between 2 and 4096", self.batch_size.to_string(), (2..=4096).contains(&self.batch_size)),
-            ("weight_decay", "between 0 and 1", self.weight_decay.to_string(), (0.0..=1.0).contains(&self.weight_decay)),
-            ("label_smoothing", "at least 0 and below 1", self.label_smoothing.to_string(), share(self.label_smoothing)),
+            (
+                "weight_decay",
+                "between 0 and 1",
+                self.weight_decay.to_string(),
+                (0.0..=1.0).contains(&self.weight_decay),
+            ),
+            (
+                "label_smoothing",
+                "at least 0 and below 1",
+                self.label_smoothing.to_string(),
+                share(self.label_smoothing),
+            ),
             ("dropout", "at least 0 and below 1", self.dropout.to_string(), share(self.dropout)),
             ("rotation", "between 0 and 180", self.rotation.to_string(), (0.0..=180.0).contains(&self.rotation)),
             ("shift", "between 0 and 1", self.shift.to_string(), (0.0..=1.0).contains(&self.shift)),

@@ -4,7 +4,7 @@ use super::{Cnn, Convolution, Head};
 use crate::random;
 
 /// Channels after each convolution.
-pub(super) const CHANNELS: [usize; 4] = [24, 48, 96, 128];
+pub(super) const CHANNELS: [usize; 4] = [16, 32, 64, 128];
 
 /// Added to a variance before its root is divided by; the same in training and after it.
 pub(super) const EPSILON: f64 = 1e-5;

@@ -23,7 +23,8 @@ pub(super) fn describe(pixels: &[u8], side: usize, out: &mut Vec<f64>) {
             sums.iter_mut().zip([x, x * x, x * x * x]).for_each(|(sum, power)| *sum += power);
         }
         let bin = |x: f64, bins: usize| ((x * bins as f64) as usize).min(bins - 1);
-        histogram[(bin(hue / 6.0, HUES) * SATURATIONS + bin(saturation, SATURATIONS)) * VALUES + bin(value, VALUES)] += 1;
+        histogram[(bin(hue / 6.0, HUES) * SATURATIONS + bin(saturation, SATURATIONS)) * VALUES + bin(value, VALUES)] +=
+            1;
         let field = field(index % side, index / side, side);
         members[field] += 1;
         layout[field].iter_mut().zip(pixel).for_each(|(sum, value)| *sum += u64::from(*value));

@@ -26,7 +26,9 @@ fn a_yellow_image_is_told_from_a_green_one_by_its_colours() {
 #[test]
 fn stripes_are_told_by_their_direction() {
     let stripes = |down: bool| -> Vec<u8> {
-        (0..32 * 32).flat_map(|i| [if (if down { i / 32 } else { i % 32 }) / 4 % 2 == 0 { 0 } else { 255 }; 3]).collect()
+        (0..32 * 32)
+            .flat_map(|i| [if (if down { i / 32 } else { i % 32 }) / 4 % 2 == 0 { 0 } else { 255 }; 3])
+            .collect()
     };
     let gradients = |pixels: &[u8]| descriptors(pixels, 32)[colour::COUNT..][..gradients::COUNT].to_vec();
     let (upright, level) = (gradients(&stripes(false)), gradients(&stripes(true)));

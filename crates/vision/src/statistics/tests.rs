@@ -35,7 +35,8 @@ fn white_is_no_useful_surface() {
 #[test]
 fn a_blurred_image_is_less_sharp() {
     let sharp = crate::test_data::noise(32, 2);
-    let blurred = pixels(&encode_floats(&sharp.iter().map(|v| f32::from(*v) / 255.0).collect::<Vec<_>>(), 32, 32).unwrap(), 8);
+    let blurred =
+        pixels(&encode_floats(&sharp.iter().map(|v| f32::from(*v) / 255.0).collect::<Vec<_>>(), 32, 32).unwrap(), 8);
     let sharpness = |pixels: &[u8], width| statistics(&ppm(pixels, width)).unwrap().sharpness;
     assert!(sharpness(&blurred.unwrap(), 8) < sharpness(&sharp, 32) / 4.0);
 }
