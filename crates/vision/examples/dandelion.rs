@@ -84,6 +84,13 @@ fn main() -> Result<()> {
         let mean: Column = column.iter().zip(&network).map(|(a, b)| (a + b) / 2.0).collect();
         report(&format!("mean of CNN and {name}"), &mean, &labels, seed)?;
     }
+    let images: Vec<&[u8]> = images.iter().map(Vec::as_slice).collect();
+    let started = Instant::now();
+    let cnn = CnnParams::default().seed(seed).fit(&images, side, &labels, 2, &mut |_| ControlFlow::Continue(()))?;
+    println!("one training on all images: {:.0} s", started.elapsed().as_secs_f64());
+    let started = Instant::now();
+    cnn.predict_proba(&images, Some(1))?;
+    println!("one prediction: {:.1} ms", started.elapsed().as_secs_f64() * 1e3 / images.len() as f64);
     Ok(())
 }
 

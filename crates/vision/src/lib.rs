@@ -3,10 +3,10 @@
 //!
 //! | module | what it holds |
 //! |---|---|
-//! | [`image`] | encoded bytes to RGB pixels of one size, with bounded memory |
-//! | [`statistics`] | what can be said of an image as it came: size, mode, colours, contrast, sharpness |
+//! | [`mod@image`] | encoded bytes to RGB pixels of one size, with bounded memory |
+//! | [`mod@statistics`] | what can be said of an image as it came: size, mode, colours, contrast, sharpness |
 //! | [`floats`] | arrays of numbers as an encoded image |
-//! | [`descriptors`] | colour, gradient and texture features for models of tables |
+//! | [`mod@descriptors`] | colour, gradient and texture features for models of tables |
 //! | [`cnn`] | a convolutional network: parameters, training, prediction |
 //!
 //! Pixels are RGB bytes, row by row from the top. Everything random is drawn from ChaCha8 streams of a given seed, and no

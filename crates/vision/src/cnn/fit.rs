@@ -26,8 +26,8 @@ const CHANGE: u64 = 3 << 48;
 
 impl CnnParams {
     /// Fits a network of classes `0..n_classes` to images of `side` x `side` RGB pixels. After every epoch `observe` is
-    /// told; on a break no further epoch follows. With images held out the network is the one that was best on them, else
-    /// the last. The same images, parameters and seed give the same network.
+    /// told; on a break no further epoch follows. With images held out the network is the one that was best on them from
+    /// [`CnnParams::start_from_epoch`] on, else the last. The same images, parameters and seed give the same network.
     ///
     /// # Errors
     /// When a parameter is out of its range, images, labels and classes do not go together, or the loss diverges.
@@ -67,12 +67,13 @@ impl CnnParams {
                 validation_accuracy: score.map(|(_, accuracy)| accuracy),
             }));
             let loss = score.map_or(f64::NEG_INFINITY, |(loss, _)| loss);
-            // Without images held out the last network counts as the best.
-            if best.as_ref().is_none_or(|(least, ..)| loss < *least || held_out.is_empty()) {
+            // Until patience counts, and where nothing is held out, the last network is the best.
+            let early = held_out.is_empty() || epoch <= self.start_from_epoch;
+            if early || best.as_ref().is_none_or(|(least, ..)| loss < *least) {
                 best = Some((loss, epoch, cnn));
             }
-            let since = best.as_ref().map_or(0, |(_, at, _)| epoch - (*at).max(self.start_from_epoch).min(epoch));
-            if told || !held_out.is_empty() && self.patience.is_some_and(|patience| since >= patience) {
+            let since = best.as_ref().map_or(0, |(_, at, _)| epoch - at);
+            if told || self.patience.is_some_and(|patience| since >= patience) {
                 break;
             }
         }

@@ -40,7 +40,7 @@ impl Default for CnnParams {
         Self {
             epochs: 50,
             patience: Some(3),
-            start_from_epoch: 30,
+            start_from_epoch: 40,
             learning_rate: 3e-3,
             batch_size: 32,
             weight_decay: 0.02,
@@ -89,7 +89,8 @@ impl CnnParams {
         self
     }
 
-    /// The epoch from which patience counts: before, the learning rate is too high for the loss to tell much.
+    /// The epoch from which patience counts and the best network is looked for: before, the learning rate is too high for
+    /// the loss to tell much.
     pub fn start_from_epoch(mut self, start_from_epoch: usize) -> Self {
         self.start_from_epoch = start_from_epoch;
         self
