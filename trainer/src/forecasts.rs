@@ -7,7 +7,7 @@ use driftmill_models::{Estimator, Target};
 use driftmill_schemas::message::GateResult;
 use driftmill_schemas::pipeline::{Metric, Pipeline};
 
-use crate::Rows;
+use crate::{Error, Rows};
 use crate::fit::Fault;
 
 /// How good a forecaster is on rows that came after those it was fitted to; `None` of any other model.
@@ -16,6 +16,23 @@ pub(crate) fn backtest(model: &Estimator, rows: &Rows, seed: u64) -> Result<Opti
     let options = BacktestOptions { first: FirstOrigin::Share(0.0), seed, ..BacktestOptions::default() };
     let series = model.series(&rows.table, values)?;
     forecast::evaluate(forecaster, &series, &options).map(Some).map_err(|error| Fault::Unfit(error.to_string()))
+}
+
+/// How good a forecaster is on rows that it has not seen, and its figures by name; `None` of a model that is none.
+///
+/// # Errors
+/// When the rows are of series that it does not know, or too few.
+pub fn evaluate_forecasts(
+    model: &Estimator,
+    rows: &Rows,
+    pipeline: &Pipeline,
+) -> Result<Option<(Backtest, BTreeMap<String, f64>)>, Error> {
+    let backtest = backtest(model, rows, pipeline.training.seed);
+    let backtest = backtest.map_err(|error| Error::Fit { pipeline: pipeline.name.clone(), error })?;
+    Ok(backtest.map(|backtest| {
+        let metrics = metrics(&backtest);
+        (backtest, metrics)
+    }))
 }
 
 /// The scores of all series together: in their own unit if there is one series, else in units of the error that naive

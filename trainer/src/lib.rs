@@ -23,6 +23,7 @@ mod trainer;
 pub use driftmill_models::Progress;
 pub use error::Error;
 pub use evaluate::evaluate;
+pub use forecasts::evaluate_forecasts;
 pub use fit::{Fault, Fitted, fit, learner};
 pub use gates::judge;
 pub use reasons::{Reports, Requests};

@@ -246,6 +246,9 @@ pub enum Error {
     /// Rows that cannot be held out for early stopping.
     #[error(transparent)]
     Split(#[from] crate::split::Error),
+    /// An image, or a network of images.
+    #[error("{0}")]
+    Image(String),
     /// A series that cannot be forecast.
     #[error("{0}")]
     Forecast(String),

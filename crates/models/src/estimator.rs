@@ -5,6 +5,7 @@
 mod categories;
 pub(crate) mod forecast;
 pub(crate) mod fusion;
+pub(crate) mod image;
 pub(crate) mod tabular;
 #[cfg(test)]
 mod tests;
@@ -15,6 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use self::forecast::Forecasts;
 use self::fusion::LateFusion;
+use self::image::ImageClassifier;
 use self::tabular::Tabular;
 use self::text::TextClassifier;
 use crate::forecast::{Forecaster, Observation};
@@ -44,6 +46,8 @@ pub(crate) enum Member {
     Text(TextClassifier),
     /// Forecasts of series.
     Forecast(Forecasts),
+    /// A classifier of images.
+    Image(ImageClassifier),
 }
 
 /// What a member says about some rows.
@@ -230,6 +234,7 @@ impl Member {
             Self::Tabular(tabular) => tabular.model().algorithm(),
             Self::Text(_) => "text_classifier",
             Self::Forecast(_) => "forecast",
+            Self::Image(image) => image.algorithm(),
         }
     }
 
@@ -238,6 +243,7 @@ impl Member {
             Self::Tabular(tabular) => tabular.model().task(),
             Self::Text(text) => text.task(),
             Self::Forecast(forecasts) => forecasts.task(),
+            Self::Image(image) => image.task(),
         }
     }
 
@@ -247,6 +253,7 @@ impl Member {
             Self::Tabular(tabular) => tabular.answer(table),
             Self::Text(text) => text.answer(table),
             Self::Forecast(forecasts) => forecasts.answer(table),
+            Self::Image(image) => image.answer(table),
         }
     }
 
@@ -255,6 +262,7 @@ impl Member {
             Self::Tabular(tabular) => tabular.validate(features),
             Self::Text(text) => text.validate(features),
             Self::Forecast(forecasts) => forecasts.validate(features),
+            Self::Image(image) => image.validate(features),
         }
     }
 }

@@ -3,6 +3,7 @@
 
 pub(crate) mod forecast;
 mod fusion;
+mod image;
 mod tabular;
 #[cfg(test)]
 mod tests;
@@ -15,6 +16,7 @@ use serde_json::{Map, Value};
 
 use self::forecast::Forecasting;
 use self::fusion::LateFusion;
+use self::image::ImageLearner;
 use self::tabular::Tabular;
 use self::text::TextClassifier;
 use crate::algorithm::{self, Error as SpecError};
@@ -22,8 +24,8 @@ use crate::estimator::{self, Answer, Fitted};
 use crate::split::TrainTest;
 use crate::{Algorithm, Error, Estimator, FeatureKind, Table, Target, Task};
 
-/// Names of all algorithms of typed features: those of [`algorithm::NAMES`], and those that take texts or series.
-pub const NAMES: [&str; 12] = [
+/// Names of all algorithms of typed features: those of [`algorithm::NAMES`], and those that take texts, images or series.
+pub const NAMES: [&str; 14] = [
     "constant",
     "decision_tree",
     "random_forest",
@@ -34,6 +36,8 @@ pub const NAMES: [&str; 12] = [
     "lasso",
     "elastic_net",
     "text_classifier",
+    "image_classifier",
+    "cnn",
     "late_fusion",
     "forecast",
 ];
@@ -82,6 +86,8 @@ pub(crate) enum Member {
     Text(TextClassifier),
     /// Forecasts of series.
     Forecast(Forecasting),
+    /// A classifier of images.
+    Image(ImageLearner),
 }
 
 /// Rows to learn from.
@@ -255,6 +261,8 @@ impl Member {
         features: &[(String, FeatureKind)],
     ) -> Result<Self, SpecError> {
         match name {
+            image::DESCRIPTORS => ImageLearner::of_descriptors(params, features).map(Self::Image),
+            image::NETWORK => ImageLearner::of_network(params, features).map(Self::Image),
             forecast::NAME => Forecasting::from_spec(params, features).map(Self::Forecast),
             "text_classifier" => TextClassifier::from_spec(params, features).map(Self::Text),
             _ if algorithm::NAMES.contains(&name) => Tabular::from_spec(name, params, features).map(Self::Tabular),
@@ -267,6 +275,7 @@ impl Member {
             Self::Tabular(tabular) => tabular.algorithm(),
             Self::Text(_) => "text_classifier",
             Self::Forecast(_) => forecast::NAME,
+            Self::Image(image) => image.algorithm(),
         }
     }
 
@@ -275,6 +284,7 @@ impl Member {
             Self::Tabular(tabular) => tabular.classifies(),
             Self::Text(_) => true,
             Self::Forecast(_) => false,
+            Self::Image(_) => true,
         }
     }
 
@@ -283,6 +293,7 @@ impl Member {
             Self::Tabular(tabular) => tabular.regresses(),
             Self::Text(_) => false,
             Self::Forecast(_) => true,
+            Self::Image(_) => false,
         }
     }
 
@@ -299,6 +310,7 @@ impl Member {
                 tabular.fit(kinds, rows.table, rows.target, seed, observe).map(estimator::Member::Tabular)
             }
             Self::Text(text) => text.fit(rows, seed).map(estimator::Member::Text),
+            Self::Image(image) => image.fit(rows, seed, observe).map(estimator::Member::Image),
             Self::Forecast(forecasting) => forecasting.fit(rows, observe).map(estimator::Member::Forecast),
         }
     }

@@ -1,7 +1,9 @@
 //! `driftmill evaluate`: judges a model on the rows of a file, which it has never seen.
 
+mod forecast;
 mod text;
 
+use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context as _;
@@ -43,6 +45,10 @@ async fn judge(backing: &Backing, loaded: &Arc<Loaded>, asked: &Evaluate) -> any
     let (rejected, read) = (file.rejected(), file.rows);
     let labelled = driftmill_trainer::rows(&loaded.pipeline, file.arrow.into())?;
     let unlabelled = read - labelled.len();
+    let about = About { version: &version, alias, data: &asked.data, rejected, unlabelled };
+    if let Some((backtest, metrics)) = driftmill_trainer::evaluate_forecasts(&model, &labelled, &loaded.pipeline)? {
+        return forecast::told(&about, asked, &backtest, &metrics);
+    }
     let pipeline = loaded.pipeline.clone();
     let slice_by = asked.slice_by.clone();
     let judging = move || driftmill_trainer::evaluate(&model, &labelled, &pipeline, &slice_by);
@@ -53,15 +59,7 @@ async fn judge(backing: &Backing, loaded: &Arc<Loaded>, asked: &Evaluate) -> any
         std::fs::write(file, report.metrics_csv()).with_context(|| format!("`{}`", file.display()))?;
     }
     if asked.json {
-        let mut object = json!({
-            "pipeline": version.pipeline,
-            "version": version.version,
-            "alias": alias,
-            "algorithm": version.algorithm,
-            "data": asked.data,
-            "rejected": rejected,
-            "unlabelled": unlabelled,
-        });
+        let mut object = about.json();
         if let (Some(object), Ok(serde_json::Value::Object(report))) =
             (object.as_object_mut(), serde_json::to_value(&report))
         {
@@ -69,12 +67,40 @@ async fn judge(backing: &Backing, loaded: &Arc<Loaded>, asked: &Evaluate) -> any
         }
         return Ok(format!("{object:#}\n"));
     }
-    let alias = alias.map(|alias| format!(" ({alias})")).unwrap_or_default();
-    let mut said = format!("{} version {}{alias}, {}", version.pipeline, version.version, version.algorithm);
-    if unlabelled > 0 {
-        said.push_str(&format!(", {unlabelled} rows without a known label left out"));
+    Ok(format!("{}\n{}", about.line(), text::report(&report)))
+}
+
+/// What was judged, and by what.
+struct About<'a> {
+    version: &'a ModelVersion,
+    alias: Option<&'static str>,
+    data: &'a Path,
+    rejected: u64,
+    unlabelled: usize,
+}
+
+impl About<'_> {
+    fn json(&self) -> serde_json::Value {
+        json!({
+            "pipeline": self.version.pipeline,
+            "version": self.version.version,
+            "alias": self.alias,
+            "algorithm": self.version.algorithm,
+            "data": self.data,
+            "rejected": self.rejected,
+            "unlabelled": self.unlabelled,
+        })
     }
-    Ok(format!("{said}\n{}", text::report(&report)))
+
+    fn line(&self) -> String {
+        let alias = self.alias.map(|alias| format!(" ({alias})")).unwrap_or_default();
+        let version = self.version;
+        let mut said = format!("{} version {}{alias}, {}", version.pipeline, version.version, version.algorithm);
+        if self.unlabelled > 0 {
+            said.push_str(&format!(", {} rows without a known label left out", self.unlabelled));
+        }
+        said
+    }
 }
 
 /// The version that was asked for, and its alias if that is how it was found.

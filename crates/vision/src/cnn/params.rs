@@ -172,6 +172,11 @@ impl CnnParams {
         Augmentation { rotation: self.rotation, shift: self.shift, zoom: self.zoom, flip: self.flip }
     }
 
+    /// Most passes over the images.
+    pub fn max_epochs(&self) -> usize {
+        self.epochs
+    }
+
     /// Checks that every parameter is in its range.
     ///
     /// # Errors
