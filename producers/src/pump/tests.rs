@@ -31,6 +31,8 @@ sources:
     json_lines: { path: rows.jsonl }
   - name: columns
     parquet: { path: 'parts/*.parquet' }
+  - name: wide
+    csv: { path: wide.csv, unpivot: { columns: ['0', '1', '2'], name: y, value: x } }
   - name: made
     synthetic:
       seed: 5
@@ -45,6 +47,25 @@ training: { algorithm: random_forest }
 ";
 const SCHEMA: &str = r#"{"type":"record","name":"r","fields":[{"name":"id","type":"long"},
     {"name":"x","type":["null","double"]},{"name":"y","type":["null","int"]}]}"#;
+
+/// Rows of up to three records each, 60 in all; some cells are empty or no number, and some rows are broken.
+fn wide() -> String {
+    let (mut rows, mut records, mut id) = ("id,0,1,2\n".to_owned(), 0, 0);
+    while records < 60 {
+        let cells = match id % 5 {
+            4 => [",", "\"oops", ""],
+            3 => ["", "", ""],
+            2 if records < 58 => [",1", ",bad", ",3"],
+            1 if records < 59 => [",1", ",", ",3"],
+            _ => [",1", ",", ","],
+        };
+        let broken = usize::from(cells[1].contains('"'));
+        records += broken + cells.iter().filter(|cell| cell.len() > 1 && broken == 0).count();
+        rows += &if cells[0].is_empty() { format!("{id},,,\n") } else { format!("{id}{}\n", cells.concat()) };
+        id += 1;
+    }
+    rows
+}
 
 /// A pipeline in a folder, an empty log, and everything a run needs.
 struct World {
@@ -70,6 +91,7 @@ impl World {
         }
         std::fs::write(folder.path().join("rows.csv"), rows).unwrap();
         std::fs::write(folder.path().join("rows.jsonl"), lines).unwrap();
+        std::fs::write(folder.path().join("wide.csv"), wide()).unwrap();
         std::fs::create_dir(folder.path().join("parts")).unwrap();
         // Written once: making them takes longer than most runs here.
         static PARTS: LazyLock<[Vec<u8>; 2]> = LazyLock::new(|| [parquet(0..23), parquet(23..60)]);
@@ -247,6 +269,7 @@ async fn killed_after_any_step_with_a_stale_checkpoint_nothing_is_lost_or_twice(
     killed_anywhere("rows", false, Duration::from_secs(86_400), None, 1).await;
     killed_anywhere("rows", true, Duration::from_secs(86_400), None, 2).await;
     killed_anywhere("lines", false, Duration::from_secs(86_400), None, 3).await;
+    killed_anywhere("wide", true, Duration::from_secs(86_400), None, 8).await;
     killed_anywhere("columns", true, Duration::from_secs(86_400), None, 7).await;
     killed_anywhere("made", true, Duration::from_secs(86_400), None, 4).await;
 }
@@ -254,6 +277,7 @@ async fn killed_after_any_step_with_a_stale_checkpoint_nothing_is_lost_or_twice(
 #[tokio::test(start_paused = true)]
 async fn killed_after_any_step_with_many_checkpoints_nothing_is_lost_or_twice() {
     killed_anywhere("rows", true, Duration::ZERO, None, 5).await;
+    killed_anywhere("wide", false, Duration::ZERO, None, 9).await;
     killed_anywhere("made", false, Duration::from_millis(5), Some(1_000.0), 6).await;
 }
 

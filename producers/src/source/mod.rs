@@ -25,6 +25,8 @@ pub(crate) use avro::AvroReader;
 pub(crate) use csv::{CsvReader, Fit};
 pub(crate) use http::HttpReader;
 pub use identity::{Fingerprint, Identity};
+#[cfg(test)]
+pub(crate) use images::images_format;
 pub(crate) use images::{ImageReader, image_files};
 pub(crate) use json_lines::JsonLinesReader;
 pub(crate) use live::{Live, Opening};

@@ -1,6 +1,7 @@
 //! The pipeline file: one versioned YAML per pipeline that declares everything about it but its URLs and secrets.
 
 mod csv_source;
+mod distribution;
 mod expectation;
 mod feature;
 mod image_source;
@@ -10,10 +11,12 @@ mod polling;
 mod problem;
 mod serving;
 mod source;
+mod synthetic_source;
 mod topic_source;
 mod training;
 
 pub use csv_source::{CsvFile, CsvJoin, CsvSource, Unpivot};
+pub use distribution::{Distribution, Picture, Shape, Shapes, Words};
 pub use expectation::{Expectation, Fresh, KnownIn, MOST_REMEMBERED, NullRate, Rule, Severity, Unique, Volume};
 pub use feature::{Feature, FeatureType};
 pub use image_source::{ImagePart, ImageSource};
@@ -22,10 +25,8 @@ pub use path_template::{PathTemplate, Unnamed};
 pub use polling::{CursorTime, HttpSource, Paging, RowCursor, RowFormat, variables};
 pub use problem::{Error, Problem};
 pub use serving::{Dialect, Serving};
-pub use source::{
-    Distribution, Drift, JsonLinesSource, Outcome, ParquetSource, SOURCE_KINDS, Source, SourceKind, Start,
-    SyntheticField, SyntheticSource,
-};
+pub use source::{JsonLinesSource, ParquetSource, SOURCE_KINDS, Source, SourceKind, Start};
+pub use synthetic_source::{Drift, Outcome, SyntheticField, SyntheticSource};
 pub use topic_source::{TopicSource, TopicStart};
 pub use training::{DriftPolicy, Metric, Promotion, Split, SplitBy, Training};
 

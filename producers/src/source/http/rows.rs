@@ -18,7 +18,7 @@ const NAME: &str = "the answer";
 pub(super) enum Rows {
     Json(ObjectReader, String),
     Ndjson(JsonLinesSource, RecordSchema),
-    Csv(CsvSource, RecordSchema),
+    Csv(Box<CsvSource>, RecordSchema),
 }
 
 impl Rows {
@@ -29,7 +29,7 @@ impl Rows {
             RowFormat::Ndjson => {
                 Self::Ndjson(JsonLinesSource { columns, ignore, ..JsonLinesSource::at(NAME) }, schema.clone())
             }
-            RowFormat::Csv => Self::Csv(CsvSource { columns, ignore, ..CsvSource::at(NAME) }, schema.clone()),
+            RowFormat::Csv => Self::Csv(Box::new(CsvSource { columns, ignore, ..CsvSource::at(NAME) }), schema.clone()),
         }
     }
 

@@ -163,6 +163,12 @@ pub(crate) fn image_files(folder: &Path, recursive: bool) -> io::Result<usize> {
     Ok(found.iter().filter(is_image).count())
 }
 
+/// The format of an image, or what is wrong with it.
+#[cfg(test)]
+pub(crate) fn images_format(bytes: &[u8]) -> Result<&'static str, String> {
+    format::of(bytes).map(Format::name).map_err(|fault| fault.to_string())
+}
+
 /// The first `most` bytes of a file.
 fn read(path: &Path, most: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();

@@ -1,42 +1,83 @@
 //! Drawing one field.
 
-use driftmill_schemas::pipeline::{Distribution, Drift, SyntheticField};
+use std::f64::consts::TAU;
+
+use driftmill_schemas::pipeline::{Distribution, Drift, SyntheticField, Words};
 use driftmill_schemas::record::{FieldKind, Value};
 use rand::Rng;
-use rand_distr::{Distribution as _, LogNormal, Normal};
+use rand_chacha::ChaCha8Rng;
+use rand_distr::{Distribution as _, LogNormal, Normal, StandardNormal};
 
-/// Whether a distribution's parameters mean something.
-pub(super) fn check(distribution: &Distribution) -> Result<(), String> {
-    let sound = match *distribution {
-        Distribution::Normal { mean, std } | Distribution::LogNormal { mean, std } => {
-            mean.is_finite() && std.is_finite() && std >= 0.0
-        }
-        Distribution::Uniform { from, to } => {
-            from.is_finite() && to.is_finite() && from <= to && (to - from).is_finite()
-        }
-        Distribution::Integer { from, to } => from <= to,
-        Distribution::Bernoulli { p } => (0.0..=1.0).contains(&p),
-    };
-    if sound {
-        Ok(())
-    } else {
-        Err("its distribution needs finite numbers, `std` from 0 up, `from` not above `to`, and `p` between 0 and 1"
-            .to_owned())
-    }
+use super::picture;
+
+/// The weight of a step of a walk that does not count any more.
+const NEGLIGIBLE: f64 = 1e-6;
+
+/// What a distribution gives.
+pub(super) enum Drawn {
+    Number(f64),
+    Text(String),
+    Bytes(Vec<u8>),
 }
 
-/// One number from a checked distribution.
-pub(super) fn sample(distribution: &Distribution, random: &mut impl Rng) -> f64 {
-    match *distribution {
+/// What a checked distribution gives record `row`; `noise` is the randomness of the field over all records.
+pub(super) fn sample(distribution: &Distribution, row: u64, random: &mut ChaCha8Rng, noise: &ChaCha8Rng) -> Drawn {
+    Drawn::Number(match distribution {
         // The parameters were checked; a fault would show as the mean, not as a panic.
-        Distribution::Normal { mean, std } => Normal::new(mean, std).map_or(mean, |normal| normal.sample(random)),
+        Distribution::Normal { mean, std } => Normal::new(*mean, *std).map_or(*mean, |normal| normal.sample(random)),
         Distribution::LogNormal { mean, std } => {
-            LogNormal::new(mean, std).map_or(mean.exp(), |log_normal| log_normal.sample(random))
+            LogNormal::new(*mean, *std).map_or(mean.exp(), |log_normal| log_normal.sample(random))
         }
         Distribution::Uniform { from, to } => from + (to - from) * random.random::<f64>(),
-        Distribution::Integer { from, to } => random.random_range(from..=to) as f64,
-        Distribution::Bernoulli { p } => f64::from(u8::from(random.random::<f64>() < p)),
+        Distribution::Integer { from, to } => random.random_range(*from..=*to) as f64,
+        Distribution::Bernoulli { p } => f64::from(u8::from(random.random::<f64>() < *p)),
+        Distribution::Sequence { from, step, repeat } => from + step * (row / repeat) as f64,
+        Distribution::Walk { means, spread, reversion, season, period } => {
+            let series = means.len() as u64;
+            let (mean, step) = (means[(row % series) as usize], row / series);
+            let wave = season * (TAU * (step as f64 / period)).sin();
+            mean * (1.0 + wave + spread * deviation(*reversion, step, (row % series, series), noise))
+        }
+        Distribution::Cycle { of } => return Drawn::Text(of[(row % of.len() as u64) as usize].clone()),
+        Distribution::Text { template } => return Drawn::Text(template.replace("{row}", &row.to_string())),
+        Distribution::Words(words) => return Drawn::Text(text(words, random)),
+        Distribution::Image(image) => return Drawn::Bytes(picture::draw(image, random)),
+        // Made of another field, when that is known.
+        Distribution::Sha256 { .. } => return Drawn::Text(String::new()),
+    })
+}
+
+/// How many standard deviations a walk is off its mean at `step`. It is a sum over the noise of the steps before, as far
+/// back as that counts, so that every step can be had without those before.
+fn deviation(reversion: f64, step: u64, (series, of): (u64, u64), noise: &ChaCha8Rng) -> f64 {
+    let kept = 1.0 - reversion;
+    let mut weight = (1.0 - kept * kept).sqrt();
+    let mut sum = 0.0;
+    let mut back = step;
+    while weight > NEGLIGIBLE {
+        let mut random = noise.clone();
+        // Before the first step there were others, so that the walk begins anywhere.
+        random.set_stream(back.wrapping_mul(of).wrapping_add(series));
+        let shock: f64 = StandardNormal.sample(&mut random);
+        sum += weight * shock;
+        weight *= kept;
+        back = back.wrapping_sub(1);
     }
+    sum
+}
+
+fn text(words: &Words, random: &mut impl Rng) -> String {
+    let mut text = String::new();
+    for (place, around) in words.template.split("{}").enumerate() {
+        for word in 0..if place == 0 { 0 } else { random.random_range(words.count.0..=words.count.1) } {
+            let own = words.among.is_empty() || random.random::<f64>() < words.share;
+            let from = if own { &words.of } else { &words.among };
+            text += if word == 0 { "" } else { " " };
+            text += &from[random.random_range(0..from.len())];
+        }
+        text += around;
+    }
+    text
 }
 
 /// How far `change` has come at `row`: 0 before it, 1 when it is complete.

@@ -3,9 +3,12 @@
 //! Record `n` is a function of the declaration and `n`: its randomness is stream `n` of ChaCha8 under the seed. So a
 //! generator that goes on anywhere gives what an uninterrupted one gives. Within a record, first the label's number is
 //! drawn, then the fields that depend on no class, then those that do, each in the order of names. Everything is drawn
-//! whether it is used or not: drift and gaps in one field leave the others as they were.
+//! whether it is used or not: drift and gaps in one field leave the others as they were. A walk, which depends on the
+//! records before, has randomness of its own that all records share.
 
 mod draw;
+mod picture;
+mod png;
 #[cfg(test)]
 mod tests;
 
@@ -13,7 +16,9 @@ use driftmill_schemas::pipeline::{Distribution, Drift, Label, Outcome, Synthetic
 use driftmill_schemas::record::{FieldKind, Record, RecordSchema, Value};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use sha2::{Digest, Sha256};
 
+use self::draw::Drawn;
 use super::{Content, Item, Position, RecordSource, Total};
 use crate::Error;
 
@@ -35,6 +40,10 @@ struct Field {
     /// The distribution of each class, in the label's order; one for all without classes.
     draws: Vec<Distribution>,
     drift: Vec<Drift>,
+    /// Randomness over all records.
+    noise: ChaCha8Rng,
+    /// The field that this is the hash of.
+    hash_of: Option<usize>,
 }
 
 struct Labelling {
@@ -81,9 +90,15 @@ impl Generator {
         for (field, how) in &declared.fields {
             let index = place(field)?;
             let drift: Vec<Drift> = declared.drift.iter().filter(|change| change.field == *field).cloned().collect();
-            let checked = checked_field(how, &drift, schema.fields[index].nullable, label, declared.outcome.is_some());
+            let kind = schema.fields[index].kind;
+            let checked = checked_field(how, &drift, &schema.fields[index], label, declared.outcome.is_some());
             let draws = checked.map_err(|reason| at_fault(format!("field `{field}`: {reason}")))?;
-            fields.push(Field { index, kind: schema.fields[index].kind, how: how.clone(), draws, drift });
+            let hash_of = match draws.first() {
+                Some(Distribution::Sha256 { of }) => Some(place(of)?),
+                _ => None,
+            };
+            let noise = ChaCha8Rng::seed_from_u64(declared.seed ^ fingerprint(field));
+            fields.push(Field { index, kind, how: how.clone(), draws, drift, noise, hash_of });
         }
         let outcome = match &declared.outcome {
             None => None,
@@ -137,7 +152,11 @@ impl Generator {
         for by_class in [false, true] {
             for (at, field) in self.fields.iter().enumerate().filter(|(_, field)| (field.draws.len() > 1) == by_class) {
                 let distribution = &field.draws[if by_class { class } else { 0 }];
-                numbers[at] = draw::shape(draw::sample(distribution, &mut random), &field.how, &field.drift, row);
+                match draw::sample(distribution, row, &mut random, &field.noise) {
+                    Drawn::Number(number) => numbers[at] = draw::shape(number, &field.how, &field.drift, row),
+                    Drawn::Text(text) => values[field.index] = Value::String(text),
+                    Drawn::Bytes(bytes) => values[field.index] = Value::Bytes(bytes),
+                }
                 gaps[at] = random.random::<f64>() < draw::missing(&field.how, &field.drift, row);
             }
             if let Some(outcome) = self.outcome.as_ref().filter(|outcome| !by_class && !outcome.dependences.is_empty())
@@ -146,8 +165,19 @@ impl Generator {
             }
         }
         for ((field, number), gap) in self.fields.iter().zip(numbers).zip(gaps) {
-            if !gap {
+            if gap {
+                values[field.index] = Value::Null;
+            } else if values[field.index] == Value::Null {
                 values[field.index] = draw::value(number, field.kind);
+            }
+        }
+        for field in &self.fields {
+            if let Some(of) = field.hash_of.filter(|_| values[field.index] != Value::Null) {
+                values[field.index] = match &values[of] {
+                    Value::String(text) => Value::String(hex::encode(Sha256::digest(text))),
+                    Value::Bytes(bytes) => Value::String(hex::encode(Sha256::digest(bytes))),
+                    _ => Value::String(hex::encode(Sha256::digest([]))),
+                };
             }
         }
         if let Some(outcome) = &self.outcome {
@@ -198,15 +228,32 @@ impl Labelling {
     }
 }
 
+/// A number of a name, the same in every build: FNV-1a.
+fn fingerprint(name: &str) -> u64 {
+    name.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+}
+
 fn checked_field(
     how: &SyntheticField,
     drift: &[Drift],
-    nullable: bool,
+    field: &driftmill_schemas::record::Field,
     label: &Label,
     has_outcome: bool,
 ) -> Result<Vec<Distribution>, String> {
-    how.draw.iter().chain(how.by_class.values()).try_for_each(draw::check)?;
-    if !nullable && (how.missing > 0.0 || drift.iter().any(|change| change.missing > 0.0)) {
+    for drawn in how.draw.iter().chain(how.by_class.values()) {
+        drawn.check()?;
+        if let Some(misfit) = drawn.misfit(field.kind) {
+            return Err(misfit);
+        }
+        let moved = drift.iter().any(|change| change.shift != 0.0 || change.scale != 1.0);
+        if !drawn.is_of_numbers() && (moved || how.decimals.is_some() || how.clamp.is_some()) {
+            return Err("only numbers have `decimals`, a `clamp`, and a `shift` and `scale` of `drift`".to_owned());
+        }
+        if !how.by_class.is_empty() && matches!(drawn, Distribution::Sha256 { .. }) {
+            return Err("`sha256` is of another field, whatever the class: give it as `draw` alone".to_owned());
+        }
+    }
+    if !field.nullable && (how.missing > 0.0 || drift.iter().any(|change| change.missing > 0.0)) {
         return Err("it must have a value, so nothing of it can be `missing`".to_owned());
     }
     if let Some((least, most)) = how.clamp
@@ -259,7 +306,9 @@ fn labelling(
         if values.len() != 2 {
             return Err("`depends_on` works on log-odds: the label must have two classes".to_owned());
         }
-        let (mean, std) = draw.moments();
+        let Some((mean, std)) = draw.moments() else {
+            return Err(format!("`depends_on: {name}` must be a number that is drawn"));
+        };
         dependences.push(Dependence { field, slope: slope * outcome.signal, mean, std });
     }
     if outcome.signal == 0.0 {

@@ -2,6 +2,8 @@ use driftmill_schemas::pipeline::{Loaded, load};
 
 use super::*;
 
+mod made;
+
 fn pipeline(name: &str) -> Loaded {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../pipelines");
     load(&folder.join(name).join("pipeline.yaml")).unwrap()

@@ -3,7 +3,8 @@
 use std::collections::HashSet;
 
 use super::super::{
-    FORMAT_VERSION, FeatureType, Metric, Pipeline, Problem, Rule, SOURCE_KINDS, SourceKind, SplitBy, SyntheticSource,
+    Distribution, FORMAT_VERSION, FeatureType, Metric, Pipeline, Problem, Rule, SOURCE_KINDS, SourceKind, SplitBy,
+    SyntheticSource,
 };
 use super::Places;
 use crate::name;
@@ -175,16 +176,31 @@ impl Faults<'_> {
                     for field in synthetic.fields.keys().chain(synthetic.drift.iter().map(|d| &d.field)) {
                         self.check_field(&part, field, schema);
                     }
-                    self.check_synthetic(&part, synthetic, pipeline);
+                    self.check_synthetic(&part, synthetic, pipeline, schema);
                 }
             }
         }
     }
 
-    fn check_synthetic(&mut self, part: &str, synthetic: &SyntheticSource, pipeline: &Pipeline) {
+    fn check_synthetic(
+        &mut self,
+        part: &str,
+        synthetic: &SyntheticSource,
+        pipeline: &Pipeline,
+        schema: Option<&RecordSchema>,
+    ) {
         for (field, how) in &synthetic.fields {
             if how.draw.is_none() && how.by_class.is_empty() {
                 self.add(part, format!("field `{field}` is not drawn: give it `draw` or `by_class`"));
+            }
+            for drawn in how.draw.iter().chain(how.by_class.values()) {
+                let misfit = schema.and_then(|schema| schema.field(field)).and_then(|field| drawn.misfit(field.kind));
+                if let Some(fault) = drawn.check().err().or(misfit) {
+                    self.add(part, format!("field `{field}`: {fault}"));
+                }
+                if let Distribution::Sha256 { of } = drawn {
+                    self.check_field(part, of, schema);
+                }
             }
             if !(0.0..=1.0).contains(&how.missing) {
                 self.add(part, format!("field `{field}`: `missing` is a share between 0 and 1"));
