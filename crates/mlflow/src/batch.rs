@@ -104,8 +104,8 @@ fn take(from: &mut VecDeque<Pair>, room: &mut usize) -> Vec<Pair> {
 
 /// Requests with all metrics.
 pub(crate) fn metrics(run_id: &str, metrics: &[Metric]) -> Vec<Batch> {
-    // A metric takes some 250 bytes with a key of the usual length, and three thousand with one as long as can be.
-    let longest = metrics.iter().map(|metric| json_len(&metric.key)).max().unwrap_or_default() + 400;
+    let size = |metric: &Metric| serde_json::to_string(metric).map_or(BYTES, |json| json.len() + 1);
+    let longest = metrics.iter().map(size).max().unwrap_or(1);
     let most = (BYTES / longest).clamp(1, METRICS);
     let batch = |part: &[Metric]| Batch { run_id: run_id.to_owned(), metrics: part.to_vec(), ..Batch::default() };
     metrics.chunks(most).map(batch).collect()
@@ -151,7 +151,8 @@ mod tests {
         assert!(batches.iter().all(|batch| serde_json::to_vec(batch).unwrap().len() < 1_000_000));
         assert_eq!(batches.iter().map(|batch| batch.params.len() + batch.tags.len()).sum::<usize>(), 200);
 
-        let many = vec![Metric { key: "ö".repeat(250), ..metric(0.1) }; 3_000];
+        let (key, dataset_name) = ("ö".repeat(250), Some("\u{1}".repeat(250)));
+        let many = vec![Metric { key, dataset_name, ..metric(0.1) }; 3_000];
         let batches = super::metrics("r", &many);
         assert!(batches.iter().all(|batch| serde_json::to_vec(batch).unwrap().len() < 1_000_000));
         assert_eq!(batches.iter().map(|batch| batch.metrics.len()).sum::<usize>(), 3_000);
