@@ -11,6 +11,8 @@
 //!
 //! Nothing here waits or tries again: an [`Error`] says whether that makes sense, and the caller has a queue.
 
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
 mod batch;
 mod error;
 mod http;

@@ -291,11 +291,11 @@ pub(crate) async fn output(client: &Client, mlflow: &MlflowRun, model_id: &str, 
 
 /// What became of the run.
 pub(crate) async fn end(client: &Client, mlflow: &MlflowRun, run: &Run) -> Result<(), Error> {
-    let mut body = json!({
-        "run_id": mlflow.info.run_id,
-        "run_name": cut(&run.name, names::NAME),
-        "status": run.state.status(),
-    });
+    let mut body = json!({ "run_id": mlflow.info.run_id, "status": run.state.status() });
+    // Without a name it has one that MLflow made up.
+    if !run.name.is_empty() {
+        body["run_name"] = json!(cut(&run.name, names::NAME));
+    }
     if run.state != State::Running {
         body["end_time"] = json!(run.ended);
     }

@@ -1,6 +1,8 @@
 //! A run on a real MLflow server: `scripts/mlflow-check.sh` starts one, runs this, then `check.py`, by which MLflow's own
 //! client reads what this wrote.
 
+#![allow(clippy::unwrap_used)]
+
 mod fixture;
 mod lossy;
 
