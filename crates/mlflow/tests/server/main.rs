@@ -129,7 +129,7 @@ async fn an_alias_follows_promotions_and_roll_backs() {
     let (api, mirror) = (Api::new(&address), mirror(&address));
     let version = |number: u64| {
         let model = Model { version: number, aliases: vec!["champion".to_owned()], ..forest().model.unwrap() };
-        let run_id = Uuid::from_u128(0xa11a5_0000 + u128::from(number));
+        let run_id = Uuid::from_u128(0x3_0000 + u128::from(number));
         Run { run_id, pipeline: "aliases".to_owned(), model: Some(model), steps: Vec::new(), ..forest() }
     };
     let first = mirror.mirror(&version(41)).await.unwrap();
@@ -167,7 +167,7 @@ async fn a_mirror_that_is_cut_off_after_any_request_goes_on_where_it_stopped() {
     let mut cut = 0;
     loop {
         let run = Run {
-            run_id: Uuid::from_u128(0xc0c0_0000 + cut as u128),
+            run_id: Uuid::from_u128(0x4_0000 + cut as u128),
             pipeline: format!("cut-{}", cut % 3),
             name: format!("cut off after {cut} requests"),
             steps: forest().steps[..1_100].to_vec(),
