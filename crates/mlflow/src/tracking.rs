@@ -61,6 +61,15 @@ pub(crate) struct Info {
 #[serde(default)]
 struct Data {
     tags: Vec<Tag>,
+    metrics: Vec<Latest>,
+}
+
+/// The value of a metric that is shown.
+#[derive(Debug, Deserialize)]
+struct Latest {
+    key: String,
+    #[serde(default)]
+    timestamp: Value,
 }
 
 #[derive(Debug, Deserialize)]
@@ -87,6 +96,12 @@ impl MlflowRun {
     fn steps(&self) -> usize {
         let tag = self.data.tags.iter().find(|tag| tag.key == STEPS_TAG);
         tag.and_then(|tag| tag.value.parse().ok()).unwrap_or_default()
+    }
+
+    /// Whether it has this value of a metric, by its name and time.
+    fn has(&self, metric: &Metric) -> bool {
+        let at = json!(metric.timestamp);
+        self.data.metrics.iter().any(|latest| latest.key == metric.key && latest.timestamp == at)
     }
 
     /// Whether the model is shown as what it made.
@@ -134,8 +149,10 @@ pub(crate) async fn run(client: &Client, experiment: &str, run: &Run) -> Result<
         "max_results": 1,
     });
     let found: FoundRuns = client.post(&format!("look for run {}", run.run_id), &["runs", "search"], &body).await?;
-    if let Some(found) = found.runs.into_iter().next() {
-        return Ok(found);
+    if let Some(MlflowRun { info: Info { run_id, .. }, .. }) = found.runs.first() {
+        // What a run made is not in what older servers find.
+        let doing = format!("read run {}", run.run_id);
+        return Ok(client.get::<FoundRun>(&doing, &["runs", "get"], &[("run_id", run_id)]).await?.run);
     }
     let body = json!({
         "experiment_id": experiment,
@@ -276,7 +293,9 @@ pub(crate) async fn metrics(
         // MLflow shows the value of the highest step.
         ..plain(name, *value, run.ended, last(name).unwrap_or_default())
     });
-    for batch in batch::metrics(&mlflow.info.run_id, &finals.collect::<Vec<_>>()) {
+    // A value that is there already is taken again, but by older servers not one that is no number.
+    let finals: Vec<Metric> = finals.filter(|metric| metric.value.is_finite() || !mlflow.has(metric)).collect();
+    for batch in batch::metrics(&mlflow.info.run_id, &finals) {
         client.post::<Nothing>(&doing, &["runs", "log-batch"], &batch).await?;
     }
     Ok(())

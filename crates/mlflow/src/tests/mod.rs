@@ -22,14 +22,16 @@ async fn mirrored_by(answer: Answer) -> Error {
 /// A server that has all of a run, but its files: those are in `place`.
 fn knows_the_run(place: &'static str, steps: usize) -> impl Fn(&Asked) -> Answer {
     move |asked| {
+        let info = json!({ "run_id": "r", "artifact_uri": "mlflow-artifacts:/1/r/artifacts" });
         let path = asked.path.split('?').next().unwrap_or_default();
         let answer = match path.rsplit("/mlflow/").next().unwrap_or_default() {
             "experiments/get-by-name" => json!({ "experiment": { "experiment_id": "1", "lifecycle_stage": "active" } }),
-            "runs/search" => json!({ "runs": [{
-                "info": { "run_id": "r", "artifact_uri": "mlflow-artifacts:/1/r/artifacts" },
+            "runs/search" => json!({ "runs": [{ "info": info }] }),
+            "runs/get" => json!({ "run": {
+                "info": info,
                 "data": { "tags": [{ "key": "driftmill.mirrored_steps", "value": steps.to_string() }] },
                 "outputs": { "model_outputs": [{ "model_id": "m-1" }] },
-            }] }),
+            } }),
             "logged-models/search" => json!({ "models": [{ "info": {
                 "model_id": "m-1", "artifact_uri": place, "status": "LOGGED_MODEL_PENDING",
             } }] }),
