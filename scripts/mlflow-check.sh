@@ -23,8 +23,8 @@ finish() {
   local status=$?
   trap - EXIT
   if [[ -n "$server" ]]; then
-    # The server passes this on to its workers and waits for them.
-    kill "$server" 2>/dev/null || true
+    # All of its group: not every version passes it on to its workers.
+    kill -- "-$server" 2>/dev/null || true
     wait "$server" 2>/dev/null || true
   fi
   if ((status != 0)) && [[ -s "$work/log" ]]; then
@@ -39,8 +39,11 @@ trap 'exit 130' INT
 trap 'exit 143' TERM
 
 step "Starting an MLflow server on port $port"
+# In a process group of its own, by which it is stopped.
+set -m
 scripts/mlflow-server.sh "$work/server" "$port" 2>"$work/log" &
 server=$!
+set +m
 export DRIFTMILL_TEST_MLFLOW_URL="http://127.0.0.1:$port"
 # The server is on this machine: no proxy stands before it.
 export NO_PROXY="127.0.0.1${NO_PROXY:+,$NO_PROXY}" no_proxy="127.0.0.1${no_proxy:+,$no_proxy}"
