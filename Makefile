@@ -30,10 +30,15 @@ setup: ## Install what is missing and fetch the ClickHouse engine
 	@scripts/setup.sh build
 
 ##@ Test
-test: build ## Unit, contract and end-to-end tests, on the embedded broker and engine and a real schema registry
-	@scripts/setup.sh registry
+test: build ## Unit, contract and end-to-end tests, on the embedded broker and engine, a real schema registry, a real MLflow
+	@scripts/setup.sh registry mlflow
 	$(call step,Tests on the embedded broker and engine)
-	@DRIFTMILL_TEST_REGISTRY_HOME="$$(scripts/registry-fetch.sh)" DRIFTMILL_BIN="$(BIN)" cargo test $(CARGO_FLAGS) $(ARGS)
+	@DRIFTMILL_TEST_REGISTRY_HOME="$$(scripts/registry-fetch.sh)" DRIFTMILL_BIN="$(BIN)" \
+	  $(if $(ARGS),,scripts/mlflow-check.sh) cargo test $(CARGO_FLAGS) $(ARGS)
+
+test-mlflow: ## The tests that mirror to a real MLflow server, and MLflow's own client that reads them
+	@scripts/setup.sh mlflow
+	@scripts/mlflow-check.sh cargo test $(CARGO_FLAGS) --test mlflow $(ARGS)
 
 test-real: build ## The end-to-end tests on a real Apache Kafka, with the stages as separate processes
 	@scripts/setup.sh registry kafka
@@ -106,5 +111,5 @@ help:
 	  /^##@/ { printf "\n%s\n", substr($$0, 5) } \
 	  /^[a-z-]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-.PHONY: run build setup test test-real chaos bench-ingest check check-light check-setup check-format check-text check-scripts check-compose \
+.PHONY: run build setup test test-mlflow test-real chaos bench-ingest check check-light check-setup check-format check-text check-scripts check-compose \
   check-dependencies lint help
