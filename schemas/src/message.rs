@@ -106,6 +106,25 @@ pub struct RunEvent {
     /// Results of the gates.
     #[serde(default)]
     pub gates: Vec<GateResult>,
+    /// When it began, milliseconds since 1970 UTC.
+    #[serde(default)]
+    pub started: i64,
+    /// What was measured while it was fitted, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub steps: Vec<StepMetric>,
+}
+
+/// A metric after one step of a fit.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StepMetric {
+    /// Its name, such as `train_loss`.
+    pub name: String,
+    /// Number of the step: a round, an epoch.
+    pub step: u64,
+    /// Its value.
+    pub value: f64,
+    /// When, milliseconds since 1970 UTC.
+    pub at: i64,
 }
 
 /// Where a run is.

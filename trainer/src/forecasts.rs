@@ -7,8 +7,8 @@ use driftmill_models::{Estimator, Target};
 use driftmill_schemas::message::GateResult;
 use driftmill_schemas::pipeline::{Metric, Pipeline};
 
-use crate::{Error, Rows};
 use crate::fit::Fault;
+use crate::{Error, Rows};
 
 /// How good a forecaster is on rows that came after those it was fitted to; `None` of any other model.
 pub(crate) fn backtest(model: &Estimator, rows: &Rows, seed: u64) -> Result<Option<Backtest>, Fault> {
@@ -18,7 +18,16 @@ pub(crate) fn backtest(model: &Estimator, rows: &Rows, seed: u64) -> Result<Opti
     forecast::evaluate(forecaster, &series, &options).map(Some).map_err(|error| Fault::Unfit(error.to_string()))
 }
 
-/// How good a forecaster is on rows that it has not seen, and its figures by name; `None` of a model that is none.
+/// How good a forecaster is on rows that it has not seen.
+#[derive(Debug)]
+pub struct ForecastEvaluation {
+    /// Everything, by series and steps ahead.
+    pub backtest: Backtest,
+    /// Its figures over all, by name.
+    pub metrics: BTreeMap<String, f64>,
+}
+
+/// Judges a forecaster by rows that it has not seen; `None` of a model that is none.
 ///
 /// # Errors
 /// When the rows are of series that it does not know, or too few.
@@ -26,12 +35,12 @@ pub fn evaluate_forecasts(
     model: &Estimator,
     rows: &Rows,
     pipeline: &Pipeline,
-) -> Result<Option<(Backtest, BTreeMap<String, f64>)>, Error> {
+) -> Result<Option<ForecastEvaluation>, Error> {
     let backtest = backtest(model, rows, pipeline.training.seed);
     let backtest = backtest.map_err(|error| Error::Fit { pipeline: pipeline.name.clone(), error })?;
     Ok(backtest.map(|backtest| {
         let metrics = metrics(&backtest);
-        (backtest, metrics)
+        ForecastEvaluation { backtest, metrics }
     }))
 }
 

@@ -8,11 +8,13 @@
 //! repeats it under the same name. Nothing of a run is visible before its model is whole.
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+mod card;
 mod error;
 mod evaluate;
 mod fit;
 mod forecasts;
 mod gates;
+mod mirror;
 mod reasons;
 mod reference;
 mod rows;
@@ -20,12 +22,14 @@ mod run;
 mod snapshot;
 mod trainer;
 
+pub use card::model_card;
 pub use driftmill_models::Progress;
 pub use error::Error;
 pub use evaluate::evaluate;
-pub use forecasts::evaluate_forecasts;
 pub use fit::{Fault, Fitted, fit, learner};
+pub use forecasts::{ForecastEvaluation, evaluate_forecasts};
 pub use gates::judge;
+pub use mirror::{MirrorAliases, MirrorRuns};
 pub use reasons::{Reports, Requests};
 pub use rows::Rows;
 pub use run::Reason;

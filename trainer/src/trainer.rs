@@ -11,7 +11,7 @@ use driftmill_platform::clickhouse::ClickHouse;
 use driftmill_platform::clock::SharedClock;
 use driftmill_platform::error::{Retry, Retryable as _};
 use driftmill_platform::registry::{CHAMPION, ModelVersion, NewVersion, Registry};
-use driftmill_schemas::message::{RunEvent, RunState};
+use driftmill_schemas::message::{RunEvent, RunState, StepMetric};
 use driftmill_schemas::model::{CARD_FORMAT, ModelCard};
 use driftmill_schemas::pipeline::Loaded;
 use sha2::{Digest as _, Sha256};
@@ -24,6 +24,20 @@ use crate::gates::{Facts, judge};
 use crate::run::Reason;
 use crate::snapshot::{self, Since, Snapshot};
 use crate::{Error, forecasts, reference};
+
+/// Steps that are kept of a run: its event must fit into a message.
+const MOST_STEPS: usize = 5_000;
+
+/// Keeps what was measured in a step. Members of a fusion, and a fit that is repeated on all rows, have steps of the same
+/// numbers: the later ones replace the earlier where they are shown.
+fn note(progress: &Progress, at: i64, steps: &mut Vec<StepMetric>) {
+    for (name, value) in &progress.metrics {
+        if steps.len() < MOST_STEPS && value.is_finite() {
+            let step = StepMetric { name: (*name).to_owned(), step: progress.number as u64, value: *value, at };
+            steps.push(step);
+        }
+    }
+}
 
 /// What a model of the pipeline says of itself.
 fn card_of(loaded: &Loaded, snapshot: &str, params: serde_json::Map<String, serde_json::Value>) -> ModelCard {
@@ -194,6 +208,8 @@ impl Trainer {
             metrics: Default::default(),
             model_version: None,
             gates: Vec::new(),
+            started: self.clock.now(),
+            steps: Vec::new(),
         };
         self.registry.record_run(&event).await?;
         info!(pipeline, run = %event.run_id, cause = event.cause, "training");
@@ -236,21 +252,26 @@ impl Trainer {
         let loaded = &with_classes(loaded, &snapshot.rows.classes);
         let pipeline = &loaded.pipeline;
         let (rows, params, of) = (snapshot.rows.clone(), reason.params(), Arc::clone(loaded));
-        // Seconds of arithmetic: on a thread that may be blocked.
         if let Some(version) = self.unchanged(loaded, &snapshot, &params).await? {
             info!(pipeline = pipeline.name, version = version.version, "nothing changed since this version: no fit");
             event.metrics = version.metrics;
             event.gates = version.gates;
             return self.decide(reason, event, version.version).await;
         }
-        let progress = Arc::clone(&self.progress);
+        let (progress, clock) = (Arc::clone(&self.progress), Arc::clone(&self.clock));
         let fitting = move || {
-            fit(&rows, &of.pipeline, &params, &mut |step| {
+            let mut steps = Vec::new();
+            let fitted = fit(&rows, &of.pipeline, &params, &mut |step| {
                 progress(&of.pipeline.name, step);
+                note(step, clock.now(), &mut steps);
                 ControlFlow::Continue(())
-            })
+            });
+            (fitted, steps)
         };
-        let fitted = tokio::task::spawn_blocking(fitting).await.map_err(|e| Error::Lost(e.to_string()))??;
+        // Seconds of arithmetic: on a thread that may be blocked.
+        let (fitted, steps) = tokio::task::spawn_blocking(fitting).await.map_err(|e| Error::Lost(e.to_string()))?;
+        event.steps = steps;
+        let fitted = fitted?;
         event.metrics = fitted.metrics.clone();
         let champion = self.registry.resolve(&pipeline.name, CHAMPION).await?;
         let rival = match &champion {

@@ -53,9 +53,9 @@ fn records() -> Vec<Record> {
             };
             Record {
                 values: vec![
-                    text(i % 3 > 0, format!("Title {i}")),
-                    text(i % 4 > 0, format!("É und {}", "ß".repeat(i % 9))),
-                    if i % 6 > 0 { Value::Long((i % 6) as i64) } else { Value::Null },
+                    text(!i.is_multiple_of(3), format!("Title {i}")),
+                    text(!i.is_multiple_of(4), format!("É und {}", "ß".repeat(i % 9))),
+                    if !i.is_multiple_of(6) { Value::Long((i % 6) as i64) } else { Value::Null },
                     photo,
                 ],
             }

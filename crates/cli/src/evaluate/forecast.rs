@@ -33,12 +33,8 @@ pub fn told(
         object["forecast"] = serde_json::to_value(backtest)?;
         return Ok(format!("{object:#}\n"));
     }
-    let mut text = format!(
-        "{}\n{} origins, {} steps ahead from each\n",
-        about.line(),
-        backtest.origins,
-        backtest.horizon
-    );
+    let mut text =
+        format!("{}\n{} origins, {} steps ahead from each\n", about.line(), backtest.origins, backtest.horizon);
     // Series in units of their own error come last, as they sum the others up.
     for series in backtest.series.iter().chain(&backtest.all_series) {
         text.push_str(&table(series));

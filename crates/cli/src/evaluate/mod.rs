@@ -46,8 +46,8 @@ async fn judge(backing: &Backing, loaded: &Arc<Loaded>, asked: &Evaluate) -> any
     let labelled = driftmill_trainer::rows(&loaded.pipeline, file.arrow.into())?;
     let unlabelled = read - labelled.len();
     let about = About { version: &version, alias, data: &asked.data, rejected, unlabelled };
-    if let Some((backtest, metrics)) = driftmill_trainer::evaluate_forecasts(&model, &labelled, &loaded.pipeline)? {
-        return forecast::told(&about, asked, &backtest, &metrics);
+    if let Some(judged) = driftmill_trainer::evaluate_forecasts(&model, &labelled, &loaded.pipeline)? {
+        return forecast::told(&about, asked, &judged.backtest, &judged.metrics);
     }
     let pipeline = loaded.pipeline.clone();
     let slice_by = asked.slice_by.clone();

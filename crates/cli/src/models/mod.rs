@@ -1,6 +1,5 @@
 //! `driftmill models`: look at versions, move the champion.
 
-mod card;
 mod diff;
 pub mod export;
 
@@ -63,7 +62,7 @@ async fn of(backing: &Backing, command: Models) -> anyhow::Result<()> {
             let version = context.registry.version(&pipeline, version).await?;
             let model = export::card(&context, &version).await?;
             let loaded = pipelines::load_one(&context.settings.pipelines, &pipeline)?;
-            print!("{}", card::markdown(&loaded.pipeline, &version, &model));
+            print!("{}", driftmill_trainer::model_card(&loaded.pipeline, &version, &model));
             Ok(())
         }
         Models::Export { pipeline, version, to } => {
@@ -73,7 +72,10 @@ async fn of(backing: &Backing, command: Models) -> anyhow::Result<()> {
             export::empty_folder(&to)?;
             export::version(&context, &version, &to).await?;
             export::snapshot(&context, &version.snapshot, &to).await?;
-            std::fs::write(to.join("MODEL_CARD.md"), card::markdown(&loaded.pipeline, &version, &model))?;
+            std::fs::write(
+                to.join("MODEL_CARD.md"),
+                driftmill_trainer::model_card(&loaded.pipeline, &version, &model),
+            )?;
             println!("version {} of {pipeline} is in {}", version.version, to.display());
             Ok(())
         }

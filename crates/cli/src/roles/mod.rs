@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use driftmill_gateway::GatewayOptions;
+use driftmill_mlflow::{Mirror, MlflowSettings};
 use driftmill_platform::config::Settings;
 use driftmill_platform::kafka::Admin;
 use driftmill_platform::stage::{self, Reading, Stage, Streaming as _};
@@ -20,10 +21,11 @@ use driftmill_processors::expectations::{self, ExpectationMetrics};
 use driftmill_processors::ingest::{AddedColumns, Ingest, IngestMetrics, Needs, TopicHistory, champion};
 use driftmill_processors::sinks::{DeadLetters, DriftReports, Predictions};
 use driftmill_schemas::topic::{self, Topics};
-use driftmill_trainer::{Reports, Requests, Trainer};
+use driftmill_trainer::{MirrorAliases, MirrorRuns, Reports, Requests, Trainer};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
+use tracing::info;
 
 use crate::context::Context;
 use crate::{health, shutdown};
@@ -138,9 +140,21 @@ fn train(context: &Context, supervisor: &mut Supervisor) -> anyhow::Result<()> {
         let name = &loaded.pipeline.name;
         run_stage(context, supervisor, Reports::new(Arc::clone(&trainer), name), Reading::of(Topics::of(name).drift));
     }
+    mirror(context, supervisor)?;
     supervisor.spawn("first trainings", OnError::Stop, move |cancel| async move {
         trainer.train_the_untrained(cancel).await
     });
+    Ok(())
+}
+
+/// Mirrors runs and aliases to the MLflow server that the environment names, if it does.
+fn mirror(context: &Context, supervisor: &mut Supervisor) -> anyhow::Result<()> {
+    let Some(settings) = MlflowSettings::from_env(&|name| std::env::var(name).ok())? else { return Ok(()) };
+    let mirror = Mirror::new(&settings)?;
+    info!(server = %settings.address(), "runs and models are mirrored to MLflow");
+    let runs = MirrorRuns::new(mirror.clone(), context.registry.clone(), &context.pipelines);
+    run_stage(context, supervisor, runs, Reading::of(topic::RUNS));
+    run_stage(context, supervisor, MirrorAliases::new(mirror), Reading::of(topic::MODELS));
     Ok(())
 }
 

@@ -63,7 +63,8 @@ impl ImageClassifier {
             }
             Ok(out)
         };
-        let rows: Result<Vec<Vec<f64>>, Error> = parallel::map(images.len(), threads, || (), write).into_iter().collect();
+        let rows: Result<Vec<Vec<f64>>, Error> =
+            parallel::map(images.len(), threads, || (), write).into_iter().collect();
         let outputs = Array2::from_shape_vec((images.len(), n_classes), rows?.concat());
         Ok(Answer {
             outputs: outputs.map_err(|error| Error::Linfa(error.into()))?,

@@ -69,11 +69,16 @@ impl ImageLearner {
         let known: Vec<&'static str> = CnnParams::NAMES.into_iter().filter(|name| *name != "seed").collect();
         if let Some(name) = params.keys().find(|name| !known.contains(&name.as_str())) {
             let nearest = algorithm::params::nearest(name, &known);
-            return Err(SpecError::UnknownParameter { algorithm: NETWORK, name: name.clone(), nearest, known: &CnnParams::NAMES });
+            return Err(SpecError::UnknownParameter {
+                algorithm: NETWORK,
+                name: name.clone(),
+                nearest,
+                known: &CnnParams::NAMES,
+            });
         }
         let out_of_range = |message: String| SpecError::Range { algorithm: NETWORK, source: Error::Image(message) };
-        let params: CnnParams = serde_json::from_value(Value::Object(params.clone()))
-            .map_err(|error| out_of_range(error.to_string()))?;
+        let params: CnnParams =
+            serde_json::from_value(Value::Object(params.clone())).map_err(|error| out_of_range(error.to_string()))?;
         params.check().map_err(|error| out_of_range(error.to_string()))?;
         let (column, side) = first_image(NETWORK, features)?;
         Ok(Self { column, side, method: Method::Network(params) })
@@ -108,8 +113,12 @@ impl ImageLearner {
         let side = usize::from(self.side);
         let separator = match &self.method {
             Method::Descriptors(algorithm) => {
-                let described =
-                    parallel::map(pixels.len(), parallel::threads(None), || (), |(), image| descriptors(pixels[image], side));
+                let described = parallel::map(
+                    pixels.len(),
+                    parallel::threads(None),
+                    || (),
+                    |(), image| descriptors(pixels[image], side),
+                );
                 let records = Array2::from_shape_vec((pixels.len(), descriptor_count(side)), described.concat());
                 let records = records.map_err(|error| Error::Linfa(error.into()))?;
                 let dataset = Dataset::new(records, Array1::from(labels));

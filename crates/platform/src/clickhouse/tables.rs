@@ -135,6 +135,14 @@ pub fn platform_migrations() -> Vec<Migration> {
             statements: vec![super::versions::table(DEDUPLICATION), super::claim::table(DEDUPLICATION)],
         },
         Migration {
+            id: "platform-007-run-steps".to_owned(),
+            statements: vec![format!(
+                "CREATE TABLE IF NOT EXISTS run_steps (run_id UUID, pipeline LowCardinality(String), \
+                     name LowCardinality(String), step UInt64, value Float64, at DateTime64(3, 'UTC')) \
+                     ENGINE = ReplacingMergeTree ORDER BY (pipeline, run_id, name, step) {DEDUPLICATION}"
+            )],
+        },
+        Migration {
             id: "platform-006-first-fields".to_owned(),
             statements: vec![format!(
                 "CREATE TABLE IF NOT EXISTS first_fields (pipeline LowCardinality(String), fields Array(String), \

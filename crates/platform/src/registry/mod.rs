@@ -24,7 +24,7 @@ use crate::error::{Retry, Retryable};
 use crate::kafka::{self, Outgoing, Producer};
 use crate::store::{self, Store};
 
-use rows::{AliasRow, RunRow, VersionRow};
+use rows::{AliasRow, RunRow, StepRow, VersionRow};
 
 /// The alias of the version that serves.
 pub const CHAMPION: &str = "champion";
@@ -282,6 +282,10 @@ impl Registry {
     /// Records a state of a run, and announces it.
     pub async fn record_run(&self, event: &RunEvent) -> Result<(), Error> {
         self.clickhouse.insert_rows("runs", &[RunRow::from(event)]).await?;
+        if !event.steps.is_empty() {
+            let steps: Vec<StepRow> = event.steps.iter().map(|step| StepRow::of(event, step)).collect();
+            self.clickhouse.insert_rows("run_steps", &steps).await?;
+        }
         self.announce(topic::RUNS, event.run_id.to_string(), event).await
     }
 

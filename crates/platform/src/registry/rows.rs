@@ -1,7 +1,7 @@
 //! The registry's rows as ClickHouse holds them.
 
 use clickhouse::Row;
-use driftmill_schemas::message::{GateResult, RunEvent};
+use driftmill_schemas::message::{GateResult, RunEvent, StepMetric};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -107,6 +107,31 @@ impl From<&RunEvent> for RunRow {
             metrics: event.metrics.iter().map(|(k, v)| (k.clone(), *v)).collect(),
             model_version: event.model_version.unwrap_or(0),
             gates: json(&event.gates),
+        }
+    }
+}
+
+#[derive(Row, Serialize, Deserialize)]
+pub(super) struct StepRow {
+    #[serde(with = "clickhouse::serde::uuid")]
+    run_id: Uuid,
+    pipeline: String,
+    name: String,
+    step: u64,
+    value: f64,
+    at: i64,
+}
+
+impl StepRow {
+    /// A step of that run.
+    pub(super) fn of(event: &RunEvent, step: &StepMetric) -> Self {
+        Self {
+            run_id: event.run_id,
+            pipeline: event.pipeline.clone(),
+            name: step.name.clone(),
+            step: step.step,
+            value: step.value,
+            at: step.at,
         }
     }
 }

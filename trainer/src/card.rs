@@ -7,8 +7,8 @@ use driftmill_platform::registry::ModelVersion;
 use driftmill_schemas::model::ModelCard;
 use driftmill_schemas::pipeline::Pipeline;
 
-/// The card as Markdown.
-pub fn markdown(pipeline: &Pipeline, version: &ModelVersion, card: &ModelCard) -> String {
+/// The card of a version as Markdown.
+pub fn model_card(pipeline: &Pipeline, version: &ModelVersion, card: &ModelCard) -> String {
     let mut text = format!("# {} version {}\n\n", version.pipeline, version.version);
     // Writing to a text does not fail.
     if !pipeline.description.is_empty() {
