@@ -43,7 +43,8 @@ fn table(with_colours: bool, rng: &mut ChaCha8Rng) -> (Table, Array2<f64>) {
             numbers[(row, row % 4)] = f64::NAN;
         }
     }
-    let mut columns: Vec<Column> = numbers.columns().into_iter().map(|column| Column::Number(column.to_vec())).collect();
+    let mut columns: Vec<Column> =
+        numbers.columns().into_iter().map(|column| Column::Number(column.to_vec())).collect();
     if with_colours {
         let colour = |_| rng.random_bool(0.9).then(|| Arc::from(COLOURS[rng.random_range(0..COLOURS.len())]));
         columns.insert(1, Column::Text((0..ROWS).map(colour).collect()));
@@ -145,13 +146,14 @@ fn write_case(folder: &Path, estimator: &Estimator, table: &Table) -> Result<(),
             _ => None,
         })
         .collect();
-    let rows: Vec<Vec<f64>> =
-        (0..table.rows()).map(|row| numbers.iter().map(|values| values[row]).collect()).collect();
+    let rows: Vec<Vec<f64>> = (0..table.rows()).map(|row| numbers.iter().map(|values| values[row]).collect()).collect();
     let texts: serde_json::Map<String, Value> = features
         .iter()
         .zip(table.columns())
         .filter_map(|(name, column)| match column {
-            Column::Text(texts) => Some((name.clone(), json!(texts.iter().map(|text| text.as_deref()).collect::<Vec<_>>()))),
+            Column::Text(texts) => {
+                Some((name.clone(), json!(texts.iter().map(|text| text.as_deref()).collect::<Vec<_>>())))
+            }
             _ => None,
         })
         .collect();
@@ -161,7 +163,12 @@ fn write_case(folder: &Path, estimator: &Estimator, table: &Table) -> Result<(),
     write_answers(folder, estimator, table, &names.classes)
 }
 
-fn write_answers(folder: &Path, estimator: &Estimator, table: &Table, classes: &[String]) -> Result<(), Box<dyn Error>> {
+fn write_answers(
+    folder: &Path,
+    estimator: &Estimator,
+    table: &Table,
+    classes: &[String],
+) -> Result<(), Box<dyn Error>> {
     let outputs = estimator.outputs(table)?;
     let outputs: Vec<Vec<f64>> = outputs.rows().into_iter().map(|row| row.to_vec()).collect();
     let answers = json!({"algorithm": estimator.algorithm(), "classes": classes, "outputs": outputs});
@@ -182,9 +189,8 @@ fn import_all(folder: &Path) -> Result<(), Box<dyn Error>> {
         };
         let given: Value = serde_json::from_slice(&fs::read(folder.join("rows.json"))?)?;
         let rows: Vec<Vec<Option<f64>>> = serde_json::from_value(given["rows"].clone())?;
-        let records = Array2::from_shape_fn((rows.len(), rows[0].len()), |(row, column)| {
-            rows[row][column].unwrap_or(f64::NAN)
-        });
+        let records =
+            Array2::from_shape_fn((rows.len(), rows[0].len()), |(row, column)| rows[row][column].unwrap_or(f64::NAN));
         write_answers(&folder, &imported.estimator, &Table::of_numbers(records.view()), &imported.classes)?;
     }
     Ok(())

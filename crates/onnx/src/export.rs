@@ -45,10 +45,8 @@ pub struct Names {
 /// # Errors
 /// [`Error::NotExportable`] for an algorithm without an equivalent in ONNX, and [`Error::Names`].
 pub fn export(estimator: &Estimator, names: &Names) -> Result<Vec<u8>, Error> {
-    let refused = |reason: &str| Error::NotExportable {
-        algorithm: estimator.algorithm().to_owned(),
-        reason: reason.to_owned(),
-    };
+    let refused =
+        |reason: &str| Error::NotExportable { algorithm: estimator.algorithm().to_owned(), reason: reason.to_owned() };
     let Some((model, columns)) = estimator.tabular() else {
         return Err(refused(reason(estimator.algorithm())));
     };

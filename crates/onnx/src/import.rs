@@ -24,10 +24,10 @@ use self::columns::{Columns, MAX_FEATURES};
 use self::operators::Operators;
 use self::scores::Scores;
 use self::tensor::Tensor;
+use crate::Error;
 use crate::export::FEATURES_KEY;
 use crate::limits::{self, Budget};
 use crate::proto::{self, DOUBLE, FLOAT, INT32, INT64, STRING};
-use crate::Error;
 
 /// A model of others, as ours.
 #[derive(Clone, Debug, PartialEq)]
@@ -51,24 +51,17 @@ enum Value {
     /// Their sizes, without signs.
     Sizes(Columns),
     /// Whether each is a finite number: of the columns that are never taken to be, false.
-    Present {
-        columns: Columns,
-        never: Vec<bool>,
-    },
+    Present { columns: Columns, never: Vec<bool> },
     /// What the model answers, or is about to.
     Scores(Scores),
     /// The sum of these over each row.
     RowSums(Scores),
     /// The most probable class: its name, once that is known, or its number.
-    Labels {
-        classes: Option<Vec<String>>,
-    },
+    Labels { classes: Option<Vec<String>> },
     /// Number of rows.
     RowCount,
     /// Number of rows, and of columns.
-    Shape {
-        width: usize,
-    },
+    Shape { width: usize },
 }
 
 /// Reads a model in the form that skl2onnx writes and [`crate::export()`] as well.
@@ -94,7 +87,8 @@ pub fn import(bytes: &[u8]) -> Result<Imported, Error> {
     for (number, node) in graph.node.iter().enumerate() {
         let mut inputs = Vec::with_capacity(node.input.len());
         for name in &node.input {
-            let missing = || Error::Graph(format!("node {number}, `{}`, uses `{name}` before it is made", node.op_type));
+            let missing =
+                || Error::Graph(format!("node {number}, `{}`, uses `{name}` before it is made", node.op_type));
             inputs.push(values.get(name).ok_or_else(missing)?);
         }
         let outputs = operators.apply(node, &inputs).map_err(|problem| problem.of_node(number, node))?;

@@ -66,31 +66,35 @@ fn steps(trees: &[Vec<Node>], n_sums: usize) -> Result<Vec<f64>, String> {
     if bounds.iter().any(|bound| *bound > LARGEST_SUM) {
         return Err(format!("its leaves add up to more than {LARGEST_SUM:e}, which ONNX's trees cannot answer"));
     }
-    Ok(bounds.into_iter().map(|bound| if bound > 0.0 { f64::exp2(bound.log2().ceil() - f64::from(STEP_BITS)) } else { 1.0 }).collect())
+    Ok(bounds
+        .into_iter()
+        .map(|bound| if bound > 0.0 { f64::exp2(bound.log2().ceil() - f64::from(STEP_BITS)) } else { 1.0 })
+        .collect())
 }
 
 impl Attributes {
     fn add_tree(&mut self, number: usize, nodes: &[Node], steps: &[f64]) {
-        // A split on n categories becomes n nodes, one on none no node at all.
-        let mut ids = Vec::with_capacity(nodes.len());
+        // Numbers are to begin with 0 and have no gaps. A split on n categories becomes n nodes, one on none no node at all.
+        let order = reached(nodes);
+        let mut ids = vec![0; nodes.len()];
         let mut next = 0;
-        for node in nodes {
-            ids.push(next);
-            next += match node {
+        for &node in &order {
+            ids[node] = next;
+            next += match &nodes[node] {
                 Node::Split { rule: Rule::Categories(codes), .. } => codes.len() as i64,
                 _ => 1,
             };
         }
         let covers = covers(nodes);
         let id = |node: usize| ids[through(nodes, node)];
-        // The root comes first, so all is in its order; nodes that only a set without members led to are not reached.
-        let mut pending = vec![through(nodes, 0)];
-        while let Some(node) = pending.pop() {
+        for node in order {
             let at = (number as i64, ids[node]);
             let cover = covers[node] as f32;
             match &nodes[node] {
                 Node::Leaf { values, .. } => {
-                    self.push(at, b"LEAF", (0, 0.0), (0, 0, false), cover);
+                    // A leaf has no threshold, but ONNX Runtime joins comparisons for equality that lead to leaves with the
+                    // same one and the same weight, even of different classes.
+                    self.push(at, b"LEAF", (0, at.1 as f64), (0, 0, false), cover);
                     self.push_values(at, number * values.len() % steps.len(), values, steps);
                 }
                 Node::Split { feature, rule, missing_left, left, right } => {
@@ -110,8 +114,6 @@ impl Attributes {
                             }
                         }
                     }
-                    pending.push(through(nodes, *right));
-                    pending.push(through(nodes, *left));
                 }
             }
         }
@@ -176,6 +178,20 @@ impl Attributes {
             ("target_weights_as_tensor", Value::Doubles(self.target_weights)),
         ]
     }
+}
+
+/// The nodes from the root down, a parent before its children. Those that only a set without members leads to are left out.
+fn reached(nodes: &[Node]) -> Vec<usize> {
+    let mut order = Vec::with_capacity(nodes.len());
+    let mut pending = vec![through(nodes, 0)];
+    while let Some(node) = pending.pop() {
+        order.push(node);
+        if let Node::Split { left, right, .. } = &nodes[node] {
+            pending.push(through(nodes, *right));
+            pending.push(through(nodes, *left));
+        }
+    }
+    order
 }
 
 /// The node itself, or the one that all rows go on to when its set of categories has no members.

@@ -53,7 +53,9 @@ pub(super) fn build(
             _ => return unsupported("it answers a function of constants"),
         },
         Kind::Weighted(weights) => {
-            budget.spend(plan.outputs.iter().map(|output| output.terms.len().saturating_mul(source.columns.len())).sum())?;
+            budget.spend(
+                plan.outputs.iter().map(|output| output.terms.len().saturating_mul(source.columns.len())).sum(),
+            )?;
             let sums = linear::sums(&source.columns, weights, &plan.outputs, n_features)?;
             match task {
                 Task::Regression => Parts::LinearRegression { sums },

@@ -69,12 +69,7 @@ impl Operators<'_> {
         }
     }
 
-    fn standard(
-        &self,
-        operator: &str,
-        attributes: &Attributes<'_>,
-        inputs: &[&Value],
-    ) -> Result<Vec<Value>, Problem> {
+    fn standard(&self, operator: &str, attributes: &Attributes<'_>, inputs: &[&Value]) -> Result<Vec<Value>, Problem> {
         let value = match (operator, inputs) {
             ("Identity", [value]) => (*value).clone(),
             ("Cast", [value]) => cast(value, attributes)?,

@@ -40,7 +40,11 @@ impl Tensor {
         };
         let elements = dims.iter().try_fold(1_usize, |product, &dim| product.checked_mul(dim));
         let tensor = Self { dims, data };
-        if elements == Some(tensor.len()) { Ok(tensor) } else { Err("its shape is not that of its elements".to_owned()) }
+        if elements == Some(tensor.len()) {
+            Ok(tensor)
+        } else {
+            Err("its shape is not that of its elements".to_owned())
+        }
     }
 
     pub fn len(&self) -> usize {

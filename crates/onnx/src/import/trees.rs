@@ -7,8 +7,8 @@ use driftmill_models::parts::{Node, Rule};
 use super::attributes::Attributes;
 use super::columns::Column;
 use super::threshold::{Change, change};
-use crate::limits::Budget;
 use crate::Error;
+use crate::limits::Budget;
 
 /// What the operator asks at a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -132,7 +132,12 @@ impl Ensemble {
         budget.spend(self.nodes.len())?;
         let mut reached = vec![false; self.nodes.len()];
         let of_root = |&root: &usize| self.shape(root, columns, &mut reached).map_err(Error::Unsupported);
-        self.roots.iter().map(of_root).collect()
+        let shapes = self.roots.iter().map(of_root).collect::<Result<_, _>>()?;
+        // Nodes in a circle have no root.
+        match reached.contains(&false) {
+            true => Err(Error::Unsupported("a tree has nodes that no way leads to".to_owned())),
+            false => Ok(shapes),
+        }
     }
 
     fn shape(&self, root: usize, columns: &[Column], reached: &mut [bool]) -> Result<Shape, String> {
@@ -155,8 +160,7 @@ impl Ensemble {
             }
             let column = &columns[found.column];
             let of_missing = column.value(f64::NAN);
-            let missing_yes =
-                if of_missing.is_nan() { found.missing_yes } else { found.mode.is_yes(of_missing, found.value) };
+            let missing_yes = found.mode.is_yes(of_missing, found.value) || of_missing.is_nan() && found.missing_yes;
             let (rule, missing_left, left, right) = match found.mode {
                 Mode::Equal | Mode::Unequal => self.categories(found, column, missing_yes, reached)?,
                 mode => match change(column.limit(), |input| mode.is_yes(column.value(input), found.value)) {
@@ -185,9 +189,11 @@ impl Ensemble {
             _ => None,
         };
         if !column.is_input() || missing_yes == (first.mode == Mode::Equal) {
-            return Err("a tree compares for equality what was computed, or sends missing values along with a category; \
+            return Err(
+                "a tree compares for equality what was computed, or sends missing values along with a category; \
                         only categories as they are fed in can be imported"
-                .to_owned());
+                    .to_owned(),
+            );
         }
         let code = |found: &Found| {
             let code = found.value as u8;
@@ -202,7 +208,7 @@ impl Ensemble {
             let next = &self.nodes[other];
             let same = next.column == first.column
                 && sides(next).is_some_and(|(next_member, _)| next_member == member)
-                && next.missing_yes == (next.mode == Mode::Unequal);
+                && (next.mode == Mode::Unequal || !next.missing_yes);
             let Some((_, next_other)) = sides(next).filter(|_| same && next.mode == first.mode) else { break };
             if std::mem::replace(&mut reached[other], true) {
                 return Err("a node of a tree has two parents".to_owned());
@@ -237,9 +243,9 @@ impl Shape {
     /// The numbers of the sums that its leaves add to.
     pub fn adds_to(&self, ensemble: &Ensemble, sum: usize) -> bool {
         self.0.iter().any(|node| match node {
-            Node::Leaf { values, .. } => values
-                .first()
-                .is_some_and(|place| ensemble.leaves[*place as usize].iter().any(|(of, _)| *of == sum)),
+            Node::Leaf { values, .. } => {
+                values.first().is_some_and(|place| ensemble.leaves[*place as usize].iter().any(|(of, _)| *of == sum))
+            }
             Node::Split { .. } => false,
         })
     }
@@ -291,7 +297,9 @@ fn read_leaves(
         let place = ids.get(&(*tree, *number)).copied().filter(|place| nodes[*place].mode == Mode::Leaf);
         let sum = usize::try_from(*sum).ok().filter(|sum| *sum < n_sums);
         let (Some(place), Some(sum)) = (place, sum) else {
-            return Err(format!("a weight belongs to node {number} of tree {tree}, which is no leaf or has no such class"));
+            return Err(format!(
+                "a weight belongs to node {number} of tree {tree}, which is no leaf or has no such class"
+            ));
         };
         if !weight.is_finite() {
             return Err("a leaf has a weight that is not finite".to_owned());

@@ -118,7 +118,7 @@ def models():
     yield "LinearRegression", LinearRegression(), full, signal, False
     yield "Lasso", make_pipeline(StandardScaler(), Lasso(alpha=0.1)), full, signal, False
     yield "ElasticNet", make_pipeline(StandardScaler(), ElasticNet(alpha=0.1)), full, signal, False
-    yield "LinearSVC", make_pipeline(StandardScaler(), LinearSVC()), full, four, None
+    yield "LinearSVC", LinearSVC(), full, four, None
     yield "Normalizer", make_pipeline(Normalizer(), Ridge()), full, signal, None
 
 
@@ -146,6 +146,9 @@ def imported(exchange, work):
     for precision, kind in (("float", FloatTensorType), ("double", DoubleTensorType)):
         for name, model, rows, target, zipped in models():
             title = f"{name}, {precision}" + (", ZipMap" if zipped else "")
+            if precision == "double" and (zipped or "SimpleImputer" in str(model)):
+                # ONNX Runtime has no ZipMap and no Imputer of 64-bit floats.
+                continue
             model.fit(rows, target)
             classifies = hasattr(model, "classes_")
             options = {"zipmap": zipped} if classifies and zipped is not None else None
