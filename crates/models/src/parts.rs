@@ -211,6 +211,9 @@ impl Model {
     }
 }
 
+/// Coefficients and an intercept.
+type Sum = (Vec<f64>, f64);
+
 fn of_nodes(width: usize, trees: &[Vec<Node>]) -> Result<Vec<Tree>, Error> {
     trees.iter().map(|nodes| Tree::from_nodes(width, nodes)).collect()
 }
@@ -229,7 +232,7 @@ impl WeightedSums {
     }
 
     /// The preparation, and each sum's coefficients and intercept, once they fit each other.
-    fn checked(self) -> Result<(Preparation, Vec<(Vec<f64>, f64)>), Error> {
+    fn checked(self) -> Result<(Preparation, Vec<Sum>), Error> {
         let width = self.fill.len();
         if self.coefficients.len() != self.intercepts.len() || self.coefficients.iter().any(|sum| sum.len() != width) {
             return Err(Error::Parts("the coefficients do not fit the columns or the intercepts".to_owned()));

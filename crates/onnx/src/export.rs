@@ -117,7 +117,8 @@ fn reason(algorithm: &str) -> &'static str {
              words); keep serving it from the registry"
         }
         "forecast" => "it answers from the history of a series, and a graph answers from one row; export its forecasts",
-        _ => "its members take texts or images, which ONNX has no equivalent operators for; export a member alone",
+        "late_fusion" => "a graph has one model; train a member of numbers and categories alone and export that",
+        _ => "it does not answer from numbers and categories",
     }
 }
 

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 from onnx.checker import check_model
+from onnxruntime.capi.onnxruntime_pybind11_state import Fail, InvalidGraph, NotImplemented
 from skl2onnx import convert_sklearn
 from skl2onnx.common.data_types import DoubleTensorType, FloatTensorType
 from sklearn.ensemble import (
@@ -174,8 +175,14 @@ def imported(exchange, work):
         ours = json.loads((folder / "answers.json").read_text())
         if "refused" in ours:
             yield title, f"refused: {ours['refused']}", 0.0 if refusable else np.inf, 0
-        else:
-            yield title, ours["algorithm"], *compare(ours, *answers_of(folder / "model.onnx", {"input": asked}))
+            continue
+        try:
+            answers = answers_of(folder / "model.onnx", {"input": asked})
+        except (Fail, InvalidGraph, NotImplemented):
+            # skl2onnx writes graphs of 64-bit floats that mix them with 32-bit ones.
+            yield title, "not loaded by ONNX Runtime", 0.0 if title.endswith("double") else np.inf, 0
+            continue
+        yield title, ours["algorithm"], *compare(ours, *answers)
 
 
 def main():
@@ -188,8 +195,8 @@ def main():
         for title, algorithm, difference, wrong in check(exchange, work / name):
             fault = not difference <= LIMIT or wrong > 0
             failed |= fault
-            if algorithm.startswith("refused"):
-                print(f"{title:58} {algorithm}")
+            if algorithm.startswith(("refused", "not")):
+                print(f"{title:58} {algorithm}{'  <- wrong' if fault else ''}")
             else:
                 print(f"{title:58} {algorithm:20} {difference:10.1e} {wrong:6}{'  <- differs' if fault else ''}")
         print()
