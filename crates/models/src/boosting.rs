@@ -53,6 +53,21 @@ impl GradientBoosting {
         GradientBoostingParams::default()
     }
 
+    /// Not checked.
+    pub(crate) fn from_parts(n_features: usize, task: Task, baseline: Vec<f64>, trees: Vec<Tree>) -> Self {
+        Self { n_features, task, baseline, trees }
+    }
+
+    /// The trees: round after round, one per score.
+    pub fn trees(&self) -> &[Tree] {
+        &self.trees
+    }
+
+    /// Each score before the first tree.
+    pub fn baseline(&self) -> &[f64] {
+        &self.baseline
+    }
+
     /// Number of rounds, which early stopping may have cut short.
     pub fn n_rounds(&self) -> usize {
         self.trees.len() / self.baseline.len().max(1)

@@ -79,6 +79,16 @@ impl Constant {
     pub fn params() -> ConstantParams {
         ConstantParams::default()
     }
+
+    /// The class frequencies, or the mean.
+    pub fn outputs(&self) -> &[f64] {
+        &self.outputs
+    }
+
+    /// Not checked.
+    pub(crate) fn from_parts(n_features: usize, task: Task, outputs: Vec<f64>) -> Self {
+        Self { n_features, task, outputs }
+    }
 }
 
 impl Predictor for Constant {

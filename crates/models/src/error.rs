@@ -27,6 +27,9 @@ pub enum Error {
         /// The most it takes.
         limit: usize,
     },
+    /// Parts that do not make a model.
+    #[error("the model's parts do not fit: {0}")]
+    Parts(String),
     /// Records and targets differ in length.
     #[error("{rows} rows but {targets} labels; every row needs one label")]
     LengthMismatch {

@@ -17,9 +17,10 @@ use serde::{Deserialize, Serialize};
 use self::forecast::Forecasts;
 use self::fusion::LateFusion;
 use self::image::ImageClassifier;
-use self::tabular::Tabular;
+use self::tabular::{Encoding, Tabular};
 use self::text::TextClassifier;
 use crate::forecast::{Forecaster, Observation};
+use crate::parts::FeatureColumns;
 use crate::predictor::{self, MAX_FEATURES};
 use crate::{Error, FeatureKind, Model, Table, Task};
 
@@ -170,6 +171,17 @@ impl Estimator {
     pub fn rows_model(&self) -> Option<&Model> {
         match &self.fitted {
             Fitted::One(Member::Tabular(tabular)) => tabular.rows_model(),
+            _ => None,
+        }
+    }
+
+    /// The model of numbers and categories, and how each feature becomes columns of its rows; `None` when there is none, or
+    /// it is not all there is.
+    pub fn tabular(&self) -> Option<(&Model, Vec<FeatureColumns<'_>>)> {
+        match &self.fitted {
+            Fitted::One(Member::Tabular(tabular)) => {
+                Some((tabular.model(), tabular.encodings().iter().map(Encoding::columns).collect()))
+            }
             _ => None,
         }
     }

@@ -76,6 +76,11 @@ impl RandomForest {
         RandomForestParams::default()
     }
 
+    /// Not checked.
+    pub(crate) fn from_parts(n_features: usize, task: Task, trees: Vec<Tree>) -> Self {
+        Self { n_features, task, trees }
+    }
+
     /// The trees, whose leaves hold class frequencies, or the mean.
     pub fn trees(&self) -> &[Tree] {
         &self.trees

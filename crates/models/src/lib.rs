@@ -13,6 +13,7 @@
 //! | [`text`], [`sparse`] | texts as rows of TF-IDF weights, and the matrix that holds them |
 //! | [`binning`], [`tree`] | what the tree algorithms share: histogram bins and the compact tree |
 //! | [`model`] | a fitted model of any kind: probabilities, class or value, importances |
+//! | [`parts`] | a model taken apart and put together, for exchange with other formats |
 //! | [`shap`] | what each feature contributes to a prediction |
 //! | [`artifact`] | a model as bytes and back |
 //! | [`metrics`], [`bootstrap`], [`split`] | how good a model is, on which rows, and how sure that is |
@@ -45,6 +46,7 @@ pub mod linfa_tree;
 pub mod logistic;
 pub mod metrics;
 pub mod model;
+pub mod parts;
 pub mod search;
 pub mod shap;
 pub mod sparse;

@@ -60,6 +60,17 @@ impl LinearRegression {
         LinearRegressionParams::new(Penalty::ElasticNet { alpha: 1.0, l1_ratio: 0.5 })
     }
 
+    /// Not checked. Of its degrees of freedom is known how many coefficients are not 0.
+    pub(crate) fn from_parts(preparation: Preparation, coefficients: Vec<f64>, mean: f64) -> Self {
+        let degrees_of_freedom = coefficients.iter().filter(|b| **b != 0.0).count() as f64;
+        Self { preparation, coefficients, mean, residual_std: None, degrees_of_freedom, converged: true }
+    }
+
+    /// The preparation, the coefficients of what it makes, and the target where all of that is 0.
+    pub(crate) fn parts(&self) -> (&Preparation, &[f64], f64) {
+        (&self.preparation, &self.coefficients, self.mean)
+    }
+
     /// Number of features a row must have.
     pub fn n_features(&self) -> usize {
         self.coefficients.len()

@@ -207,6 +207,11 @@ impl DecisionTree {
         DecisionTreeParams::default()
     }
 
+    /// Not checked.
+    pub(crate) fn from_parts(n_features: usize, n_classes: usize, tree: Tree) -> Self {
+        Self { n_features, n_classes, tree }
+    }
+
     /// The tree, whose leaves hold class frequencies.
     pub fn tree(&self) -> &Tree {
         &self.tree

@@ -36,6 +36,15 @@ impl LogisticRegression {
         LogisticRegressionParams::default()
     }
 
+    /// Not checked.
+    pub(crate) fn from_parts(n_classes: usize, preparation: Preparation, scores: Scores) -> Self {
+        Self { n_classes, preparation: Some(preparation), scores, converged: true }
+    }
+
+    pub(crate) fn parts(&self) -> (Option<&Preparation>, &Scores) {
+        (self.preparation.as_ref(), &self.scores)
+    }
+
     /// Number of features a row must have.
     pub fn n_features(&self) -> usize {
         self.scores.n_features()

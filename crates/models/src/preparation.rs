@@ -56,6 +56,16 @@ impl Preparation {
         fitted
     }
 
+    /// Not checked.
+    pub fn from_parts(fill: Vec<f64>, shift: Vec<f64>, scale: Vec<f64>) -> Self {
+        Self { fill, shift, scale }
+    }
+
+    /// What takes the place of a missing value of each column.
+    pub fn fill(&self) -> &[f64] {
+        &self.fill
+    }
+
     /// Number of columns.
     pub fn width(&self) -> usize {
         self.shift.len()

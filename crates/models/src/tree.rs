@@ -1,6 +1,7 @@
 //! The compact binary tree that every tree algorithm predicts with.
 
 mod builder;
+mod nodes;
 #[cfg(test)]
 mod tests;
 

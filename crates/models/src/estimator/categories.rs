@@ -4,6 +4,8 @@ use std::collections::HashMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::parts::Codes;
+
 /// The most codes, 0 to 254.
 const MAX_CODES: usize = 255;
 
@@ -45,6 +47,10 @@ impl Categories {
             Ok(at) => Some(self.codes[at].1),
             Err(_) => self.others.then_some(self.codes.len() as u8),
         }
+    }
+
+    pub fn parts(&self) -> Codes<'_> {
+        Codes { known: self.codes.iter().map(|(text, code)| (&**text, *code)).collect(), others: self.others }
     }
 
     /// Whether a decoded table is one: texts ascend, and each code is there once.

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Answer;
 use super::categories::Categories;
+use crate::parts::FeatureColumns;
 use crate::table::Column;
 use crate::{Error, FeatureKind, Model, Table};
 
@@ -40,6 +41,15 @@ impl Encoding {
             // A feature that never had a value is a column that never has one.
             Self::OneHot(categories) => categories.len().max(1),
             Self::Ignored => 0,
+        }
+    }
+
+    pub fn columns(&self) -> FeatureColumns<'_> {
+        match self {
+            Self::Number => FeatureColumns::Number,
+            Self::Codes(categories) => FeatureColumns::Codes(categories.parts()),
+            Self::OneHot(categories) => FeatureColumns::OneHot(categories.parts()),
+            Self::Ignored => FeatureColumns::Ignored,
         }
     }
 

@@ -1,0 +1,3 @@
+mod files;
+mod hostile;
+mod round_trip;
