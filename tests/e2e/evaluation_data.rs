@@ -6,10 +6,10 @@ use std::path::PathBuf;
 
 use crate::harness::{Options, Stack, repository};
 
-fn data(file: &str) -> Option<String> {
+pub fn data(file: &str) -> Option<String> {
     let folder = std::env::var_os("DRIFTMILL_DATA").map_or_else(|| repository().join("../shared/data"), PathBuf::from);
     let path = folder.join(file);
-    if path.is_file() {
+    if path.exists() {
         return Some(path.to_str().unwrap().to_owned());
     }
     assert!(std::env::var_os("CI").is_none(), "{} is not there: set DRIFTMILL_DATA", path.display());

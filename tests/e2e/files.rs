@@ -16,7 +16,7 @@ struct Alone {
 impl Alone {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let pipelines = copy_pipelines(&["iris", "loan"], folder.path());
+        let pipelines = copy_pipelines(&["iris", "loan", "prices", "products", "dandelion"], folder.path());
         Self { folder, pipelines }
     }
 
@@ -155,4 +155,76 @@ async fn a_command_finds_what_runs_on_its_data_folder_and_no_longer_when_it_was_
         .unwrap();
     assert!(judged.status.success(), "{}", String::from_utf8_lossy(&judged.stderr));
     assert!(!data.join("running.json").is_file());
+}
+
+#[test]
+fn a_folder_of_texts_labels_and_images_trains_and_judges() {
+    let Some(folder) = crate::evaluation_data::data("products") else { return };
+    let alone = Alone::new();
+    let said = alone.ok(&["train", "products", "--from", &folder]);
+    assert!(said.contains("is champion now"), "{said}");
+    let judged: Value =
+        serde_json::from_str(&alone.ok(&["evaluate", "products", "--data", &folder, "--json"])).unwrap();
+    assert_eq!((&judged["rows"], &judged["rejected"]), (&325.into(), &0.into()));
+    assert_eq!(judged["classes"].as_array().unwrap().len(), 15);
+    let shown = alone.ok(&["models", "card", "products", "1"]);
+    let f1 = shown.lines().find(|line| line.starts_with("| weighted_f1")).unwrap().to_owned();
+    let f1: f64 = f1.split('|').nth(2).unwrap().trim().parse().unwrap();
+    assert!(f1 > 0.6, "weighted F1 {f1} on products that the model has not seen");
+}
+
+#[test]
+fn two_folders_of_images_train_a_network_and_judge_it() {
+    let Some(folder) = crate::evaluation_data::data("dandelion") else { return };
+    let alone = Alone::new();
+    // Few passes: what a whole training reaches is told in the documentation of the pipeline.
+    let members = r#"members=[{"algorithm":"cnn","params":{"epochs":6}},{"algorithm":"image_classifier"}]"#;
+    let said = alone.ok(&["train", "dandelion", "--from", &folder, "--param", members]);
+    assert!(said.contains("is champion now"), "{said}");
+    let judged: Value =
+        serde_json::from_str(&alone.ok(&["evaluate", "dandelion", "--data", &folder, "--json"])).unwrap();
+    assert_eq!((&judged["rows"], &judged["algorithm"]), (&320.into(), &"late_fusion".into()));
+    assert!(judged["metrics"]["accuracy"]["value"].as_f64().unwrap() > 0.8, "{judged:#}");
+}
+
+#[test]
+fn prices_are_forecast_better_than_by_their_last_value_and_by_the_date() {
+    let Some(file) = crate::evaluation_data::data("prices/wow_token_gold_2025-12.csv") else { return };
+    let alone = Alone::new();
+    let said = alone.ok(&["train", "prices", "--from", &file]);
+    assert!(said.contains("passed  better than a regression on the date"), "{said}");
+    assert!(said.contains("passed  no worse than the last value"), "{said}");
+    let judged: Value = serde_json::from_str(&alone.ok(&["evaluate", "prices", "--data", &file, "--json"])).unwrap();
+    let metric = |name: &str| judged["metrics"][name]["value"].as_f64().unwrap();
+    assert!(metric("rmse") < metric("naive_rmse") && metric("rmse") < metric("date_regression_rmse"), "{judged:#}");
+    assert_eq!(judged["forecast"]["series"].as_array().unwrap().len(), 4);
+}
+
+#[test]
+fn what_did_not_change_is_not_fitted_again_and_snapshots_come_back_byte_by_byte() {
+    let alone = Alone::new();
+    alone.ok(&["train", "iris", "--from", &fisher()]);
+    let again = alone.ok(&["train", "iris", "--from", &fisher()]);
+    assert!(again.contains("version 1 is champion now"), "{again}");
+    let other = alone.ok(&["train", "iris", "--from", &fisher(), "--param", "n_estimators=30"]);
+    assert!(other.contains("version 2"), "{other}");
+    let differs = alone.ok(&["models", "diff", "iris", "1", "2"]);
+    assert!(differs.contains("n_estimators") && !differs.contains("snapshot"), "{differs}");
+
+    let list = alone.ok(&["data", "list", "iris"]);
+    let hash = list.lines().nth(1).unwrap().split_whitespace().nth(1).unwrap().to_owned();
+    assert!(alone.ok(&["data", "show", &hash[..8]]).contains("petal_length"));
+    let folder = alone.folder.path().join("restored");
+    alone.ok(&["data", "restore", &hash, "--to", folder.to_str().unwrap()]);
+    let mut names: Vec<String> =
+        std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    assert_eq!(names.len(), 7, "{names:?}");
+    let csv = alone.folder.path().join("rows.csv");
+    alone.ok(&["data", "export", &hash, "--to", csv.to_str().unwrap()]);
+    assert_eq!(std::fs::read_to_string(&csv).unwrap().lines().count(), 151);
+
+    alone.ok(&["models", "promote", "iris", "2"]);
+    let back = alone.ok(&["models", "rollback", "iris"]);
+    assert!(back.contains("version 1 of iris is champion again"), "{back}");
 }

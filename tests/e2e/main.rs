@@ -31,3 +31,4 @@ mod schemas;
 mod sources;
 mod start_up;
 mod testing;
+mod typed;

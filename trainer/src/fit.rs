@@ -58,6 +58,8 @@ pub struct Fitted {
     pub test: Rows,
     /// What the judged model said of them.
     pub said: Said,
+    /// Whether it was fitted elsewhere.
+    pub imported: bool,
 }
 
 /// What a model said of rows it had not seen.
@@ -130,7 +132,40 @@ pub fn fit(
     metrics.insert("rows_train".to_owned(), parts.train.len() as f64);
     metrics.insert("rows_test".to_owned(), parts.test.len() as f64);
     let (model, judged) = if pipeline.training.refit { (fit_to(&learner, rows)?, Some(model)) } else { (model, None) };
-    Ok(Fitted { model, judged, params, metrics, train, test, said })
+    Ok(Fitted { model, judged, params, metrics, train, test, said, imported: false })
+}
+
+/// Judges a model that was fitted elsewhere, by all of the rows.
+pub fn imported(model: Estimator, rows: &Rows, pipeline: &Pipeline) -> Result<Fitted, Error> {
+    let failed = |error: Fault| Error::Fit { pipeline: pipeline.name.clone(), error };
+    let wanted: Vec<_> = kinds(pipeline).into_iter().map(|(_, kind)| kind).collect();
+    let fits = model.task() == rows.target.task();
+    if !fits || model.features() != wanted {
+        let reason = format!(
+            "it answers a {} of {} features, and the pipeline has {} of them and a label of another kind or number of classes",
+            model.task().name(),
+            model.features().len(),
+            wanted.len()
+        );
+        return Err(failed(Fault::Unfit(reason)));
+    }
+    let mut on = |_: &Progress| ControlFlow::Continue(());
+    let constant = Learner::constant(&kinds(pipeline)).fit(&rows.table, &rows.target, pipeline.training.seed, &mut on);
+    let constant = constant.map_err(|e| failed(e.into()))?;
+    let baseline = answers(&constant, rows).map_err(failed)?;
+    let said = Said::Answers { model: answers(&model, rows).map_err(failed)?, baseline };
+    let mut metrics = measure(&model, rows, pipeline).map_err(failed)?;
+    metrics.insert("rows_test".to_owned(), rows.len() as f64);
+    Ok(Fitted {
+        model,
+        judged: None,
+        params: Map::new(),
+        metrics,
+        train: rows.select(&[]),
+        test: rows.clone(),
+        said,
+        imported: true,
+    })
 }
 
 /// What a model answers on rows.

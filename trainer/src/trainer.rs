@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use driftmill_models::{Progress, artifact};
+use driftmill_models::{Estimator, Progress, artifact};
 use driftmill_platform::clickhouse::ClickHouse;
 use driftmill_platform::clock::SharedClock;
 use driftmill_platform::error::{Retry, Retryable as _};
@@ -19,7 +19,7 @@ use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
-use crate::fit::{Fitted, Said, answers, fit};
+use crate::fit::{self, Fitted, Said, answers, fit};
 use crate::gates::{Facts, judge};
 use crate::run::Reason;
 use crate::snapshot::{self, Since, Snapshot};
@@ -189,6 +189,28 @@ impl Trainer {
         reason: &Reason,
         rows: Option<Bytes>,
     ) -> Result<Option<RunEvent>, Error> {
+        self.run(pipeline, reason, rows, None).await
+    }
+
+    /// Registers a model that was fitted elsewhere, judged by rows that it has not seen (as [`Self::train_on`] takes them); its
+    /// gates decide whether it is promoted.
+    pub async fn import(
+        &self,
+        pipeline: &str,
+        reason: &Reason,
+        model: Estimator,
+        rows: Bytes,
+    ) -> Result<Option<RunEvent>, Error> {
+        self.run(pipeline, reason, Some(rows), Some(model)).await
+    }
+
+    async fn run(
+        &self,
+        pipeline: &str,
+        reason: &Reason,
+        rows: Option<Bytes>,
+        given: Option<Estimator>,
+    ) -> Result<Option<RunEvent>, Error> {
         let Some((loaded, alone)) = self.pipelines.get(pipeline) else {
             return Err(Error::NoPipeline(pipeline.to_owned()));
         };
@@ -213,7 +235,7 @@ impl Trainer {
         };
         self.registry.record_run(&event).await?;
         info!(pipeline, run = %event.run_id, cause = event.cause, "training");
-        match self.work(loaded, reason, rows, &mut event).await {
+        match self.work(loaded, reason, rows, given, &mut event).await {
             Ok(()) => {}
             Err(error) if error.retry() == Retry::Later => return Err(error),
             Err(error) => {
@@ -232,6 +254,7 @@ impl Trainer {
         loaded: &Arc<Loaded>,
         reason: &Reason,
         rows: Option<Bytes>,
+        given: Option<Estimator>,
         event: &mut RunEvent,
     ) -> Result<(), Error> {
         let pipeline = &loaded.pipeline;
@@ -252,7 +275,9 @@ impl Trainer {
         let loaded = &with_classes(loaded, &snapshot.rows.classes);
         let pipeline = &loaded.pipeline;
         let (rows, params, of) = (snapshot.rows.clone(), reason.params(), Arc::clone(loaded));
-        if let Some(version) = self.unchanged(loaded, &snapshot, &params).await? {
+        if given.is_none()
+            && let Some(version) = self.unchanged(loaded, &snapshot, &params).await?
+        {
             info!(pipeline = pipeline.name, version = version.version, "nothing changed since this version: no fit");
             event.metrics = version.metrics;
             event.gates = version.gates;
@@ -261,6 +286,9 @@ impl Trainer {
         let (progress, clock) = (Arc::clone(&self.progress), Arc::clone(&self.clock));
         let fitting = move || {
             let mut steps = Vec::new();
+            if let Some(model) = given {
+                return (fit::imported(model, &rows, &of.pipeline), steps);
+            }
             let fitted = fit(&rows, &of.pipeline, &params, &mut |step| {
                 progress(&of.pipeline.name, step);
                 note(step, clock.now(), &mut steps);
@@ -390,6 +418,9 @@ impl Trainer {
     ) -> Result<ModelVersion, Error> {
         let pipeline = &loaded.pipeline;
         let mut card = card_of(loaded, &snapshot.hash, fitted.params.clone());
+        if fitted.imported {
+            card.algorithm = fitted.model.algorithm().to_owned();
+        }
         let lost = |e: String| Error::Lost(e);
         if let Some(judged) = &fitted.judged {
             let header = serde_json::to_value(&card).map_err(|e| lost(e.to_string()))?;
@@ -403,7 +434,7 @@ impl Trainer {
         let new = NewVersion {
             pipeline: pipeline.name.clone(),
             run_id: event.run_id,
-            algorithm: pipeline.training.algorithm.clone(),
+            algorithm: card.algorithm.clone(),
             artifact: artifact.into(),
             reference: reference.into(),
             snapshot: snapshot.hash.clone(),

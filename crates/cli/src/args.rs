@@ -336,6 +336,19 @@ pub enum Models {
         #[arg(long)]
         to: PathBuf,
     },
+    /// Register a model that others fitted, from an ONNX file; it is judged by rows of yours, and its gates decide.
+    Import {
+        /// The pipeline, whose features are the model's inputs, in their order.
+        pipeline: String,
+        /// The ONNX file, as skl2onnx writes it.
+        file: PathBuf,
+        /// Labelled rows that judge it, which it has not seen: a file or folder as for `driftmill train --from`.
+        #[arg(long, value_name = "FILE")]
+        data: PathBuf,
+        /// Source of the pipeline that reads the rows.
+        #[arg(long)]
+        source: Option<String>,
+    },
     /// Make the version champion that was it before.
     Rollback {
         /// The pipeline.

@@ -1,8 +1,10 @@
 //! What belongs to a version, as files.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::{Context as _, bail};
+use driftmill_onnx::Names;
 use driftmill_platform::registry::ModelVersion;
 use driftmill_schemas::model::ModelCard;
 
@@ -30,6 +32,21 @@ pub async fn version(context: &Context, version: &ModelVersion, to: &Path) -> an
     std::fs::write(name("model"), context.registry.artifact(version).await?)?;
     std::fs::write(name("reference.json"), context.registry.reference(version).await?)?;
     std::fs::write(name("json"), serde_json::to_vec_pretty(version)?)?;
+    Ok(())
+}
+
+/// Writes a version as ONNX, or says why there is no such file.
+pub async fn onnx(context: &Context, version: &ModelVersion, card: &ModelCard, to: &Path) -> anyhow::Result<()> {
+    let (estimator, _) = driftmill_models::artifact::decode(&context.registry.artifact(version).await?)?;
+    let names = Names {
+        features: card.features.iter().map(|feature| feature.name.clone()).collect(),
+        classes: card.classes.clone(),
+        metadata: BTreeMap::from([("snapshot".to_owned(), version.snapshot.clone())]),
+    };
+    match driftmill_onnx::export(&estimator, &names) {
+        Ok(bytes) => std::fs::write(to.join(format!("{}-v{}.onnx", version.pipeline, version.version)), bytes)?,
+        Err(reason) => eprintln!("not written as ONNX: {reason}"),
+    }
     Ok(())
 }
 

@@ -2,6 +2,7 @@
 
 mod diff;
 pub mod export;
+mod import;
 
 use anyhow::bail;
 use driftmill_platform::registry::{CHAMPION, ModelVersion};
@@ -21,6 +22,7 @@ pub async fn run(located: Located, command: Models) -> anyhow::Result<()> {
     | Models::Diff { pipeline, .. }
     | Models::Card { pipeline, .. }
     | Models::Export { pipeline, .. }
+    | Models::Import { pipeline, .. }
     | Models::Rollback { pipeline, .. }
     | Models::Promote { pipeline, .. }
     | Models::List { pipeline: Some(pipeline) } = &command
@@ -71,6 +73,7 @@ async fn of(backing: &Backing, command: Models) -> anyhow::Result<()> {
             let loaded = pipelines::load_one(&context.settings.pipelines, &pipeline)?;
             export::empty_folder(&to)?;
             export::version(&context, &version, &to).await?;
+            export::onnx(&context, &version, &model, &to).await?;
             export::snapshot(&context, &version.snapshot, &to).await?;
             std::fs::write(
                 to.join("MODEL_CARD.md"),
@@ -78,6 +81,10 @@ async fn of(backing: &Backing, command: Models) -> anyhow::Result<()> {
             )?;
             println!("version {} of {pipeline} is in {}", version.version, to.display());
             Ok(())
+        }
+        Models::Import { pipeline, file, data, source } => {
+            let loaded = pipelines::load_one(&context.settings.pipelines, &pipeline)?;
+            import::run(&context, &loaded, &file, &data, source.as_deref()).await
         }
         Models::Rollback { pipeline, reason } => {
             context.prepare(&CancellationToken::new()).await?;

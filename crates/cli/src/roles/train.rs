@@ -148,7 +148,8 @@ async fn ask(context: &Context, request: &TrainingRequest, cancel: &Cancellation
     bail!("stopped before the training ended; it goes on in the trainer")
 }
 
-fn report(event: &RunEvent) -> anyhow::Result<()> {
+/// Shows what became of a run.
+pub fn report(event: &RunEvent) -> anyhow::Result<()> {
     for (name, value) in &event.metrics {
         println!("{name:<24} {value:.4}");
     }

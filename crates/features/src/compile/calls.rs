@@ -88,6 +88,10 @@ impl Compiler<'_> {
         if let Some(told) = self.image_call(&name, &trees) {
             return told;
         }
+        // Before its arguments: a wrong name explains what is wrong with them.
+        if arity(&name).is_none() {
+            return Err(unknown(&name));
+        }
         // Arguments that are part of the function, not values.
         match (name.as_str(), trees.as_slice()) {
             ("regexp_like", [of, pattern]) => {

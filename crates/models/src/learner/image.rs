@@ -101,8 +101,9 @@ impl ImageLearner {
         let Target::Classes { labels, n_classes } = rows.target else {
             return Err(Error::TaskUnsupported { algorithm: self.algorithm(), task: rows.target.task().name() });
         };
-        let mut frequencies = vec![0.0; *n_classes];
-        labels.iter().for_each(|&label| frequencies[label] += 1.0 / labels.len() as f64);
+        let mut counts = vec![0_usize; *n_classes];
+        labels.iter().for_each(|&label| counts[label] += 1);
+        let frequencies = counts.iter().map(|count| *count as f64 / labels.len() as f64).collect();
         let all = images(rows.table, self.column)?;
         let seen: Vec<usize> = (0..all.len()).filter(|&row| all[row].is_some()).collect();
         if seen.is_empty() {

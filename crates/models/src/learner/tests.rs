@@ -1,4 +1,6 @@
+mod forecast;
 mod fusion;
+mod image;
 mod text;
 
 use std::ops::ControlFlow;
@@ -172,7 +174,7 @@ fn algorithms_without_a_feature_to_learn_from_are_refused_with_what_they_need() 
     let text = message("text_classifier", &json!({}), &of(FeatureKind::Category));
     assert!(text.starts_with("`text_classifier` learns from texts"), "{text}");
     let text = message("text_clasifier", &json!({}), &of(FeatureKind::Text));
-    assert!(text.contains("did you mean `text_classifier`?") && text.ends_with("late_fusion"), "{text}");
+    assert!(text.contains("did you mean `text_classifier`?") && text.ends_with("forecast"), "{text}");
     assert!(message("ridge", &json!({"alpa": 1}), &of(FeatureKind::Number)).contains("did you mean `alpha`?"));
 }
 

@@ -1,0 +1,83 @@
+//! Classifiers of images over tables.
+
+use super::*;
+
+const SIDE: usize = 16;
+
+fn features() -> Vec<(String, FeatureKind)> {
+    vec![("width".to_owned(), FeatureKind::Number), ("photo".to_owned(), FeatureKind::Image { side: SIDE as u16 })]
+}
+
+/// Reddish and bluish images; every seventh is missing.
+fn photos(rows: usize, seed: usize) -> (Table, Target) {
+    let image = |row: usize| -> Arc<[u8]> {
+        let noise = |i: usize| ((row * 31 + i * 17 + seed * 7) % 40) as u8;
+        let colour = |i: usize| match (row.is_multiple_of(2), i % 3) {
+            (true, 0) | (false, 2) => 200,
+            _ => 60,
+        };
+        (0..SIDE * SIDE * 3).map(|i| colour(i) + noise(i)).collect()
+    };
+    let pixels = (0..rows).map(|row| (!row.is_multiple_of(7)).then(|| image(row))).collect();
+    let table = Table::new(rows, vec![Column::Number(vec![0.0; rows]), Column::Image { side: SIDE, pixels }]).unwrap();
+    (table, Target::Classes { labels: (0..rows).map(|row| row % 2).collect(), n_classes: 2 })
+}
+
+fn all() -> [Learner; 2] {
+    let of = |name: &str, params: Value| Learner::from_spec(name, params.as_object().unwrap(), &features()).unwrap();
+    [
+        of("image_classifier", json!({})),
+        of("cnn", json!({ "epochs": 6, "patience": null, "batch_size": 8, "rotation": 0, "zoom": 0, "shift": 0 })),
+    ]
+}
+
+#[test]
+fn images_teach_a_model_and_a_row_without_one_gets_the_frequencies() {
+    let ((table, target), (unseen, truth)) = (photos(70, 1), photos(42, 2));
+    for learner in all() {
+        let mut epochs = 0;
+        let fitted = learner
+            .fit(&table, &target, 3, &mut |step| {
+                epochs += usize::from(step.step == "epoch" && step.metrics.contains_key("train_loss"));
+                ControlFlow::Continue(())
+            })
+            .unwrap();
+        assert_eq!(epochs, if learner.algorithm() == "cnn" { 6 } else { 0 });
+        let answers = fitted.outputs(&unseen).unwrap();
+        let right = (0..42).filter(|row| row % 7 > 0).filter(|&row| answers[[row, row % 2]] > 0.5).count();
+        assert!(right >= 34, "{right} of 36 by {}", learner.algorithm());
+        assert_eq!(answers.row(7).to_vec(), [0.5, 0.5]);
+        assert_eq!(fitted.informed(&unseen).unwrap().iter().filter(|informed| **informed).count(), 36);
+        let one = fitted.outputs(&unseen.select(&[1])).unwrap();
+        assert_eq!(one.row(0), answers.row(1));
+        assert_eq!(truth.len(), 42);
+    }
+}
+
+#[test]
+fn the_same_rows_and_seed_give_the_same_bytes_and_these_come_back() {
+    let (table, target) = photos(40, 1);
+    for learner in all() {
+        let fitted = fitted(&learner, &table, &target);
+        let bytes = crate::artifact::encode(&fitted, &Value::Null).unwrap();
+        assert_eq!(bytes, crate::artifact::encode(&super::fitted(&learner, &table, &target), &Value::Null).unwrap());
+        let (decoded, _) = crate::artifact::decode(&bytes).unwrap();
+        assert_eq!(decoded, fitted);
+        // A truncated or changed artifact is an error, never a network that is asked.
+        assert!(crate::artifact::decode(&bytes[..bytes.len() / 2]).is_err());
+    }
+}
+
+#[test]
+fn what_is_wrong_with_the_parameters_or_features_is_said() {
+    let numbers = [("x".to_owned(), FeatureKind::Number)];
+    assert!(message("cnn", &json!({}), &numbers).contains("an image"));
+    assert!(message("cnn", &json!({ "epoch": 3 }), &features()).contains("did you mean `epochs`"));
+    assert!(message("cnn", &json!({ "epochs": "many" }), &features()).contains("cnn"));
+    assert!(message("cnn", &json!({ "dropout": 1.5 }), &features()).contains("dropout"));
+    assert!(message("image_classifier", &json!({ "estimator": "ridge" }), &features()).contains("of classes"));
+    let (table, target) = photos(14, 1);
+    let none = Table::new(14, vec![table.columns()[0].clone(), Column::Image { side: SIDE, pixels: vec![None; 14] }]);
+    let error = all()[0].fit(&none.unwrap(), &target, 1, &mut |_| ControlFlow::Continue(())).unwrap_err();
+    assert!(error.to_string().contains("no row has an image"), "{error}");
+}
