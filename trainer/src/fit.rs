@@ -14,6 +14,7 @@ use driftmill_models::{Estimator, Learner, Progress, Target, Task};
 use driftmill_schemas::pipeline::{Pipeline, SplitBy};
 use serde_json::{Map, Value};
 
+use crate::forecasts::Judged;
 use crate::rows::kinds;
 use crate::{Error, Rows, forecasts};
 pub use score::{better_by, of_values as error_of};
@@ -73,6 +74,15 @@ pub enum Said {
         baseline: Target,
     },
     /// Its forecasts from many origins, beside simple ones.
+    Forecasts(Box<Judged>),
+}
+
+/// What the champion said of the same rows.
+#[derive(Debug)]
+pub enum Rival {
+    /// Its answers.
+    Answers(Target),
+    /// Its forecasts.
     Forecasts(Box<Backtest>),
 }
 
@@ -116,8 +126,8 @@ pub fn fit(
         fitted.map_err(|e| failed(e.into()))
     };
     let model = fit_to(&learner, &train)?;
-    let (mut metrics, said) = match forecasts::backtest(&model, &test, seed).map_err(failed)? {
-        Some(backtest) => (forecasts::metrics(&backtest), Said::Forecasts(Box::new(backtest))),
+    let (mut metrics, said) = match forecasts::judge(&model, rows, &test, seed).map_err(failed)? {
+        Some(judged) => (forecasts::metrics(&judged.rolling), Said::Forecasts(Box::new(judged))),
         None => {
             let constant = fit_to(&Learner::constant(&kinds(pipeline)), &train)?;
             let baseline = answers(&constant, &test).map_err(failed)?;

@@ -18,6 +18,36 @@ pub(crate) fn backtest(model: &Estimator, rows: &Rows, seed: u64) -> Result<Opti
     forecast::evaluate(forecaster, &series, &options).map(Some).map_err(|error| Fault::Unfit(error.to_string()))
 }
 
+/// What judges a new forecaster.
+#[derive(Debug)]
+pub struct Judged {
+    /// Its method on all rows, fitted anew as the origin rolls through their second half: nothing is forecast from what came
+    /// later, and there are as many origins as the rows have to give.
+    pub rolling: Backtest,
+    /// The one that was fitted to the training rows, on the test rows, where they are enough: what a champion can be compared
+    /// by.
+    pub test: Option<Backtest>,
+}
+
+/// Fits while the origin rolls: more cost time, and say nothing new.
+const FITS: usize = 200;
+
+/// Judges a forecaster that was fitted to the training part of `all`; `None` of any other model.
+pub(crate) fn judge(model: &Estimator, all: &Rows, test: &Rows, seed: u64) -> Result<Option<Judged>, Fault> {
+    let (Some(forecaster), Target::Values(values)) = (model.forecaster(), &all.target) else { return Ok(None) };
+    let series = model.series(&all.table, values)?;
+    let steps = series.iter().map(|(_, observations)| observations.len()).max().unwrap_or_default();
+    let options = BacktestOptions {
+        first: FirstOrigin::Share(0.5),
+        refit_every: (steps / 2 / FITS).max(1),
+        seed,
+        ..BacktestOptions::default()
+    };
+    let rolling = forecast::backtest(forecaster.params(), &series, &options);
+    let rolling = rolling.map_err(|error| Fault::Unfit(error.to_string()))?;
+    Ok(Some(Judged { rolling, test: backtest(model, test, seed).ok().flatten() }))
+}
+
 /// How good a forecaster is on rows that it has not seen.
 #[derive(Debug)]
 pub struct ForecastEvaluation {
@@ -80,7 +110,8 @@ pub(crate) fn metrics(backtest: &Backtest) -> BTreeMap<String, f64> {
 
 /// What the gates say: better than a regression on the date beyond chance, no worse than the last value, and no worse than the
 /// champion by more than the margin.
-pub(crate) fn gates(pipeline: &Pipeline, backtest: &Backtest, champion: Option<(u64, &Backtest)>) -> Vec<GateResult> {
+pub(crate) fn gates(pipeline: &Pipeline, judged: &Judged, champion: Option<(u64, &Backtest)>) -> Vec<GateResult> {
+    let backtest = &judged.rolling;
     let metric = pipeline.promotion.metric;
     let Some(span) = overall(backtest) else {
         let detail = "no series changes: there is nothing to forecast".to_owned();
@@ -113,15 +144,16 @@ pub(crate) fn gates(pipeline: &Pipeline, backtest: &Backtest, champion: Option<(
             detail: words(naive, "the last value"),
         },
     ];
-    if let Some((version, rival)) = champion {
+    if let (Some((version, rival)), Some(test)) = (champion, &judged.test) {
         let error = |span: &Span| if metric == Metric::Mae { span.forecaster.mae } else { span.forecaster.rmse };
-        let (ours, theirs) = (error(span), overall(rival).map_or(f64::INFINITY, error));
+        let of = |backtest: &Backtest| overall(backtest).map_or(f64::INFINITY, error);
+        let (ours, theirs) = (of(test), of(rival));
         let margin = pipeline.promotion.margin;
         gates.push(GateResult {
             gate: "no worse than the champion".to_owned(),
             passed: ours <= theirs * (1.0 + margin),
             detail: format!(
-                "{} {ours:.4}, version {version} has {theirs:.4} from the same origins; a margin of {margin} is allowed",
+                "{} {ours:.4}, version {version} has {theirs:.4} from the same origins in the test rows; a margin of {margin} is allowed",
                 metric.name()
             ),
         });

@@ -18,8 +18,9 @@ use sha2::{Digest as _, Sha256};
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
+use uuid::Uuid;
 
-use crate::fit::{self, Fitted, Said, answers, fit};
+use crate::fit::{self, Fitted, Rival, answers, fit};
 use crate::gates::{Facts, judge};
 use crate::run::Reason;
 use crate::snapshot::{self, Since, Snapshot};
@@ -85,6 +86,14 @@ pub struct Trainer {
     registry: Registry,
     clock: SharedClock,
     progress: Arc<Listener>,
+}
+
+/// A run that never ended.
+#[derive(clickhouse::Row, serde::Deserialize)]
+struct Interrupted {
+    run: String,
+    why: String,
+    began: i64,
 }
 
 #[derive(clickhouse::Row, serde::Deserialize)]
@@ -375,11 +384,22 @@ impl Trainer {
         champion: &ModelVersion,
         loaded: &Loaded,
         fitted: &Fitted,
-    ) -> Result<Option<(u64, Said)>, Error> {
+    ) -> Result<Option<(u64, Rival)>, Error> {
         let damaged =
             |reason: String| Error::Champion { pipeline: champion.pipeline.clone(), version: champion.version, reason };
         let bytes = self.registry.artifact(champion).await?;
-        let (model, header) = artifact::decode(&bytes).map_err(|e| damaged(e.to_string()))?;
+        let (model, header) = match artifact::decode(&bytes) {
+            // Nobody can ask it any more, so it must not stand in the way of one that can be asked.
+            Err(artifact::Error::Version(format)) => {
+                let version = champion.version;
+                warn!(
+                    pipeline = champion.pipeline,
+                    version, format, "the champion was written by another build; it is not compared"
+                );
+                return Ok(None);
+            }
+            decoded => decoded.map_err(|e| damaged(e.to_string()))?,
+        };
         let card = ModelCard::from_header(header).map_err(|e| damaged(e.to_string()))?;
         if card.features != loaded.pipeline.features || card.classes != loaded.pipeline.label.classes {
             warn!(
@@ -400,11 +420,8 @@ impl Trainer {
         };
         let backtest = forecasts::backtest(&model, &fitted.test, loaded.pipeline.training.seed);
         let said = match backtest.map_err(|e| damaged(e.to_string()))? {
-            Some(backtest) => Said::Forecasts(Box::new(backtest)),
-            None => {
-                let answers = answers(&model, &fitted.test).map_err(|e| damaged(e.to_string()))?;
-                Said::Answers { baseline: answers.clone(), model: answers }
-            }
+            Some(backtest) => Rival::Forecasts(Box::new(backtest)),
+            None => Rival::Answers(answers(&model, &fitted.test).map_err(|e| damaged(e.to_string()))?),
         };
         Ok(Some((champion.version, said)))
     }
@@ -443,6 +460,39 @@ impl Trainer {
             gates: event.gates.clone(),
         };
         Ok(self.registry.register(new).await?)
+    }
+
+    /// Notes of runs that began and cannot end any more that they failed: their process ended before they did. Those are the run
+    /// `only`, or all trainings of this pipeline on files, if nobody else can be at one. Returns how many they are.
+    pub async fn end_interrupted(&self, pipeline: &str, only: Option<Uuid>) -> Result<usize, Error> {
+        let which = match only {
+            Some(run) => format!("run_id = '{run}'"),
+            // Others are run again by the trainer that reads their topic.
+            None => "cause LIKE 'request % by cli, %'".to_owned(),
+        };
+        let sql = format!(
+            "SELECT toString(run_id) AS run, any(cause) AS why, toUnixTimestamp64Milli(min(at)) AS began FROM runs \
+             WHERE pipeline = '{pipeline}' AND {which} GROUP BY run_id HAVING countIf(state != 'started') = 0"
+        );
+        let interrupted = self.clickhouse.rows::<Interrupted>(&sql).await?;
+        for run in &interrupted {
+            let event = RunEvent {
+                run_id: run.run.parse().unwrap_or_default(),
+                cause: run.why.clone(),
+                request_id: None,
+                pipeline: pipeline.to_owned(),
+                at: self.clock.now(),
+                state: RunState::Failed,
+                detail: "interrupted: its process ended before it did; train again".to_owned(),
+                metrics: Default::default(),
+                model_version: None,
+                gates: Vec::new(),
+                started: run.began,
+                steps: Vec::new(),
+            };
+            self.registry.record_run(&event).await?;
+        }
+        Ok(interrupted.len())
     }
 
     /// Whether the run of that reason has ended before.

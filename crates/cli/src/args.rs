@@ -88,6 +88,8 @@ pub enum Command {
     /// Look at models and move the champion.
     #[command(subcommand)]
     Models(Models),
+    /// What became of trainings, the newest first.
+    Runs(Runs),
     /// Look at the data that models were fitted on, and restore it.
     #[command(subcommand)]
     Data(Data),
@@ -367,6 +369,19 @@ pub enum Models {
         #[arg(long, default_value = "by hand")]
         reason: String,
     },
+}
+
+/// Which trainings.
+#[derive(Debug, Args)]
+pub struct Runs {
+    /// The pipeline; absent: all.
+    pub pipeline: Option<String>,
+    /// At most so many.
+    #[arg(long, default_value_t = 50)]
+    pub limit: u32,
+    /// One JSON object a line.
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// Look at the data that models were fitted on.

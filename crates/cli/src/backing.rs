@@ -33,6 +33,14 @@ impl Backing {
         })
     }
 
+    /// Whether nobody else can be working with them.
+    pub fn is_own(&self) -> bool {
+        #[cfg(feature = "embedded")]
+        return self.own.is_some();
+        #[cfg(not(feature = "embedded"))]
+        false
+    }
+
     /// Settings that point to them.
     pub fn settings(&self) -> &Settings {
         &self.settings

@@ -15,6 +15,7 @@ mod pipelines;
 mod replay;
 mod roles;
 mod rows;
+mod runs;
 mod shutdown;
 mod status;
 mod test;
@@ -66,6 +67,7 @@ fn start(arguments: Arguments) -> anyhow::Result<()> {
             Command::New(new) => new::run(&settings, &new),
             Command::Models(command) => models::run(located, command).await,
             Command::Data(command) => data::run(located, command).await,
+            Command::Runs(asked) => runs::run(located, asked).await,
             Command::DeadLetters(command) => dead_letters::run(settings, command).await,
             Command::Replay(asked) => replay::run(settings, &asked).await,
             Command::Audit(audit) => audit::run(settings, &audit).await,

@@ -1,6 +1,7 @@
 //! The OpenAPI 3.1 document: every route there is, with schemas made from the served pipelines' records.
 
 mod contracts;
+mod invocations;
 mod own;
 mod push;
 mod records;
@@ -25,6 +26,7 @@ pub(crate) fn document(
     own::add(&mut paths, &mut schemas);
     push::add(pipelines, &mut paths, &mut schemas);
     v2::add(pipelines, &mut paths, &mut schemas);
+    invocations::add(pipelines, &mut paths, &mut schemas);
     if let Some(served) = iris {
         contracts::add_iris(served, &mut paths, &mut schemas);
     }
@@ -39,11 +41,12 @@ pub(crate) fn document(
             "license": { "name": "Apache-2.0", "identifier": "Apache-2.0" },
             "description": "Every request may carry an `X-Request-Id` (up to 128 letters, digits and `-_.:/+=@~,`); the \
                 response repeats it, or names the one that was made. Predictions say in `X-Model-Version` which version \
-                answered. A body may have 16 MiB.",
+                answered. A body may have 16 MiB, and 64 MiB where a pipeline takes images.",
         },
         "tags": [
             { "name": "Open Inference Protocol", "description": "Version 2, over HTTP and JSON." },
             { "name": "Contracts", "description": "APIs of earlier stacks, kept for their clients." },
+            { "name": "MLflow scoring", "description": "MLflow's scoring protocol, for every pipeline." },
             { "name": "Pipelines", "description": "Pipelines, their records, their models, and promotion." },
             { "name": "System", "description": "Health and metrics." },
         ],

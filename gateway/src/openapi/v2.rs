@@ -56,7 +56,7 @@ pub(super) fn add(
         let infer = json!({
             "tags": [TAG],
             "summary": "Predict",
-            "description": "One tensor per input of the model's metadata, of shape [n] or [n, 1], or one tensor called \
+            "description": "One tensor per input of the model's metadata, of shape [n] or [n, 1] (pixels of images also [n, height, width, 3]), or one tensor called \
                 `input` of shape [n, k] with the inputs as columns, in the metadata's order.",
             "requestBody": request,
             "responses": {
@@ -133,7 +133,7 @@ fn add_schemas(schemas: &mut Map<String, Value>) {
             "outputs": { "type": "array", "items": {
                 "type": "object",
                 "required": ["name"],
-                "properties": { "name": { "type": "string", "enum": ["predict", "probabilities"] } },
+                "properties": { "name": { "type": "string", "enum": ["predict", "probabilities", "lower", "upper"] } },
             } },
         },
     });

@@ -11,7 +11,7 @@ use driftmill_models::{Estimator, Target};
 use driftmill_schemas::message::GateResult;
 use driftmill_schemas::pipeline::Pipeline;
 
-use crate::fit::{Said, better_by, error_of};
+use crate::fit::{Rival, Said, better_by, error_of};
 use crate::{Rows, forecasts};
 
 /// What the gates ask about.
@@ -28,7 +28,7 @@ pub struct Facts<'a> {
     /// What it said of the test rows.
     pub said: &'a Said,
     /// The champion's version, and what it said of them.
-    pub champion: Option<(u64, &'a Said)>,
+    pub champion: Option<(u64, &'a Rival)>,
 }
 
 /// Answers of everybody concerned on the same test rows.
@@ -53,17 +53,17 @@ pub fn judge(pipeline: &Pipeline, facts: &Facts<'_>) -> Vec<GateResult> {
         gates.push(data::gate(facts.train, facts.test, pipeline));
     }
     match facts.said {
-        Said::Forecasts(backtest) => {
+        Said::Forecasts(judged) => {
             let champion = facts.champion.and_then(|(version, said)| match said {
-                Said::Forecasts(backtest) => Some((version, &**backtest)),
-                Said::Answers { .. } => None,
+                Rival::Forecasts(backtest) => Some((version, &**backtest)),
+                Rival::Answers(_) => None,
             });
-            gates.extend(forecasts::gates(pipeline, backtest, champion));
+            gates.extend(forecasts::gates(pipeline, judged, champion));
         }
         Said::Answers { model, baseline } => {
             let champion = facts.champion.and_then(|(version, said)| match said {
-                Said::Answers { model, .. } => Some((version, model)),
-                Said::Forecasts(_) => None,
+                Rival::Answers(answers) => Some((version, answers)),
+                Rival::Forecasts(_) => None,
             });
             let answers = Answers { truth: &facts.test.target, challenger: model, baseline, champion };
             gates.extend(compare(pipeline, answers));

@@ -77,11 +77,19 @@ async fn from_file(located: Located, train: &Train, pipeline: &str, file: &Path)
         let trainer = Trainer::new(vec![loaded], context.clickhouse, context.registry, context.clock)
             .telling(move |name, step| shown.set_message(progress(name, step)));
         let reason = Reason::Request(request);
-        let training = trainer.train_on(pipeline, &reason, Some(rows.arrow.into()));
-        // What a stop leaves behind is a run that has started and no model.
-        tokio::select! {
-            event = training => Ok(event?),
-            () = cancel.cancelled() => bail!("stopped before the training ended; no model was made"),
+        if backing.is_own() {
+            trainer.end_interrupted(pipeline, None).await?;
+        }
+        let outcome = tokio::select! {
+            event = trainer.train_on(pipeline, &reason, Some(rows.arrow.into())) => Some(event?),
+            () = cancel.cancelled() => None,
+        };
+        match outcome {
+            Some(event) => Ok(event),
+            None => {
+                trainer.end_interrupted(pipeline, Some(reason.run_id(pipeline))).await?;
+                bail!("stopped before the training ended; no model was made")
+            }
         }
     };
     let outcome = outcome.await;
