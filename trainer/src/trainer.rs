@@ -419,7 +419,16 @@ impl Trainer {
             }
         };
         let backtest = forecasts::backtest(&model, &fitted.test, loaded.pipeline.training.seed);
-        let said = match backtest.map_err(|e| damaged(e.to_string()))? {
+        let backtest = match backtest {
+            Ok(backtest) => backtest,
+            Err(error) => {
+                // It knows other series than the new rows have.
+                let version = champion.version;
+                warn!(pipeline = champion.pipeline, version, %error, "the champion cannot forecast these rows; it is not compared");
+                return Ok(None);
+            }
+        };
+        let said = match backtest {
             Some(backtest) => Rival::Forecasts(Box::new(backtest)),
             None => Rival::Answers(answers(&model, &fitted.test).map_err(|e| damaged(e.to_string()))?),
         };

@@ -49,17 +49,17 @@ async fn read(backing: &Backing, asked: &Runs) -> anyhow::Result<Vec<RunLine>> {
     let context = backing.context().await?;
     let of = match &asked.pipeline {
         // A name that has been checked holds nothing that ends a text.
-        Some(pipeline) => format!("WHERE pipeline = '{pipeline}'"),
+        Some(pipeline) => format!("WHERE r.pipeline = '{pipeline}'"),
         None => String::new(),
     };
     // An end comes after the start, also where both have the same time.
     let sql = format!(
-        "SELECT any(pipeline) AS pipeline, toString(run_id) AS run, \
-         argMax(state, (at, state != 'started')) AS state, toUnixTimestamp64Milli(min(at)) AS began, \
-         toUnixTimestamp64Milli(max(at)) AS ended, max(model_version) AS model_version, any(cause) AS cause, \
-         argMax(detail, (at, state != 'started')) AS detail \
-         FROM (SELECT toString(pipeline) AS pipeline, run_id, toString(state) AS state, at, model_version, cause, detail FROM runs {of}) \
-         GROUP BY run_id ORDER BY began DESC, run LIMIT {}",
+        "SELECT toString(any(r.pipeline)) AS pipeline, toString(r.run_id) AS run, \
+         toString(argMax(r.state, (r.at, r.state != 'started'))) AS state, \
+         toUnixTimestamp64Milli(min(r.at)) AS began, toUnixTimestamp64Milli(max(r.at)) AS ended, \
+         max(r.model_version) AS model_version, any(r.cause) AS cause, \
+         argMax(r.detail, (r.at, r.state != 'started')) AS detail \
+         FROM runs AS r {of} GROUP BY r.run_id ORDER BY began DESC, run LIMIT {}",
         asked.limit
     );
     Ok(context.clickhouse.rows::<RunLine>(&sql).await?)
