@@ -16,6 +16,8 @@ use crate::request_id::RequestId;
 
 /// Requests with more rows than this are answered off the event loop.
 const HEAVY_ROWS: usize = 1_000;
+/// Characters of a text that are logged.
+const MOST_LOGGED: usize = 16_384;
 /// Says in every dialect which version answered.
 pub(crate) const MODEL_VERSION: HeaderName = HeaderName::from_static("x-model-version");
 
@@ -149,7 +151,7 @@ impl Answer {
     pub(crate) fn named_texts(&self, row: usize) -> impl Iterator<Item = (String, Option<String>)> {
         self.others.iter().map(move |(feature, values)| {
             let text = match values {
-                Other::Texts(texts) => texts[row].as_deref().map(str::to_owned),
+                Other::Texts(texts) => texts[row].as_deref().map(cut),
                 Other::Images(images) => images[row].as_deref().map(|pixels| hex::encode(Sha256::digest(pixels))),
             };
             (self.model.card.features[*feature].name.clone(), text)
@@ -165,6 +167,14 @@ impl Answer {
         let values = self.values().len() as u64;
         let classes = self.model.card.classes.iter().map(String::as_str).zip(rows);
         classes.chain([("value", values)]).filter(|(_, rows)| *rows > 0)
+    }
+}
+
+/// The beginning of a text that would not fit into the log.
+fn cut(text: &str) -> String {
+    match text.char_indices().nth(MOST_LOGGED) {
+        None => text.to_owned(),
+        Some((end, _)) => format!("{}…", &text[..end]),
     }
 }
 
@@ -203,10 +213,29 @@ impl Asked {
         P: Send + 'static,
         E: From<Fault> + Send + 'static,
     {
+        self.answer_read(body::is_heavy(&bytes), bytes, model, read, render).await
+    }
+
+    /// The same, when the caller knows whether reading is `heavy`.
+    pub(crate) async fn answer_read<P, E>(
+        self,
+        heavy: bool,
+        bytes: Bytes,
+        model: Arc<LoadedModel>,
+        read: impl FnOnce(&[u8], Rows) -> Result<(P, Rows), E> + Send + 'static,
+        render: impl FnOnce(P, &Answer, &RequestId) -> Result<Vec<u8>, E> + Send + 'static,
+    ) -> Result<Response, E>
+    where
+        P: Send + 'static,
+        E: From<Fault> + Send + 'static,
+    {
         let rows = model.rows(self.served.loaded.pipeline.serving.max_rows);
-        let (rest, rows) = body::off_loop(body::is_heavy(&bytes), move || read(&bytes, rows)).await?;
+        // A small body may hold a large image, and a text takes longer than numbers do. Few at once: each may need memory.
+        let is_plain = model.is_plain();
+        let _permit = if is_plain { None } else { self.app.heavy.acquire().await.ok() };
+        let (rest, rows) = body::off_loop(heavy, move || read(&bytes, rows)).await?;
         let id = self.id.clone();
-        let (json, answer) = body::off_loop(rows.len() > HEAVY_ROWS, move || {
+        let (json, answer) = body::off_loop(!is_plain || rows.len() > HEAVY_ROWS, move || {
             let answer = rows.answer()?;
             render(rest, &answer, &id).map(|json| (json, answer))
         })

@@ -12,7 +12,7 @@ use driftmill_schemas::pipeline::{Dialect, Loaded};
 use driftmill_schemas::record::framing::SchemaRef;
 use driftmill_schemas::record::{Field, ObjectReader};
 use driftmill_schemas::topic::Topics;
-use tokio::sync::{Notify, OnceCell};
+use tokio::sync::{Notify, OnceCell, Semaphore};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -26,6 +26,9 @@ use crate::push::{Broker, Inlet};
 use crate::request_id::RequestIds;
 use crate::slot::Slot;
 use crate::trainings::{TrainingBus, Trainings};
+
+/// More answers of models of texts and images than this wait for each other.
+const HEAVY_AT_ONCE: usize = 8;
 
 /// One pipeline with the place its model is served from.
 pub(crate) struct Served {
@@ -113,6 +116,8 @@ pub(crate) struct App {
     pub(crate) metrics: Metrics,
     pub(crate) clock: SharedClock,
     pub(crate) ids: RequestIds,
+    /// Answers of models of texts and images that are worked on at once.
+    pub(crate) heavy: Semaphore,
     /// Seed of pauses between tries.
     pub(crate) seed: u64,
     pub(crate) stop: CancellationToken,
@@ -152,6 +157,7 @@ impl App {
             metrics: parts.metrics,
             ids: RequestIds::new(Arc::clone(&parts.clock), parts.instance),
             clock: parts.clock,
+            heavy: Semaphore::new(HEAVY_AT_ONCE),
             seed: parts.instance.as_u64_pair().0,
             stop: parts.stop,
             openapi,

@@ -19,7 +19,7 @@ const HEAVY_BYTES: usize = 64 << 10;
 /// A body as an extractor found it.
 pub(crate) type Body = Result<Bytes, BytesRejection>;
 
-/// Bytes that a body of this gateway may have.
+/// Bytes that a body with rows to answer may have.
 pub(crate) fn limit(app: &App) -> usize {
     let of_images = |served: &Served| served.loaded.pipeline.features.iter().any(|f| f.kind == FeatureType::Image);
     if app.pipelines.values().any(|served| of_images(served)) { IMAGES_LIMIT } else { LIMIT }

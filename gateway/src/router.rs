@@ -17,14 +17,14 @@ use crate::{api, body, contracts, invocations, push, system, v2};
 pub(crate) fn router(app: &Arc<App>) -> Router {
     Router::new()
         .merge(system::routes())
-        .merge(v2::routes())
+        .merge(v2::routes().layer(DefaultBodyLimit::max(body::limit(app))))
         .merge(api::routes())
         .merge(push::routes())
-        .merge(invocations::routes())
+        .merge(invocations::routes().layer(DefaultBodyLimit::max(body::limit(app))))
         .merge(contracts::routes(app))
         .fallback(nothing_here)
         .method_not_allowed_fallback(not_this_method)
-        .layer(DefaultBodyLimit::max(body::limit(app)))
+        .layer(DefaultBodyLimit::max(body::LIMIT))
         .layer(middleware::from_fn_with_state(Arc::clone(app), front))
         .with_state(Arc::clone(app))
 }

@@ -41,6 +41,9 @@ pub struct ModelCard {
     /// Hash of how the pipeline file says that it is trained and judged.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub definition: String,
+    /// Whether it was fitted elsewhere: its snapshot then judged it, and it has not learned from it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub imported: bool,
     /// Hash of the artifact whose answers on the test rows are told, where it is another than this: this one was then fitted
     /// once more, on all rows. Challengers are compared with that one, which has not seen the test rows either.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -94,6 +97,7 @@ mod tests {
             entity: None,
             code_version: "0.1.0".to_owned(),
             definition: String::new(),
+            imported: false,
             judged: None,
         };
         let header = serde_json::to_value(&card).unwrap();

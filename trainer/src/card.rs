@@ -25,7 +25,11 @@ pub fn model_card(pipeline: &Pipeline, version: &ModelVersion, card: &ModelCard)
         ("made", made.unwrap_or_default()),
         ("algorithm", format!("`{}`, parameters `{params}`, seed {}", card.algorithm, card.seed)),
         ("answers", answers),
-        ("fitted on", format!("{} rows, snapshot `{}`", version.rows, version.snapshot)),
+        if card.imported {
+            ("fitted", format!("elsewhere; judged by {} rows, snapshot `{}`", version.rows, version.snapshot))
+        } else {
+            ("fitted on", format!("{} rows, snapshot `{}`", version.rows, version.snapshot))
+        },
         ("run", version.run_id.to_string()),
         ("artifact", format!("`{}`", version.artifact)),
         ("code", card.code_version.clone()),

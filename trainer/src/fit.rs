@@ -178,6 +178,19 @@ pub fn imported(model: Estimator, rows: &Rows, pipeline: &Pipeline) -> Result<Fi
     })
 }
 
+/// Answers in classes `theirs`, in the numbers that the classes have among `ours`. One that is not among them gets a number
+/// that no row has, and is wrong.
+pub fn renumbered(answers: Target, theirs: &[String], ours: &[String]) -> Target {
+    match answers {
+        Target::Classes { labels, .. } if theirs != ours => {
+            let number = |name: &String| ours.iter().position(|our| our == name).unwrap_or(ours.len());
+            let numbers: Vec<usize> = theirs.iter().map(number).collect();
+            Target::Classes { labels: labels.mapv(|label| numbers[label]), n_classes: ours.len() + 1 }
+        }
+        answers => answers,
+    }
+}
+
 /// What a model answers on rows.
 pub fn answers(model: &Estimator, rows: &Rows) -> Result<Target, Fault> {
     Ok(match model.task() {

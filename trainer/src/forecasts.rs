@@ -24,9 +24,8 @@ pub struct Judged {
     /// Its method on all rows, fitted anew as the origin rolls through their second half: nothing is forecast from what came
     /// later, and there are as many origins as the rows have to give.
     pub rolling: Backtest,
-    /// The one that was fitted to the training rows, on the test rows, where they are enough: what a champion can be compared
-    /// by.
-    pub test: Option<Backtest>,
+    /// The one that was fitted to the training rows, on the test rows, if they are enough: what a champion can be compared by.
+    pub test: Result<Backtest, String>,
 }
 
 /// Fits while the origin rolls: more cost time, and say nothing new.
@@ -45,7 +44,12 @@ pub(crate) fn judge(model: &Estimator, all: &Rows, test: &Rows, seed: u64) -> Re
     };
     let rolling = forecast::backtest(forecaster.params(), &series, &options);
     let rolling = rolling.map_err(|error| Fault::Unfit(error.to_string()))?;
-    Ok(Some(Judged { rolling, test: backtest(model, test, seed).ok().flatten() }))
+    let test = match backtest(model, test, seed) {
+        Ok(Some(test)) => Ok(test),
+        Ok(None) => Err("it forecasts nothing".to_owned()),
+        Err(error) => Err(error.to_string()),
+    };
+    Ok(Some(Judged { rolling, test }))
 }
 
 /// How good a forecaster is on rows that it has not seen.
@@ -144,7 +148,11 @@ pub(crate) fn gates(pipeline: &Pipeline, judged: &Judged, champion: Option<(u64,
             detail: words(naive, "the last value"),
         },
     ];
-    if let (Some((version, rival)), Some(test)) = (champion, &judged.test) {
+    if let (Some((version, _)), Err(reason)) = (champion, &judged.test) {
+        let detail = format!("the test rows cannot compare it with version {version}: {reason}");
+        gates.push(GateResult { gate: "no worse than the champion".to_owned(), passed: false, detail });
+    }
+    if let (Some((version, rival)), Ok(test)) = (champion, &judged.test) {
         let error = |span: &Span| if metric == Metric::Mae { span.forecaster.mae } else { span.forecaster.rmse };
         let of = |backtest: &Backtest| overall(backtest).map_or(f64::INFINITY, error);
         let (ours, theirs) = (of(test), of(rival));

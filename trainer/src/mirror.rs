@@ -9,6 +9,7 @@ use driftmill_mlflow::{
     Column, ColumnType, Dataset, Error as MlflowError, Gate, Mirror, Model, Retry, Run, Signature, State, StepMetric,
 };
 use driftmill_models::artifact;
+use driftmill_platform::error::{Retry as RetryLater, Retryable as _};
 use driftmill_platform::kafka::MessageBatch;
 use driftmill_platform::registry::{ModelVersion, Registry};
 use driftmill_platform::stage::{Error as StageError, Output, Stage};
@@ -72,7 +73,15 @@ impl MirrorRuns {
         };
         run.steps = event.steps.iter().map(step).collect();
         if let Some(version) = version {
-            self.add_model(loaded, &version, &mut run).await?;
+            match self.add_model(loaded, &version, &mut run).await {
+                Err(error) if error.retry() == RetryLater::Later => return Err(error),
+                Err(error) => {
+                    // Written by an earlier build, say: the run is shown without it, and holds up nothing.
+                    let (pipeline, version) = (&event.pipeline, version.version);
+                    warn!(pipeline, version, %error, "the model cannot be read; its run is mirrored without it");
+                }
+                Ok(()) => {}
+            }
         }
         Ok(run)
     }
@@ -144,9 +153,19 @@ impl Stage for MirrorRuns {
             let Some(loaded) = self.pipelines.get(&event.pipeline).filter(|_| event.state.is_final()) else { continue };
             let run = match self.run(loaded, &event).await {
                 Ok(run) => run,
-                Err(error) => return Err(waiting(RUNS, &error)),
+                Err(error) if error.retry() == RetryLater::Later => return Err(waiting(RUNS, &error)),
+                Err(error) => {
+                    warn!(pipeline = event.pipeline, %error, "this run cannot be mirrored; it is passed over");
+                    continue;
+                }
             };
             settle(RUNS, &event.pipeline, self.mirror.mirror(&run).await)?;
+            // They may have moved while the model was on its way.
+            let aliases = self.registry.aliases(&event.pipeline).await.map_err(|error| waiting(RUNS, &error))?;
+            for alias in aliases {
+                let set = self.mirror.set_alias(&event.pipeline, &alias.alias, alias.version).await;
+                settle(RUNS, &event.pipeline, set)?;
+            }
         }
         Ok(Output::default())
     }

@@ -8,6 +8,9 @@ use driftmill_schemas::pipeline::{Feature, FeatureType, Pipeline};
 use ndarray::Array1;
 use polars::prelude::{DataFrame, DataType, PolarsError, PolarsResult};
 
+/// Classes that a label may have.
+const MOST_CLASSES: usize = 10_000;
+
 /// Labelled rows.
 #[derive(Debug, Clone)]
 pub struct Rows {
@@ -86,6 +89,14 @@ impl Rows {
         let rows = frame.height();
         let labels = if rows == 0 { Vec::new() } else { texts(frame, "label")? };
         let classes = classes(&labels, pipeline);
+        if classes.len() > MOST_CLASSES {
+            let reason = format!(
+                "`{}` has {} different values, and a label has {MOST_CLASSES} classes at most: is it a text?",
+                pipeline.label.field,
+                classes.len()
+            );
+            return Err(PolarsError::ComputeError(reason.into()));
+        }
         let (known, target) = target(&labels, &classes, pipeline);
         let mut columns = Vec::with_capacity(pipeline.features.len());
         for feature in &pipeline.features {
@@ -197,6 +208,14 @@ mod tests {
         assert_eq!(all, ["0", "1", "9", "10", "a"]);
         let (known, target) = target(&labels, &all, &pipeline);
         assert_eq!((known.len(), target.len()), (5, 5));
+    }
+
+    #[test]
+    fn a_champion_of_other_classes_is_compared_by_their_names() {
+        let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+        let answers = Target::Classes { labels: Array1::from(vec![0, 1, 2]), n_classes: 3 };
+        let renumbered = crate::fit::renumbered(answers, &names(&["b", "x", "a"]), &names(&["a", "b"]));
+        assert_eq!(renumbered, Target::Classes { labels: Array1::from(vec![1, 2, 0]), n_classes: 3 });
     }
 
     #[test]

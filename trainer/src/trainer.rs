@@ -59,6 +59,7 @@ fn card_of(loaded: &Loaded, snapshot: &str, params: serde_json::Map<String, serd
         entity: pipeline.entity.clone(),
         code_version: env!("CARGO_PKG_VERSION").to_owned(),
         definition: hex::encode(Sha256::digest(how)),
+        imported: false,
         judged: None,
     }
 }
@@ -319,11 +320,13 @@ impl Trainer {
         let of = Arc::clone(loaded);
         let judging = move || {
             let judged = fitted.judged.as_ref().unwrap_or(&fitted.model);
-            let size = artifact::encode(judged, &serde_json::Value::Null).map_or(usize::MAX, |bytes| bytes.len());
+            let served = &fitted.model;
+            let size = artifact::encode(served, &serde_json::Value::Null).map_or(usize::MAX, |bytes| bytes.len());
             let facts = Facts {
                 train: &fitted.train,
                 test: &fitted.test,
                 model: judged,
+                served,
                 size,
                 said: &fitted.said,
                 champion: rival.as_ref().map(|(version, said)| (*version, said)),
@@ -350,6 +353,11 @@ impl Trainer {
         let versions = self.registry.versions(&loaded.pipeline.name).await?;
         let newest = versions.into_iter().rev().find(|version| version.snapshot == snapshot.hash);
         let Some(version) = newest else { return Ok(None) };
+        // Its gates were asked against the champion of that day: against another one they must be asked again.
+        let champion = self.registry.resolve(&loaded.pipeline.name, CHAMPION).await?;
+        if champion.is_some_and(|champion| champion.version != version.version) {
+            return Ok(None);
+        }
         // One that cannot be read is made anew.
         let bytes = self.registry.artifact(&version).await?;
         let card = artifact::decode(&bytes).ok().and_then(|(_, header)| ModelCard::from_header(header).ok());
@@ -401,7 +409,8 @@ impl Trainer {
             decoded => decoded.map_err(|e| damaged(e.to_string()))?,
         };
         let card = ModelCard::from_header(header).map_err(|e| damaged(e.to_string()))?;
-        if card.features != loaded.pipeline.features || card.classes != loaded.pipeline.label.classes {
+        let label = &loaded.pipeline.label;
+        if card.features != loaded.pipeline.features || (card.classes != label.classes && !label.open) {
             warn!(
                 pipeline = champion.pipeline,
                 version = champion.version,
@@ -430,7 +439,10 @@ impl Trainer {
         };
         let said = match backtest {
             Some(backtest) => Rival::Forecasts(Box::new(backtest)),
-            None => Rival::Answers(answers(&model, &fitted.test).map_err(|e| damaged(e.to_string()))?),
+            None => {
+                let answers = answers(&model, &fitted.test).map_err(|e| damaged(e.to_string()))?;
+                Rival::Answers(fit::renumbered(answers, &card.classes, &label.classes))
+            }
         };
         Ok(Some((champion.version, said)))
     }
@@ -444,6 +456,7 @@ impl Trainer {
     ) -> Result<ModelVersion, Error> {
         let pipeline = &loaded.pipeline;
         let mut card = card_of(loaded, &snapshot.hash, fitted.params.clone());
+        card.imported = fitted.imported;
         if fitted.imported {
             card.algorithm = fitted.model.algorithm().to_owned();
         }
@@ -485,17 +498,27 @@ impl Trainer {
         );
         let interrupted = self.clickhouse.rows::<Interrupted>(&sql).await?;
         for run in &interrupted {
+            let run_id: Uuid = run.run.parse().unwrap_or_default();
+            // It may have got further than its events tell.
+            let version = self.registry.of_run(pipeline, run_id).await?;
+            let champion = self.registry.resolve(pipeline, CHAMPION).await?;
+            let serves = |version: &ModelVersion| champion.as_ref().is_some_and(|it| it.version == version.version);
+            let (state, detail) = match &version {
+                None => (RunState::Failed, "interrupted: its process ended before it did; train again"),
+                Some(version) if serves(version) => (RunState::Promoted, "interrupted after its model was promoted"),
+                Some(_) => (RunState::Refused, "interrupted before its model could be promoted; promote it by hand"),
+            };
             let event = RunEvent {
-                run_id: run.run.parse().unwrap_or_default(),
+                run_id,
                 cause: run.why.clone(),
                 request_id: None,
                 pipeline: pipeline.to_owned(),
                 at: self.clock.now(),
-                state: RunState::Failed,
-                detail: "interrupted: its process ended before it did; train again".to_owned(),
-                metrics: Default::default(),
-                model_version: None,
-                gates: Vec::new(),
+                state,
+                detail: detail.to_owned(),
+                metrics: version.as_ref().map(|version| version.metrics.clone()).unwrap_or_default(),
+                gates: version.as_ref().map(|version| version.gates.clone()).unwrap_or_default(),
+                model_version: version.map(|version| version.version),
                 started: run.began,
                 steps: Vec::new(),
             };

@@ -1,9 +1,10 @@
-//! Text classification measured: five folds grouped by product, the text classifier with its defaults and with others.
+//! Classification of products measured, by text, by image and by both: five folds grouped by product.
 //!
 //! ```text
-//! cargo run --release -p driftmill-models --example products -- <folder with X_train.csv and Y_train.csv>
+//! cargo run --release -p driftmill-models --example products -- <folder with X_train.csv, Y_train.csv and images>
 //! ```
-//! `X_train.csv` has columns `designation`, `description` and `productid`, `Y_train.csv` has `prdtypecode`. Products are
+//! `X_train.csv` has columns `designation`, `description`, `productid` and `imageid`, `Y_train.csv` has `prdtypecode`; an image
+//! is `images/image_train/image_<imageid>_product_<productid>.jpg`. Products are
 //! dealt to the folds in turn, in the order in which they first appear; as that is one way of many, the mean over three
 //! random ones is told as well. Scores are of all held-out predictions together.
 
@@ -26,6 +27,7 @@ type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 const FOLDS: usize = 5;
 const SEED: u64 = 1;
+const SIDE: u16 = 64;
 
 struct Products {
     table: Table,
@@ -39,6 +41,22 @@ fn main() -> Result<()> {
     let folder = std::env::args().nth(1).ok_or("which folder holds X_train.csv and Y_train.csv?")?;
     let products = read(Path::new(&folder))?;
     println!("{} rows, {} classes", products.labels.len(), products.target.task().n_outputs());
+    let text = json!({ "algorithm": "text_classifier", "params": { "strip_html": true } });
+    let boosted = json!({ "estimator": "gradient_boosting", "params": { "n_estimators": 60, "max_leaf_nodes": 8, "min_samples_leaf": 5 } });
+    let fusion = |image: Value, weights: Value| json!({ "members": [text, image], "weights": weights });
+    let image = |params: Value| json!({ "algorithm": "image_classifier", "params": params });
+    let modalities = [
+        ("text, as in the pipeline", "text_classifier", text["params"].clone()),
+        ("image", "image_classifier", json!({})),
+        ("image, boosted", "image_classifier", boosted.clone()),
+        ("fusion, as in the pipeline", "late_fusion", fusion(image(json!({})), json!("fitted"))),
+        ("fusion, equal weights", "late_fusion", fusion(image(json!({})), json!([1, 1]))),
+        ("fusion, image boosted", "late_fusion", fusion(image(boosted), json!("fitted"))),
+    ];
+    for (name, algorithm, params) in modalities {
+        measure(name, &products, algorithm, &params)?;
+    }
+    println!("\nthe text classifier in other ways");
     let variants = [
         ("defaults", json!({})),
         ("HTML stripped", json!({"strip_html": true})),
@@ -51,7 +69,7 @@ fn main() -> Result<()> {
         ("words and pairs of them, temperature", json!({"analyzer": "word", "calibration": "temperature"})),
     ];
     for (name, params) in variants {
-        measure(name, &products, &params)?;
+        measure(name, &products, "text_classifier", &params)?;
     }
     Ok(())
 }
@@ -59,10 +77,11 @@ fn main() -> Result<()> {
 /// Weighted F1, accuracy and log loss of held-out rows.
 type Scores = [f64; 3];
 
-fn measure(name: &str, products: &Products, params: &Value) -> Result<()> {
-    let features = ["designation", "description"].map(|name| (name.to_owned(), FeatureKind::Text));
+fn measure(name: &str, products: &Products, algorithm: &str, params: &Value) -> Result<()> {
+    let mut features = ["designation", "description"].map(|name| (name.to_owned(), FeatureKind::Text)).to_vec();
+    features.push(("image".to_owned(), FeatureKind::Image { side: SIDE }));
     let params = params.as_object().ok_or("parameters are an object")?;
-    let learner = Learner::from_spec("text_classifier", params, &features)?;
+    let learner = Learner::from_spec(algorithm, params, &features)?;
     let score = |splits: &[TrainTest]| -> Result<Scores> {
         let Products { table, labels, target, groups } = products;
         let proba = cross_validate(&learner, table, target, Some(groups), splits, SEED)?;
@@ -103,6 +122,7 @@ fn read(folder: &Path) -> Result<Products> {
         designation: String,
         description: String,
         productid: String,
+        imageid: String,
     }
     #[derive(serde::Deserialize)]
     struct Label {
@@ -126,7 +146,13 @@ fn read(folder: &Path) -> Result<Products> {
         let present = |row: &Row| Some(text(row)).filter(|text| !text.is_empty()).map(Arc::from);
         Column::Text(rows.iter().map(present).collect())
     };
-    let columns = vec![column(|row| &row.designation), column(|row| &row.description)];
+    let pixels = |row: &Row| {
+        let name = format!("images/image_train/image_{}_product_{}.jpg", row.imageid, row.productid);
+        let encoded = std::fs::read(folder.join(name)).ok()?;
+        driftmill_vision::pixels(&encoded, SIDE).ok().map(Arc::from)
+    };
+    let images = Column::Image { side: usize::from(SIDE), pixels: rows.iter().map(pixels).collect() };
+    let columns = vec![column(|row| &row.designation), column(|row| &row.description), images];
     Ok(Products {
         table: Table::new(rows.len(), columns)?,
         target: Target::Classes { labels: Array1::from(labels.clone()), n_classes: classes.len() },

@@ -79,11 +79,12 @@ async fn score(
     })
     .await?;
     let one_probability = answers_one_probability(&served);
+    let asked = Asked { app, served, dialect: NAME, id };
     let read = move |_: &[u8], rows| {
         let rows = input.rows(rows, one_probability)?;
         Ok::<_, ScoringFault>((one_probability, rows))
     };
-    Asked { app, served, dialect: NAME, id }.answer(bytes::Bytes::new(), model, read, render).await
+    asked.answer_read(heavy, bytes::Bytes::new(), model, read, render).await
 }
 
 /// Whether the pipeline keeps the contract of a network with one output: `[[p]]`.
@@ -100,7 +101,9 @@ fn render(one_probability: bool, answer: &Answer, _: &RequestId) -> Result<Vec<u
         answer.values().iter().map(|value| json!(value)).collect()
     } else {
         // Classes that are numbers are answered as numbers, as the library answers that MLflow wraps.
-        let numbers: Option<Vec<i64>> = classes.iter().map(|class| class.parse().ok()).collect();
+        // Only if nothing is lost: `007` is no number.
+        let number = |class: &String| class.parse::<i64>().ok().filter(|number| number.to_string() == *class);
+        let numbers: Option<Vec<i64>> = classes.iter().map(number).collect();
         let class = |&index: &usize| match &numbers {
             Some(numbers) => json!(numbers[index]),
             None => json!(classes[index]),

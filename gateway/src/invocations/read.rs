@@ -1,5 +1,6 @@
 //! The forms in which rows come, and how they become rows of a model.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use driftmill_schemas::record::{Field, Value};
@@ -12,6 +13,8 @@ use crate::model::Rows;
 
 /// The keys of which a body has exactly one.
 const FORMS: [&str; 4] = ["dataframe_split", "dataframe_records", "instances", "inputs"];
+/// Different names that the rows of a request may have.
+const MOST_NAMES: usize = 10_000;
 /// Lists around the numbers of an image: rows, pixels, channels.
 const IMAGE_DEPTH: usize = 3;
 /// Height and width of the images that the contract of `[[p]]` was made for.
@@ -22,6 +25,8 @@ const SIDE: usize = 224;
 pub(super) enum Input {
     /// A name for each column, and rows of values.
     Named { columns: Vec<String>, rows: Vec<Vec<Json>> },
+    /// Rows of named values; `columns` are the names of all of them.
+    Records { columns: Vec<String>, rows: Vec<Map<String, Json>> },
     /// Texts of a CSV, which become what their fields are.
     Texts { columns: Vec<String>, rows: Vec<Vec<String>> },
     /// Values without names, in the order of the model's inputs.
@@ -45,7 +50,7 @@ impl Input {
     /// The names of its columns, if they have names.
     pub(super) fn columns(&self) -> Option<&[String]> {
         match self {
-            Self::Named { columns, .. } | Self::Texts { columns, .. } => Some(columns),
+            Self::Named { columns, .. } | Self::Records { columns, .. } | Self::Texts { columns, .. } => Some(columns),
             Self::Positional(_) => None,
         }
     }
@@ -70,6 +75,22 @@ impl Input {
                         let Some(field) = field else { continue };
                         let value = values.get(column).unwrap_or(&Json::Null);
                         rows.record()[field] = read(value, &fields[field], number, square)?;
+                    }
+                    rows.push()?;
+                }
+            }
+            Self::Records { columns, rows: given } => {
+                places(&columns, fields, model.inputs())?;
+                rows.check_count(given.len())?;
+                for (number, mut object) in given.into_iter().enumerate() {
+                    for (index, field) in fields.iter().enumerate() {
+                        let value = object.remove(&field.name).unwrap_or_default();
+                        let is_input = model.inputs().contains(&index);
+                        if value.is_null() && !is_input {
+                            rows.record()[index] = Value::Null;
+                        } else {
+                            rows.record()[index] = read(&value, field, number, square)?;
+                        }
                     }
                     rows.push()?;
                 }
@@ -196,21 +217,23 @@ fn split(mut frame: Map<String, Json>) -> Result<Input, Fault> {
 
 /// A list of objects.
 fn records(form: &str, records: Vec<Json>) -> Result<Input, Fault> {
-    let mut columns: Vec<String> = Vec::new();
-    let mut objects = Vec::with_capacity(records.len());
+    let mut names: BTreeSet<String> = BTreeSet::new();
+    let mut rows = Vec::with_capacity(records.len());
     for (number, record) in records.into_iter().enumerate() {
         let Json::Object(record) = record else {
             return Err(Fault::bad_request(format!("`{form}`: row {number} is no object")));
         };
-        for name in record.keys().filter(|name| !columns.contains(name)).cloned().collect::<Vec<_>>() {
-            columns.push(name);
+        for name in record.keys() {
+            if !names.contains(name) {
+                names.insert(name.clone());
+            }
         }
-        objects.push(record);
+        if names.len() > MOST_NAMES {
+            return Err(Fault::bad_request(format!("`{form}`: the rows have more than {MOST_NAMES} different names")));
+        }
+        rows.push(record);
     }
-    let row =
-        |mut object: Map<String, Json>| columns.iter().map(|name| object.remove(name).unwrap_or_default()).collect();
-    let rows = objects.into_iter().map(row).collect();
-    Ok(Input::Named { columns, rows })
+    Ok(Input::Records { columns: names.into_iter().collect(), rows })
 }
 
 /// An object of columns.
@@ -261,12 +284,24 @@ mod tests {
             rows: vec![vec![json!(1), json!("x")], vec![json!(2), json!(null)]],
         });
         assert_eq!(read(json!({"dataframe_split": {"columns": ["a", "b"], "data": [[1, "x"], [2, null]]}})), expected);
-        assert_eq!(read(json!({"dataframe_records": [{"a": 1, "b": "x"}, {"a": 2}]})), expected);
-        assert_eq!(read(json!({"instances": [{"a": 1, "b": "x"}, {"a": 2, "b": null}], "params": {}})), expected);
+        let records = |input: Result<Input, String>| match input {
+            Ok(Input::Records { columns, rows }) => (columns, rows.len()),
+            other => panic!("{other:?}"),
+        };
+        let names = vec!["a".to_owned(), "b".to_owned()];
+        assert_eq!(records(read(json!({"dataframe_records": [{"a": 1, "b": "x"}, {"a": 2}]}))), (names.clone(), 2));
+        assert_eq!(records(read(json!({"instances": [{"a": 1, "b": "x"}, {"b": null}], "params": {}}))), (names, 2));
         assert_eq!(read(json!({"inputs": {"a": [1, 2], "b": ["x", null]}})), expected);
         let csv = Input::read(b"a,b\n1,x\n2,\n", "text/csv; charset=utf-8").unwrap();
         assert!(matches!(csv, Input::Texts { columns, rows } if columns == ["a", "b"] && rows[1] == ["2", ""]));
         assert_eq!(read(json!({"inputs": [[1, 2]]})), Ok(Input::Positional(vec![json!([1, 2])])));
+    }
+
+    #[test]
+    fn names_that_differ_from_row_to_row_do_not_multiply() {
+        let rows: Vec<Json> = (0..20_000).map(|i| json!({ format!("a{i}"): 1 })).collect();
+        let message = read(json!({ "instances": rows })).unwrap_err();
+        assert!(message.contains("different names"), "{message}");
     }
 
     #[test]

@@ -62,6 +62,11 @@ impl LoadedModel {
         declared.unwrap_or(classes.len().saturating_sub(1))
     }
 
+    /// Whether it sees numbers alone, which are answered in microseconds.
+    pub(crate) fn is_plain(&self) -> bool {
+        self.model.rows_model().is_some()
+    }
+
     /// Whether it tells the bounds that values lie within.
     pub(crate) fn tells_intervals(&self) -> bool {
         self.model.tells_intervals()
@@ -82,7 +87,8 @@ impl LoadedModel {
     }
 
     fn give_back(&self, mut workspace: Workspace) {
-        if workspace.columns.rows() > KEPT_ROWS {
+        // Texts and images of a request do not stay.
+        if workspace.columns.rows() > KEPT_ROWS || !self.is_plain() {
             return;
         }
         workspace.columns.clear();

@@ -84,6 +84,9 @@ pub struct Promotion {
     /// How much of what there is to win over the constant baseline one feature alone may win, beyond chance, before it is
     /// taken for a copy of the label; 1 turns the gate off.
     pub leakage: f64,
+    /// Share of the test rows that may have the same features as a row that was learned; absent: any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_shared_rows: Option<f64>,
     /// Features in whose slices the model may not be worse than the champion, or the constant baseline where there is none.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub slices: Vec<String>,
@@ -105,6 +108,7 @@ impl Default for Promotion {
             confidence: 0.95,
             margin: 0.02,
             leakage: 0.98,
+            max_shared_rows: None,
             slices: Vec::new(),
             max_calibration_error: None,
             max_latency_ms: None,
@@ -122,6 +126,9 @@ impl Promotion {
         }
         if !(self.leakage > 0.5 && self.leakage <= 1.0) {
             faults.push("`leakage` is a share above 0.5, such as 0.98; 1 turns the gate off".to_owned());
+        }
+        if self.max_shared_rows.is_some_and(|share| !(0.0..=1.0).contains(&share)) {
+            faults.push("`max_shared_rows` is a share from 0 to 1".to_owned());
         }
         let bounds = [
             ("max_calibration_error", self.max_calibration_error),

@@ -9,9 +9,6 @@ use driftmill_schemas::pipeline::Pipeline;
 
 use crate::Rows;
 
-/// A larger share of test rows that were learned, too, says more of memory than of knowledge.
-const MOST_SHARED: f64 = 0.2;
-
 pub(super) fn gate(train: &Rows, test: &Rows, pipeline: &Pipeline) -> GateResult {
     let mut faults = Vec::new();
     let mut notes = Vec::new();
@@ -38,7 +35,7 @@ pub(super) fn gate(train: &Rows, test: &Rows, pipeline: &Pipeline) -> GateResult
     let learned: HashSet<u64> = (0..train.len()).map(|row| fingerprint(train, row)).collect();
     let shared = (0..test.len()).filter(|&row| learned.contains(&fingerprint(test, row))).count();
     let share = shared as f64 / test.len().max(1) as f64;
-    if share > MOST_SHARED {
+    if pipeline.promotion.max_shared_rows.is_some_and(|most| share > most) {
         faults.push(format!(
             "{shared} of {} test rows have the same features as one that was learned: split by entity, or remove what is \
              there twice",
@@ -88,7 +85,9 @@ mod tests {
     fn sound_rows_pass_and_rows_that_were_learned_are_counted() {
         let train = rows((0..100).map(f64::from).collect(), |x| usize::from(x > 50.0));
         let test = rows((95..115).map(f64::from).collect(), |x| usize::from(x > 50.0));
-        let gate = gate(&train, &test, &pipeline());
+        let mut strict = pipeline();
+        strict.promotion.max_shared_rows = Some(0.2);
+        let gate = gate(&train, &test, &strict);
         assert!(!gate.passed && gate.detail.contains("5 of 20 test rows"), "{}", gate.detail);
         let test = rows((98..128).map(f64::from).collect(), |x| usize::from(x > 50.0));
         let gate = super::gate(&train, &test, &pipeline());

@@ -23,7 +23,9 @@ pub struct Facts<'a> {
     pub test: &'a Rows,
     /// The challenger, as it was judged.
     pub model: &'a Estimator,
-    /// Bytes of its artifact.
+    /// The one that would serve: the same, or one that then learned from all rows.
+    pub served: &'a Estimator,
+    /// Bytes of that one's artifact.
     pub size: usize,
     /// What it said of the test rows.
     pub said: &'a Said,
@@ -74,7 +76,7 @@ pub fn judge(pipeline: &Pipeline, facts: &Facts<'_>) -> Vec<GateResult> {
             gates.extend(calibration::gate(facts.model, facts.test, pipeline));
         }
     }
-    gates.extend(budget::gates(facts.model, facts.size, facts.test, pipeline));
+    gates.extend(budget::gates(facts.served, facts.size, facts.test, pipeline));
     gates
 }
 

@@ -88,7 +88,7 @@ async fn from_file(located: Located, train: &Train, pipeline: &str, file: &Path)
             Some(event) => Ok(event),
             None => {
                 trainer.end_interrupted(pipeline, Some(reason.run_id(pipeline))).await?;
-                bail!("stopped before the training ended; no model was made")
+                bail!("stopped before the training ended; `driftmill runs {pipeline}` tells how far it got")
             }
         }
     };
