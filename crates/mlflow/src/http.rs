@@ -186,12 +186,13 @@ fn proxied(folder: &str) -> Option<&str> {
     }
 }
 
-/// The address without what may be a login.
+/// The address without what may be a secret: a login, a query, a fragment.
 fn without_login(place: &str) -> String {
-    match place.split_once("://").map(|(scheme, rest)| (scheme, rest.split_once('@'))) {
-        Some((scheme, Some((_, rest)))) => format!("{scheme}://{rest}"),
-        _ => place.to_owned(),
-    }
+    let place = place.split(['?', '#']).next().unwrap_or_default();
+    let Some((scheme, rest)) = place.split_once("://") else { return place.to_owned() };
+    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    format!("{scheme}://{host}{path}")
 }
 
 #[cfg(test)]

@@ -196,8 +196,9 @@ impl Learner {
         self.fit_grouped(table, target, None, seed, observe)
     }
 
-    /// The same for rows of which some belong together, such as those of one product: splits that the fit makes, to
-    /// calibrate probabilities or weigh members, never part a group.
+    /// The same for rows of which some belong together, such as those of one product: splits that the fit makes to
+    /// calibrate probabilities of texts or to weigh members never part a group. Those for early stopping, of boosting and of
+    /// networks, are by row: where rows of a group resemble each other, they stop later than they should.
     ///
     /// # Errors
     /// As [`Self::fit`], and for another number of groups than rows.

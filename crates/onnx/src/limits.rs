@@ -13,7 +13,7 @@ const BYTES: usize = 512 << 20;
 /// The most nodes, attributes, tensors and the like.
 const MESSAGES: usize = 65_536;
 /// The most columns, terms and values that a graph's operators may make, all together.
-const WORK: usize = 1 << 27;
+const WORK: usize = 1 << 24;
 
 /// What the operators of one graph may still make.
 pub(crate) struct Budget(Cell<usize>);

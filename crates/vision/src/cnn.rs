@@ -30,6 +30,9 @@ pub const SIDES: std::ops::RangeInclusive<usize> = 16..=512;
 /// The most classes a network may have.
 pub const MAX_CLASSES: usize = 10_000;
 
+/// The most values that a layer may write for an image.
+const MOST_WRITTEN: usize = 512 * 512 * 64;
+
 /// How a training stands after one pass over its images.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Epoch {
@@ -124,7 +127,10 @@ impl Cnn {
         }
         let mut channels = 3;
         for (number, layer) in self.convolutions.iter().enumerate() {
+            // What a layer writes for one image is bounded, whatever the bytes say.
+            let written = (self.side >> number.min(63)).pow(2) * layer.outputs;
             let fits = layer.inputs == channels
+                && written <= MOST_WRITTEN
                 && (8..=1024).contains(&layer.outputs)
                 && layer.outputs % inference::LANES == 0
                 && layer.weights.len() == 9 * layer.inputs * layer.outputs

@@ -218,6 +218,11 @@ impl CsvSource {
         for column in unpivot.columns.iter().filter(|column| self.columns.contains_key(*column)) {
             faults.push(format!("`unpivot` and `columns` both use the column `{column}`: keep one"));
         }
+        for column in unpivot.columns.iter().filter(|column| self.ignore.contains(column)) {
+            faults.push(format!(
+                "`ignore` passes over the column `{column}`, which `unpivot` makes records of: keep one"
+            ));
+        }
         let field = |name: &str| schema.and_then(|schema| schema.field(name));
         if unpivot.keep_empty && field(&unpivot.value).is_some_and(|value| !value.nullable) {
             let value = &unpivot.value;

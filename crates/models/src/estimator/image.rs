@@ -10,6 +10,9 @@ use super::Answer;
 use crate::predictor::MAX_CLASSES;
 use crate::{Column, Error, FeatureKind, Model, Table, Task, parallel};
 
+/// Sides of images that are described.
+const SIDES: std::ops::RangeInclusive<u16> = 8..=512;
+
 /// A fitted classifier of images.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct ImageClassifier {
@@ -75,6 +78,9 @@ impl ImageClassifier {
     pub fn validate(&self, features: &[FeatureKind]) -> Result<(), String> {
         if features.get(self.column) != Some(&FeatureKind::Image { side: self.side }) {
             return Err("the classifier of images takes another feature".to_owned());
+        }
+        if !SIDES.contains(&self.side) {
+            return Err(format!("images of {} pixels a side are out of range", self.side));
         }
         if self.frequencies.is_empty() || self.frequencies.len() > MAX_CLASSES {
             return Err("the number of classes is out of range".to_owned());

@@ -5,9 +5,12 @@ use super::calendar::duration;
 use super::component::{Anchor, Component, Learned, Origin, learn_dates, learn_regression};
 use super::forecaster::{Forecaster, Known};
 use super::params::{ForecasterParams, Method};
-use super::series::{Observation, Series, resample};
+use super::series::{MAX_STEPS, Observation, Series, resample};
 use super::state::{Sight, State};
 use super::trial::{self, Trial, Weights};
+
+/// Forecasts in hindsight that are kept of a panel: some hundred bytes each.
+const MOST_TRIALS: i64 = 10_000_000;
 
 /// Steps before the first trial.
 pub(super) const WARM_UP: i64 = 3;
@@ -142,6 +145,15 @@ pub(super) fn resample_all(
             Err(Error::Empty) => return Err(too_short(params, name, 0)),
             Err(error) => return Err(error),
         }
+    }
+    // One series far from the others in time, or a unit mistaken in one of them, must not make the panel endless; and every step
+    // of every series is forecast in hindsight, for each step ahead.
+    let first = all.iter().map(|(_, series, _)| series.first()).min().unwrap_or(0);
+    let last = all.iter().map(|(_, series, _)| series.last()).max().unwrap_or(0);
+    let limit = (MOST_TRIALS / (params.horizon.max(1) * all.len()) as i64).clamp(1, MAX_STEPS);
+    if last.saturating_sub(first) >= limit {
+        let (from, to) = (first.saturating_mul(params.step), last.saturating_mul(params.step));
+        return Err(Error::TooLong { from, to, step: params.step, limit });
     }
     Ok(all)
 }

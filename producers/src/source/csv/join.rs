@@ -49,6 +49,9 @@ impl Joined {
             opened => opened.map_err(|error| Error::File { file: name.clone(), doing: "opened", error })?,
         };
         let at_fault = |reason: String| Error::Joined { place: name.clone(), reason };
+        if !metadata.is_file() {
+            return Err(at_fault("is no file".to_owned()));
+        }
         if metadata.len() > MAX_BYTES {
             let (bytes, most) = (metadata.len(), MAX_BYTES >> 20);
             return Err(at_fault(format!(

@@ -146,7 +146,13 @@ impl<R: Read> CsvReader<R> {
             let joined = joined.transpose()?.flatten();
             let fields = joined.as_ref().map_or(&[][..], |joined| &joined.fields);
             let layout = Layout::new(file, &header, declared, schema, fields)?;
-            let root = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
+            // An empty path is the working folder, and as a root it would hold every path there is.
+            let root = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+            let root = root.canonicalize().map_err(|error| Error::File {
+                file: folder.display().to_string(),
+                doing: "found",
+                error,
+            })?;
             reading = Some(Reading { layout, declared: declared.clone(), schema: schema.clone(), joined, root });
         }
         Ok(Self {
