@@ -298,19 +298,6 @@ impl Faults<'_> {
                 }
             }
         }
-        if promotion.metric.is_of_values() != pipeline.label.is_value() {
-            let allowed = if pipeline.label.is_value() { Metric::OF_VALUES } else { Metric::OF_CLASSES };
-            let names: Vec<String> = allowed.iter().map(|metric| format!("`{}`", metric.name())).collect();
-            let what = if pipeline.label.is_value() { "a number" } else { "a class" };
-            let part = if self.places.has("promotion") { "promotion" } else { "label" };
-            self.add(
-                part,
-                format!("the label is {what}: compare models by `promotion.metric`, one of {}", names.join(", ")),
-            );
-        }
-        if !(promotion.confidence > 0.5 && promotion.confidence < 1.0) {
-            self.add("promotion", "`confidence` lies between 0.5 and 1, such as 0.95");
-        }
     }
 
     fn check_drift(&mut self, pipeline: &Pipeline) {
