@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use driftmill_models::bootstrap::Bootstrap;
+use driftmill_models::estimator::most_probable;
 use driftmill_models::metrics::report::{
     ClassificationData, ClassificationReport, RegressionData, RegressionReport, Report, Slice,
 };
@@ -32,7 +33,7 @@ pub fn evaluate(model: &Estimator, rows: &Rows, pipeline: &Pipeline, slice_by: &
     let report = match &rows.target {
         Target::Classes { labels, .. } => {
             let proba = model.outputs(&rows.table).map_err(|error| failed(error.into()))?;
-            let predicted = model.classes(&rows.table).map_err(|error| failed(error.into()))?.to_vec();
+            let predicted = most_probable(proba.view()).to_vec();
             let data = ClassificationData {
                 classes: &pipeline.label.classes,
                 truth: &labels.to_vec(),

@@ -8,10 +8,12 @@ mod split;
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
+use driftmill_models::estimator::most_probable;
 use driftmill_models::forecast::Backtest;
 use driftmill_models::metrics::{self, Average};
 use driftmill_models::{Estimator, Learner, Progress, Target, Task};
 use driftmill_schemas::pipeline::{Pipeline, SplitBy};
+use ndarray::Array2;
 use serde_json::{Map, Value};
 
 use crate::forecasts::Judged;
@@ -131,12 +133,12 @@ pub fn fit(
         None => {
             let constant = fit_to(&Learner::constant(&kinds(pipeline)), &train)?;
             let baseline = answers(&constant, &test).map_err(failed)?;
-            let said = Said::Answers { model: answers(&model, &test).map_err(failed)?, baseline };
-            (measure(&model, &test, pipeline).map_err(failed)?, said)
+            let (model, metrics) = measure(&model, &test, pipeline).map_err(failed)?;
+            (metrics, Said::Answers { model, baseline })
         }
     };
     if !validation.is_empty() && model.forecaster().is_none() {
-        let on_validation = measure(&model, &validation, pipeline).map_err(failed)?;
+        let (_, on_validation) = measure(&model, &validation, pipeline).map_err(failed)?;
         metrics.extend(on_validation.into_iter().map(|(name, value)| (format!("validation_{name}"), value)));
     }
     metrics.insert("rows_train".to_owned(), parts.train.len() as f64);
@@ -163,8 +165,8 @@ pub fn imported(model: Estimator, rows: &Rows, pipeline: &Pipeline) -> Result<Fi
     let constant = Learner::constant(&kinds(pipeline)).fit(&rows.table, &rows.target, pipeline.training.seed, &mut on);
     let constant = constant.map_err(|e| failed(e.into()))?;
     let baseline = answers(&constant, rows).map_err(failed)?;
-    let said = Said::Answers { model: answers(&model, rows).map_err(failed)?, baseline };
-    let mut metrics = measure(&model, rows, pipeline).map_err(failed)?;
+    let (answered, mut metrics) = measure(&model, rows, pipeline).map_err(failed)?;
+    let said = Said::Answers { model: answered, baseline };
     metrics.insert("rows_test".to_owned(), rows.len() as f64);
     Ok(Fitted {
         model,
@@ -199,33 +201,41 @@ pub fn answers(model: &Estimator, rows: &Rows) -> Result<Target, Fault> {
     })
 }
 
-fn measure(model: &Estimator, rows: &Rows, pipeline: &Pipeline) -> Result<BTreeMap<String, f64>, Fault> {
-    match &rows.target {
-        Target::Classes { labels, .. } => classes(model, rows, &labels.to_vec(), pipeline),
-        Target::Values(truth) => values(&truth.to_vec(), &model.values(&rows.table)?.to_vec()),
-    }
+/// What a model answers on rows, and how good that is. It is asked once: a network takes its time.
+fn measure(model: &Estimator, rows: &Rows, pipeline: &Pipeline) -> Result<(Target, BTreeMap<String, f64>), Fault> {
+    Ok(match &rows.target {
+        Target::Classes { labels, n_classes } => {
+            let probabilities = model.outputs(&rows.table)?;
+            let answers = most_probable(probabilities.view());
+            let found = classes(&labels.to_vec(), &answers.to_vec(), &probabilities, pipeline)?;
+            (Target::Classes { labels: answers, n_classes: *n_classes }, found)
+        }
+        Target::Values(truth) => {
+            let answers = model.values(&rows.table)?;
+            let found = values(&truth.to_vec(), &answers.to_vec())?;
+            (Target::Values(answers), found)
+        }
+    })
 }
 
 fn classes(
-    model: &Estimator,
-    rows: &Rows,
     truth: &[usize],
+    answers: &[usize],
+    probabilities: &Array2<f64>,
     pipeline: &Pipeline,
 ) -> Result<BTreeMap<String, f64>, Fault> {
-    let answers = model.classes(&rows.table)?.to_vec();
-    let probabilities = model.outputs(&rows.table)?;
-    let weighted = metrics::averaged(truth, &answers, Average::Weighted)?;
+    let weighted = metrics::averaged(truth, answers, Average::Weighted)?;
     let mut found = BTreeMap::from([
-        ("accuracy".to_owned(), metrics::accuracy(truth, &answers)?),
+        ("accuracy".to_owned(), metrics::accuracy(truth, answers)?),
         ("weighted_precision".to_owned(), weighted.precision),
         ("weighted_recall".to_owned(), weighted.recall),
         ("weighted_f1".to_owned(), weighted.f1),
-        ("macro_f1".to_owned(), metrics::averaged(truth, &answers, Average::Macro)?.f1),
+        ("macro_f1".to_owned(), metrics::averaged(truth, answers, Average::Macro)?.f1),
         ("log_loss".to_owned(), metrics::log_loss(truth, probabilities.view())?),
     ]);
     if pipeline.label.classes.len() == 2 {
         let positive = pipeline.label.positive_index();
-        let scores = metrics::binary(truth, &answers, positive)?;
+        let scores = metrics::binary(truth, answers, positive)?;
         found.insert("precision".to_owned(), scores.precision);
         found.insert("recall".to_owned(), scores.recall);
         found.insert("f1".to_owned(), scores.f1);

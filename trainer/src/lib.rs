@@ -9,11 +9,13 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod card;
+mod champion;
 mod error;
 mod evaluate;
 mod fit;
 mod forecasts;
 mod gates;
+mod interrupted;
 mod mirror;
 mod reasons;
 mod reference;

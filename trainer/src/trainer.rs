@@ -18,13 +18,13 @@ use sha2::{Digest as _, Sha256};
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
-use uuid::Uuid;
 
-use crate::fit::{self, Fitted, Rival, answers, fit};
+use crate::champion::Champion;
+use crate::fit::{self, Fitted, fit};
 use crate::gates::{Facts, judge};
 use crate::run::Reason;
 use crate::snapshot::{self, Since, Snapshot};
-use crate::{Error, forecasts, reference};
+use crate::{Error, reference};
 
 /// Steps that are kept of a run: its event must fit into a message.
 const MOST_STEPS: usize = 5_000;
@@ -87,14 +87,6 @@ pub struct Trainer {
     registry: Registry,
     clock: SharedClock,
     progress: Arc<Listener>,
-}
-
-/// A run that never ended.
-#[derive(clickhouse::Row, serde::Deserialize)]
-struct Interrupted {
-    run: String,
-    why: String,
-    began: i64,
 }
 
 #[derive(clickhouse::Row, serde::Deserialize)]
@@ -312,13 +304,14 @@ impl Trainer {
         let fitted = fitted?;
         event.metrics = fitted.metrics.clone();
         let champion = self.registry.resolve(&pipeline.name, CHAMPION).await?;
-        let rival = match &champion {
-            Some(champion) => self.said_of(champion, loaded, &fitted).await?,
+        let champion = match &champion {
+            Some(champion) => Champion::fetch(&self.registry, champion, loaded).await?,
             None => None,
         };
-        // Gates fit models of their own: on a thread that may be blocked.
+        // The champion is asked, and gates fit models of their own: on a thread that may be blocked.
         let of = Arc::clone(loaded);
         let judging = move || {
+            let rival = champion.map(|champion| champion.said_of(&fitted.test, &of.pipeline)).transpose()?.flatten();
             let judged = fitted.judged.as_ref().unwrap_or(&fitted.model);
             let served = &fitted.model;
             let size = artifact::encode(served, &serde_json::Value::Null).map_or(usize::MAX, |bytes| bytes.len());
@@ -332,9 +325,9 @@ impl Trainer {
                 champion: rival.as_ref().map(|(version, said)| (*version, said)),
             };
             let gates = judge(&of.pipeline, &facts);
-            (fitted, gates)
+            Ok::<_, Error>((fitted, gates))
         };
-        let (fitted, gates) = tokio::task::spawn_blocking(judging).await.map_err(|e| Error::Lost(e.to_string()))?;
+        let (fitted, gates) = tokio::task::spawn_blocking(judging).await.map_err(|e| Error::Lost(e.to_string()))??;
         event.gates = gates;
         let version = self.register(loaded, &snapshot, fitted, event).await?;
         self.decide(reason, event, version.version).await
@@ -386,67 +379,6 @@ impl Trainer {
         Ok(())
     }
 
-    /// What the champion says of the challenger's test rows; `None` when it sees other features than these.
-    async fn said_of(
-        &self,
-        champion: &ModelVersion,
-        loaded: &Loaded,
-        fitted: &Fitted,
-    ) -> Result<Option<(u64, Rival)>, Error> {
-        let damaged =
-            |reason: String| Error::Champion { pipeline: champion.pipeline.clone(), version: champion.version, reason };
-        let bytes = self.registry.artifact(champion).await?;
-        let (model, header) = match artifact::decode(&bytes) {
-            // Nobody can ask it any more, so it must not stand in the way of one that can be asked.
-            Err(artifact::Error::Version(format)) => {
-                let version = champion.version;
-                warn!(
-                    pipeline = champion.pipeline,
-                    version, format, "the champion was written by another build; it is not compared"
-                );
-                return Ok(None);
-            }
-            decoded => decoded.map_err(|e| damaged(e.to_string()))?,
-        };
-        let card = ModelCard::from_header(header).map_err(|e| damaged(e.to_string()))?;
-        let label = &loaded.pipeline.label;
-        if card.features != loaded.pipeline.features || (card.classes != label.classes && !label.open) {
-            warn!(
-                pipeline = champion.pipeline,
-                version = champion.version,
-                "the champion sees other features or classes; it is not compared"
-            );
-            return Ok(None);
-        }
-        // One that was fitted again on all rows has seen the test rows: the one that was judged stands in for it.
-        let model = match &card.judged {
-            None => model,
-            Some(hash) => {
-                let store = self.registry.store();
-                let bytes = store.get(hash).await.map_err(driftmill_platform::registry::Error::from)?;
-                artifact::decode(&bytes).map_err(|e| damaged(e.to_string()))?.0
-            }
-        };
-        let backtest = forecasts::backtest(&model, &fitted.test, loaded.pipeline.training.seed);
-        let backtest = match backtest {
-            Ok(backtest) => backtest,
-            Err(error) => {
-                // It knows other series than the new rows have.
-                let version = champion.version;
-                warn!(pipeline = champion.pipeline, version, %error, "the champion cannot forecast these rows; it is not compared");
-                return Ok(None);
-            }
-        };
-        let said = match backtest {
-            Some(backtest) => Rival::Forecasts(Box::new(backtest)),
-            None => {
-                let answers = answers(&model, &fitted.test).map_err(|e| damaged(e.to_string()))?;
-                Rival::Answers(fit::renumbered(answers, &card.classes, &label.classes))
-            }
-        };
-        Ok(Some((champion.version, said)))
-    }
-
     async fn register(
         &self,
         loaded: &Loaded,
@@ -482,49 +414,6 @@ impl Trainer {
             gates: event.gates.clone(),
         };
         Ok(self.registry.register(new).await?)
-    }
-
-    /// Notes of runs that began and cannot end any more that they failed: their process ended before they did. Those are the run
-    /// `only`, or all trainings of this pipeline on files, if nobody else can be at one. Returns how many they are.
-    pub async fn end_interrupted(&self, pipeline: &str, only: Option<Uuid>) -> Result<usize, Error> {
-        let which = match only {
-            Some(run) => format!("run_id = '{run}'"),
-            // Others are run again by the trainer that reads their topic.
-            None => "cause LIKE 'request % by cli, %'".to_owned(),
-        };
-        let sql = format!(
-            "SELECT toString(run_id) AS run, any(cause) AS why, toUnixTimestamp64Milli(min(at)) AS began FROM runs \
-             WHERE pipeline = '{pipeline}' AND {which} GROUP BY run_id HAVING countIf(state != 'started') = 0"
-        );
-        let interrupted = self.clickhouse.rows::<Interrupted>(&sql).await?;
-        for run in &interrupted {
-            let run_id: Uuid = run.run.parse().unwrap_or_default();
-            // It may have got further than its events tell.
-            let version = self.registry.of_run(pipeline, run_id).await?;
-            let champion = self.registry.resolve(pipeline, CHAMPION).await?;
-            let serves = |version: &ModelVersion| champion.as_ref().is_some_and(|it| it.version == version.version);
-            let (state, detail) = match &version {
-                None => (RunState::Failed, "interrupted: its process ended before it did; train again"),
-                Some(version) if serves(version) => (RunState::Promoted, "interrupted after its model was promoted"),
-                Some(_) => (RunState::Refused, "interrupted before its model could be promoted; promote it by hand"),
-            };
-            let event = RunEvent {
-                run_id,
-                cause: run.why.clone(),
-                request_id: None,
-                pipeline: pipeline.to_owned(),
-                at: self.clock.now(),
-                state,
-                detail: detail.to_owned(),
-                metrics: version.as_ref().map(|version| version.metrics.clone()).unwrap_or_default(),
-                gates: version.as_ref().map(|version| version.gates.clone()).unwrap_or_default(),
-                model_version: version.map(|version| version.version),
-                started: run.began,
-                steps: Vec::new(),
-            };
-            self.registry.record_run(&event).await?;
-        }
-        Ok(interrupted.len())
     }
 
     /// Whether the run of that reason has ended before.

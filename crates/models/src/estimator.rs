@@ -11,7 +11,7 @@ pub(crate) mod tabular;
 mod tests;
 pub(crate) mod text;
 
-use ndarray::{Array1, Array2};
+use ndarray::{Array1, Array2, ArrayView2};
 use serde::{Deserialize, Serialize};
 
 use self::forecast::Forecasts;
@@ -106,7 +106,7 @@ impl Estimator {
         let Task::Classification { .. } = self.task() else {
             return Err(Error::WrongTask { asked: "classes", task: self.task().name() });
         };
-        Ok(self.outputs(table)?.rows().into_iter().map(|row| predictor::argmax(row.iter().copied())).collect())
+        Ok(most_probable(self.outputs(table)?.view()))
     }
 
     /// The value of each row, in the targets' unit.
@@ -230,6 +230,11 @@ impl Estimator {
             Fitted::Fusion(fusion) => fusion.answer(table),
         }
     }
+}
+
+/// The most probable class of each row of probabilities, the lowest index among equals.
+pub fn most_probable(probabilities: ArrayView2<'_, f64>) -> Array1<usize> {
+    probabilities.rows().into_iter().map(|row| predictor::argmax(row.iter().copied())).collect()
 }
 
 /// A model of plain numbers is an estimator of them.
