@@ -76,6 +76,9 @@ pub struct TrainingRequest {
     /// Promote the model even if a gate refuses it. Only a person may ask that.
     #[serde(default)]
     pub force: bool,
+    /// Search the space that the pipeline file declares before fitting.
+    #[serde(default)]
+    pub search: bool,
 }
 
 /// What became of a training. Topic [`crate::topic::RUNS`], keyed by run.

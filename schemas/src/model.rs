@@ -48,6 +48,9 @@ pub struct ModelCard {
     /// once more, on all rows. Challengers are compared with that one, which has not seen the test rows either.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub judged: Option<String>,
+    /// The version whose rounds it begins with, where it continues one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub continues: Option<u64>,
 }
 
 /// Why an artifact's header is no card.
@@ -99,6 +102,7 @@ mod tests {
             definition: String::new(),
             imported: false,
             judged: None,
+            continues: None,
         };
         let header = serde_json::to_value(&card).unwrap();
         assert_eq!(ModelCard::from_header(header).unwrap(), card);

@@ -8,37 +8,37 @@ use serde_json::Value;
 use crate::harness::{Options, Stack, binary, copy_pipelines, repository};
 
 /// A data folder and pipelines on which nothing runs.
-struct Alone {
-    folder: tempfile::TempDir,
-    pipelines: PathBuf,
+pub struct Alone {
+    pub folder: tempfile::TempDir,
+    pub pipelines: PathBuf,
 }
 
 impl Alone {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let pipelines = copy_pipelines(&["iris", "loan", "prices", "products", "dandelion"], folder.path());
         Self { folder, pipelines }
     }
 
-    fn command(&self, arguments: &[&str]) -> Command {
+    pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(binary());
         command.arg("--pipelines").arg(&self.pipelines).arg("--data-dir").arg(self.folder.path().join("data"));
         command.args(arguments);
         command
     }
 
-    fn run(&self, arguments: &[&str]) -> Output {
+    pub fn run(&self, arguments: &[&str]) -> Output {
         self.command(arguments).output().unwrap()
     }
 
-    fn ok(&self, arguments: &[&str]) -> String {
+    pub fn ok(&self, arguments: &[&str]) -> String {
         let output = self.run(arguments);
         assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).unwrap()
     }
 }
 
-fn fisher() -> String {
+pub fn fisher() -> String {
     repository().join("pipelines/iris/data/iris.csv").to_str().unwrap().to_owned()
 }
 

@@ -28,6 +28,7 @@ mod rebuild;
 mod replay;
 mod schema_registry;
 mod schemas;
+mod search;
 mod sources;
 mod start_up;
 mod testing;

@@ -31,6 +31,10 @@ pub fn model_card(pipeline: &Pipeline, version: &ModelVersion, card: &ModelCard)
             ("fitted on", format!("{} rows, snapshot `{}`", version.rows, version.snapshot))
         },
         ("run", version.run_id.to_string()),
+        (
+            "continues",
+            card.continues.map_or_else(|| "nothing: fitted anew".to_owned(), |version| format!("version {version}")),
+        ),
         ("artifact", format!("`{}`", version.artifact)),
         ("code", card.code_version.clone()),
     ];

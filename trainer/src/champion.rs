@@ -1,7 +1,7 @@
 //! The champion as a rival: fetched from the registry, and asked about the rows that judge its challenger.
 
 use driftmill_models::{Estimator, artifact};
-use driftmill_platform::registry::{self, ModelVersion, Registry};
+use driftmill_platform::registry::{self, CHAMPION, ModelVersion, Registry};
 use driftmill_schemas::model::ModelCard;
 use driftmill_schemas::pipeline::{Loaded, Pipeline};
 use tracing::warn;
@@ -19,8 +19,16 @@ pub(crate) struct Champion {
 }
 
 impl Champion {
+    /// The champion of a pipeline that can be compared with, if there is one.
+    pub async fn of(registry: &Registry, loaded: &Loaded) -> Result<Option<Self>, Error> {
+        match registry.resolve(&loaded.pipeline.name, CHAMPION).await? {
+            Some(champion) => Self::fetch(registry, &champion, loaded).await,
+            None => Ok(None),
+        }
+    }
+
     /// Fetches it; `None` when it sees other features or classes, or was written by another build.
-    pub async fn fetch(registry: &Registry, champion: &ModelVersion, loaded: &Loaded) -> Result<Option<Self>, Error> {
+    async fn fetch(registry: &Registry, champion: &ModelVersion, loaded: &Loaded) -> Result<Option<Self>, Error> {
         let (pipeline, version) = (&champion.pipeline, champion.version);
         let damaged = |reason: String| damaged(pipeline, version, reason);
         let bytes = registry.artifact(champion).await?;
@@ -46,6 +54,11 @@ impl Champion {
             }
         };
         Ok(Some(Self { pipeline: pipeline.clone(), version, model, classes: card.classes }))
+    }
+
+    /// Its version and its model, to be continued.
+    pub fn into_model(self) -> (u64, Estimator) {
+        (self.version, self.model)
     }
 
     /// Its version, and what it says of these rows; `None` when it cannot forecast them. Takes as long as the model does.

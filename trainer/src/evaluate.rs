@@ -3,13 +3,14 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use driftmill_models::bootstrap::Bootstrap;
+use driftmill_models::bootstrap::{Bootstrap, Resampling};
 use driftmill_models::estimator::most_probable;
 use driftmill_models::metrics::report::{
     ClassificationData, ClassificationReport, RegressionData, RegressionReport, Report, Slice,
 };
 use driftmill_models::{Column, Estimator, Target};
 use driftmill_schemas::pipeline::Pipeline;
+use ndarray::Array2;
 
 use crate::fit::Fault;
 use crate::{Error, Rows};
@@ -28,28 +29,44 @@ pub fn evaluate(model: &Estimator, rows: &Rows, pipeline: &Pipeline, slice_by: &
     if rows.is_empty() {
         return Err(Error::TooFewRows { pipeline: pipeline.name.clone(), have: 0, need: 1 });
     }
-    let bootstrap =
-        Bootstrap { seed: pipeline.training.seed, confidence: pipeline.promotion.confidence, ..Bootstrap::default() };
+    let outputs = model.outputs(&rows.table).map_err(|error| failed(error.into()))?;
+    report(rows, &outputs, pipeline, &slices).map_err(failed)
+}
+
+/// The same for what was answered: rows × outputs. Where rows of one entity resemble each other, intervals are those of
+/// entities.
+pub(crate) fn report(
+    rows: &Rows,
+    outputs: &Array2<f64>,
+    pipeline: &Pipeline,
+    slices: &[Slice],
+) -> Result<Report, Fault> {
+    let groups = rows.groups_of(pipeline);
+    let bootstrap = Bootstrap {
+        seed: pipeline.training.seed,
+        confidence: pipeline.promotion.confidence,
+        resampling: groups.as_deref().map_or(Resampling::Rows, Resampling::Groups),
+        ..Bootstrap::default()
+    };
     let report = match &rows.target {
         Target::Classes { labels, .. } => {
-            let proba = model.outputs(&rows.table).map_err(|error| failed(error.into()))?;
-            let predicted = most_probable(proba.view()).to_vec();
+            let predicted = most_probable(outputs.view()).to_vec();
             let data = ClassificationData {
                 classes: &pipeline.label.classes,
                 truth: &labels.to_vec(),
                 predicted: &predicted,
-                proba: Some(proba.view()),
+                proba: Some(outputs.view()),
                 positive: pipeline.label.positive_index(),
             };
-            ClassificationReport::new(&data, &slices, &bootstrap).map(Report::from)
+            ClassificationReport::new(&data, slices, &bootstrap).map(Report::from)
         }
         Target::Values(truth) => {
-            let predicted = model.values(&rows.table).map_err(|error| failed(error.into()))?.to_vec();
+            let predicted = outputs.column(0).to_vec();
             let data = RegressionData { truth: &truth.to_vec(), predicted: &predicted, interval: None, training: None };
-            RegressionReport::new(&data, &slices, &bootstrap).map(Report::from)
+            RegressionReport::new(&data, slices, &bootstrap).map(Report::from)
         }
     };
-    report.map_err(|error| failed(error.into()))
+    Ok(report?)
 }
 
 /// The slices of the rows by each of these features.

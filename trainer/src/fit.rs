@@ -11,15 +11,15 @@ use std::ops::ControlFlow;
 use driftmill_models::estimator::most_probable;
 use driftmill_models::forecast::Backtest;
 use driftmill_models::metrics::{self, Average};
-use driftmill_models::{Estimator, Learner, Progress, Target, Task};
-use driftmill_schemas::pipeline::{Pipeline, SplitBy};
+use driftmill_models::{Estimator, Learner, Progress, Table, Target, Task};
+use driftmill_schemas::pipeline::Pipeline;
 use ndarray::Array2;
 use serde_json::{Map, Value};
 
 use crate::forecasts::Judged;
 use crate::rows::kinds;
 use crate::{Error, Rows, forecasts};
-pub use score::{better_by, of_values as error_of};
+pub use score::{better_by, metric, of_values as error_of};
 
 /// What an algorithm or a metric refuses.
 #[derive(Debug, thiserror::Error)]
@@ -63,6 +63,8 @@ pub struct Fitted {
     pub said: Said,
     /// Whether it was fitted elsewhere.
     pub imported: bool,
+    /// Whether it continues the model that it was given.
+    pub continued: bool,
 }
 
 /// What a model said of rows it had not seen.
@@ -101,15 +103,53 @@ pub fn learner(pipeline: &Pipeline, overrides: &Map<String, Value>) -> Result<(L
     Ok((learner, params))
 }
 
-/// Fits the pipeline's algorithm to the training part of `rows`. `overrides` replace parameters of the pipeline file.
+/// The rows that a model of the pipeline learns from, those that are held out left out.
+pub fn learnable(rows: &Rows, pipeline: &Pipeline) -> Vec<usize> {
+    split::split(rows, &pipeline.training.split, pipeline.training.seed).train
+}
+
+/// The learner that adds rounds to `earlier`, as the pipeline file says; `None` when it says that there shall be a new model,
+/// or that one is of another kind. The parameters get the number of rounds.
+fn warm(
+    pipeline: &Pipeline,
+    params: &mut Map<String, Value>,
+    earlier: &Estimator,
+    task: Task,
+) -> Result<Option<Learner>, Fault> {
+    let Some(warm) = &pipeline.training.warm_start else { return Ok(None) };
+    let fits = earlier.task() == task && earlier.algorithm() == pipeline.training.algorithm;
+    let Some(rounds) = earlier.rounds().filter(|rounds| fits && rounds + warm.rounds <= warm.most_rounds) else {
+        return Ok(None);
+    };
+    let mut of_rounds = params.clone();
+    of_rounds.insert(ROUNDS.to_owned(), warm.rounds.into());
+    let learner = Learner::from_spec(&pipeline.training.algorithm, &of_rounds, &kinds(pipeline))?;
+    // One of other features cannot be continued; a new one can be made.
+    let Ok(learner) = learner.continue_from(earlier) else { return Ok(None) };
+    params.insert(ROUNDS.to_owned(), (rounds + warm.rounds).into());
+    Ok(Some(learner))
+}
+
+/// The parameter that says how many rounds a fit has.
+pub const ROUNDS: &str = "n_estimators";
+
+/// Fits the pipeline's algorithm to the training part of `rows`. `overrides` replace parameters of the pipeline file. Where the
+/// file says so, the model continues `earlier`, which must not have seen the rows that judge.
 pub fn fit(
     rows: &Rows,
     pipeline: &Pipeline,
     overrides: &Map<String, Value>,
+    earlier: Option<&Estimator>,
     observe: Observer<'_>,
 ) -> Result<Fitted, Error> {
     let failed = |error: Fault| Error::Fit { pipeline: pipeline.name.clone(), error };
-    let (learner, params) = learner(pipeline, overrides).map_err(failed)?;
+    let (fresh, mut params) = learner(pipeline, overrides).map_err(failed)?;
+    let warm = match earlier {
+        Some(earlier) => warm(pipeline, &mut params, earlier, rows.target.task()).map_err(failed)?,
+        None => None,
+    };
+    let continued = warm.is_some();
+    let learner = warm.unwrap_or(fresh);
     let (split, seed) = (&pipeline.training.split, pipeline.training.seed);
     let parts = split::split(rows, split, seed);
     let (train, validation, test) =
@@ -123,7 +163,7 @@ pub fn fit(
         });
     }
     let mut fit_to = |learner: &Learner, rows: &Rows| {
-        let groups = (split.by == SplitBy::Entity).then(|| rows.groups());
+        let groups = rows.groups_of(pipeline);
         let fitted = learner.fit_grouped(&rows.table, &rows.target, groups.as_deref(), seed, observe);
         fitted.map_err(|e| failed(e.into()))
     };
@@ -144,7 +184,7 @@ pub fn fit(
     metrics.insert("rows_train".to_owned(), parts.train.len() as f64);
     metrics.insert("rows_test".to_owned(), parts.test.len() as f64);
     let (model, judged) = if pipeline.training.refit { (fit_to(&learner, rows)?, Some(model)) } else { (model, None) };
-    Ok(Fitted { model, judged, params, metrics, train, test, said, imported: false })
+    Ok(Fitted { model, judged, params, metrics, train, test, said, imported: false, continued })
 }
 
 /// Judges a model that was fitted elsewhere, by all of the rows.
@@ -177,6 +217,7 @@ pub fn imported(model: Estimator, rows: &Rows, pipeline: &Pipeline) -> Result<Fi
         test: rows.clone(),
         said,
         imported: true,
+        continued: false,
     })
 }
 
@@ -195,9 +236,14 @@ pub fn renumbered(answers: Target, theirs: &[String], ours: &[String]) -> Target
 
 /// What a model answers on rows.
 pub fn answers(model: &Estimator, rows: &Rows) -> Result<Target, Fault> {
+    answers_of(model, &rows.table)
+}
+
+/// What a model answers on the rows of a table.
+pub fn answers_of(model: &Estimator, table: &Table) -> Result<Target, Fault> {
     Ok(match model.task() {
-        Task::Classification { n_classes } => Target::Classes { labels: model.classes(&rows.table)?, n_classes },
-        Task::Regression => Target::Values(model.values(&rows.table)?),
+        Task::Classification { n_classes } => Target::Classes { labels: model.classes(table)?, n_classes },
+        Task::Regression => Target::Values(model.values(table)?),
     })
 }
 

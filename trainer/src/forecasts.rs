@@ -1,9 +1,10 @@
 //! Forecasts are judged otherwise than answers: from many origins in the test rows, by what was known there.
 
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 
 use driftmill_models::forecast::{self, Backtest, BacktestOptions, Comparison, FirstOrigin, Span};
-use driftmill_models::{Estimator, Target};
+use driftmill_models::{Estimator, Learner, Target};
 use driftmill_schemas::message::GateResult;
 use driftmill_schemas::pipeline::{Metric, Pipeline};
 
@@ -34,7 +35,21 @@ const FITS: usize = 200;
 /// Judges a forecaster that was fitted to the training part of `all`; `None` of any other model.
 pub(crate) fn judge(model: &Estimator, all: &Rows, test: &Rows, seed: u64) -> Result<Option<Judged>, Fault> {
     let (Some(forecaster), Target::Values(values)) = (model.forecaster(), &all.target) else { return Ok(None) };
-    let series = model.series(&all.table, values)?;
+    let rolling = rolling(forecaster, &model.series(&all.table, values)?, seed)?;
+    let test = match backtest(model, test, seed) {
+        Ok(Some(test)) => Ok(test),
+        Ok(None) => Err("it forecasts nothing".to_owned()),
+        Err(error) => Err(error.to_string()),
+    };
+    Ok(Some(Judged { rolling, test }))
+}
+
+/// A forecaster's method on a series, fitted anew as the origin rolls through the second half.
+fn rolling(
+    forecaster: &forecast::Forecaster,
+    series: &[(String, Vec<forecast::Observation>)],
+    seed: u64,
+) -> Result<Backtest, Fault> {
     let steps = series.iter().map(|(_, observations)| observations.len()).max().unwrap_or_default();
     let options = BacktestOptions {
         first: FirstOrigin::Share(0.5),
@@ -42,14 +57,35 @@ pub(crate) fn judge(model: &Estimator, all: &Rows, test: &Rows, seed: u64) -> Re
         seed,
         ..BacktestOptions::default()
     };
-    let rolling = forecast::backtest(forecaster.params(), &series, &options);
-    let rolling = rolling.map_err(|error| Fault::Unfit(error.to_string()))?;
-    let test = match backtest(model, test, seed) {
-        Ok(Some(test)) => Ok(test),
-        Ok(None) => Err("it forecasts nothing".to_owned()),
-        Err(error) => Err(error.to_string()),
+    forecast::backtest(forecaster.params(), series, &options).map_err(|error| Fault::Unfit(error.to_string()))
+}
+
+/// A forecaster's method by a rolling origin over all rows.
+pub(crate) fn rolling_evaluation(
+    learner: &Learner,
+    rows: &Rows,
+    pipeline: &Pipeline,
+) -> Result<ForecastEvaluation, Fault> {
+    let seed = pipeline.training.seed;
+    let model = learner.fit(&rows.table, &rows.target, seed, &mut |_| ControlFlow::Continue(()))?;
+    let (Some(forecaster), Target::Values(values)) = (model.forecaster(), &rows.target) else {
+        return Err(Fault::Unfit("it forecasts nothing".to_owned()));
     };
-    Ok(Some(Judged { rolling, test }))
+    let backtest = rolling(forecaster, &model.series(&rows.table, values)?, seed)?;
+    let metrics = metrics(&backtest);
+    Ok(ForecastEvaluation { backtest, metrics })
+}
+
+/// The pipeline's metric of that.
+pub(crate) fn rolling_error(learner: &Learner, rows: &Rows, pipeline: &Pipeline) -> Result<f64, Fault> {
+    let judged = rolling_evaluation(learner, rows, pipeline)?;
+    let error = overall(&judged.backtest).map(|span| error_of(pipeline, span));
+    error.ok_or_else(|| Fault::Unfit("no series changes: there is nothing to forecast".to_owned()))
+}
+
+/// The pipeline's metric of forecasts.
+fn error_of(pipeline: &Pipeline, span: &Span) -> f64 {
+    if pipeline.promotion.metric == Metric::Mae { span.forecaster.mae } else { span.forecaster.rmse }
 }
 
 /// How good a forecaster is on rows that it has not seen.
@@ -153,8 +189,7 @@ pub(crate) fn gates(pipeline: &Pipeline, judged: &Judged, champion: Option<(u64,
         gates.push(GateResult { gate: "no worse than the champion".to_owned(), passed: false, detail });
     }
     if let (Some((version, rival)), Ok(test)) = (champion, &judged.test) {
-        let error = |span: &Span| if metric == Metric::Mae { span.forecaster.mae } else { span.forecaster.rmse };
-        let of = |backtest: &Backtest| overall(backtest).map_or(f64::INFINITY, error);
+        let of = |backtest: &Backtest| overall(backtest).map_or(f64::INFINITY, |span| error_of(pipeline, span));
         let (ours, theirs) = (of(test), of(rival));
         let margin = pipeline.promotion.margin;
         gates.push(GateResult {

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use driftmill_models::{Column, FeatureKind, Table, Target};
-use driftmill_schemas::pipeline::{Feature, FeatureType, Pipeline};
+use driftmill_schemas::pipeline::{Feature, FeatureType, Pipeline, SplitBy};
 use ndarray::Array1;
 use polars::prelude::{DataFrame, DataType, PolarsError, PolarsResult};
 
@@ -81,6 +81,11 @@ impl Rows {
                 None => number(),
             })
             .collect()
+    }
+
+    /// The same where the pipeline says that rows of one entity resemble each other, and none elsewhere.
+    pub fn groups_of(&self, pipeline: &Pipeline) -> Option<Vec<usize>> {
+        (pipeline.training.split.by == SplitBy::Entity).then(|| self.groups())
     }
 
     /// The labelled rows of a frame with `_partition`, `_offset`, `event_time`, `label`, the features and, where there is

@@ -63,6 +63,11 @@ impl Reason {
         matches!(self, Self::Request(request) if request.force)
     }
 
+    /// Whether hyper-parameters are to be searched for, whatever the pipeline file says of when.
+    pub fn searches(&self) -> bool {
+        matches!(self, Self::Request(request) if request.search)
+    }
+
     /// Hyper-parameters that replace those of the pipeline file.
     pub fn params(&self) -> serde_json::Map<String, serde_json::Value> {
         match self {

@@ -1,7 +1,6 @@
 //! One training, from its reason to its verdict.
 
 use std::collections::HashMap;
-use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,7 +21,9 @@ use tracing::{debug, info, warn};
 use crate::champion::Champion;
 use crate::fit::{self, Fitted, fit};
 use crate::gates::{Facts, judge};
+use crate::halt::Halt;
 use crate::run::Reason;
+use crate::searching::Found;
 use crate::snapshot::{self, Since, Snapshot};
 use crate::{Error, reference};
 
@@ -61,7 +62,19 @@ fn card_of(loaded: &Loaded, snapshot: &str, params: serde_json::Map<String, serd
         definition: hex::encode(Sha256::digest(how)),
         imported: false,
         judged: None,
+        continues: None,
     }
+}
+
+/// A card without what only its own fit could know: the twin that judged it, and the model that it continues.
+fn as_declared(mut card: ModelCard, wanted: &ModelCard) -> ModelCard {
+    if card.continues.take().is_some() {
+        match wanted.params.get(fit::ROUNDS) {
+            Some(rounds) => card.params.insert(fit::ROUNDS.to_owned(), rounds.clone()),
+            None => card.params.remove(fit::ROUNDS),
+        };
+    }
+    ModelCard { judged: None, ..card }
 }
 
 /// The pipeline with the classes that its rows have.
@@ -78,7 +91,7 @@ fn with_classes(loaded: &Arc<Loaded>, classes: &[String]) -> Arc<Loaded> {
 const FIRST_LOOK: Duration = Duration::from_secs(1);
 
 /// Is told of a step of the fit of a pipeline.
-type Listener = dyn Fn(&str, &Progress) + Send + Sync;
+pub(crate) type Listener = dyn Fn(&str, &Progress) + Send + Sync;
 
 /// Trains the pipelines of this process, one run a pipeline at a time.
 pub struct Trainer {
@@ -127,6 +140,10 @@ impl Trainer {
 
     pub(crate) fn clickhouse(&self) -> &ClickHouse {
         &self.clickhouse
+    }
+
+    pub(crate) fn listener(&self) -> &Arc<Listener> {
+        &self.progress
     }
 
     pub(crate) fn clock(&self) -> &SharedClock {
@@ -276,7 +293,13 @@ impl Trainer {
         // Which classes there are is known now.
         let loaded = &with_classes(loaded, &snapshot.rows.classes);
         let pipeline = &loaded.pipeline;
-        let (rows, params, of) = (snapshot.rows.clone(), reason.params(), Arc::clone(loaded));
+        let found = match &given {
+            None => self.search(loaded, &snapshot, reason, event).await?,
+            Some(_) => Found::default(),
+        };
+        let mut params = reason.params();
+        params.extend(found.params);
+        let (rows, of) = (snapshot.rows.clone(), Arc::clone(loaded));
         if given.is_none()
             && let Some(version) = self.unchanged(loaded, &snapshot, &params).await?
         {
@@ -285,29 +308,33 @@ impl Trainer {
             event.gates = version.gates;
             return self.decide(reason, event, version.version).await;
         }
-        let (progress, clock) = (Arc::clone(&self.progress), Arc::clone(&self.clock));
+        let earlier = match pipeline.training.warm_start {
+            Some(_) if given.is_none() => Champion::of(&self.registry, loaded).await?.map(Champion::into_model),
+            _ => None,
+        };
+        let continues = earlier.as_ref().map(|(version, _)| *version);
+        let (progress, clock, halt) = (Arc::clone(&self.progress), Arc::clone(&self.clock), Halt::default());
+        let signal = halt.signal();
         let fitting = move || {
             let mut steps = Vec::new();
             if let Some(model) = given {
                 return (fit::imported(model, &rows, &of.pipeline), steps);
             }
-            let fitted = fit(&rows, &of.pipeline, &params, &mut |step| {
+            let earlier = earlier.as_ref().map(|(_, model)| model);
+            let fitted = fit(&rows, &of.pipeline, &params, earlier, &mut |step| {
                 progress(&of.pipeline.name, step);
                 note(step, clock.now(), &mut steps);
-                ControlFlow::Continue(())
+                signal.flow()
             });
             (fitted, steps)
         };
         // Seconds of arithmetic: on a thread that may be blocked.
         let (fitted, steps) = tokio::task::spawn_blocking(fitting).await.map_err(|e| Error::Lost(e.to_string()))?;
         event.steps = steps;
-        let fitted = fitted?;
+        let mut fitted = fitted?;
+        fitted.metrics.extend(found.metrics);
         event.metrics = fitted.metrics.clone();
-        let champion = self.registry.resolve(&pipeline.name, CHAMPION).await?;
-        let champion = match &champion {
-            Some(champion) => Champion::fetch(&self.registry, champion, loaded).await?,
-            None => None,
-        };
+        let champion = Champion::of(&self.registry, loaded).await?;
         // The champion is asked, and gates fit models of their own: on a thread that may be blocked.
         let of = Arc::clone(loaded);
         let judging = move || {
@@ -329,7 +356,8 @@ impl Trainer {
         };
         let (fitted, gates) = tokio::task::spawn_blocking(judging).await.map_err(|e| Error::Lost(e.to_string()))??;
         event.gates = gates;
-        let version = self.register(loaded, &snapshot, fitted, event).await?;
+        let continues = continues.filter(|_| fitted.continued);
+        let version = self.register(loaded, &snapshot, fitted, continues, event).await?;
         self.decide(reason, event, version.version).await
     }
 
@@ -355,7 +383,7 @@ impl Trainer {
         let bytes = self.registry.artifact(&version).await?;
         let card = artifact::decode(&bytes).ok().and_then(|(_, header)| ModelCard::from_header(header).ok());
         let wanted = card_of(loaded, &snapshot.hash, params);
-        let same = card.is_some_and(|card| ModelCard { judged: None, ..card } == wanted);
+        let same = card.is_some_and(|card| as_declared(card, &wanted) == wanted);
         Ok(same.then_some(version))
     }
 
@@ -384,11 +412,13 @@ impl Trainer {
         loaded: &Loaded,
         snapshot: &Snapshot,
         fitted: Fitted,
+        continues: Option<u64>,
         event: &RunEvent,
     ) -> Result<ModelVersion, Error> {
         let pipeline = &loaded.pipeline;
         let mut card = card_of(loaded, &snapshot.hash, fitted.params.clone());
         card.imported = fitted.imported;
+        card.continues = continues;
         if fitted.imported {
             card.algorithm = fitted.model.algorithm().to_owned();
         }

@@ -85,11 +85,15 @@ pub enum Command {
     New(New),
     /// Judge a model on data that it has never seen.
     Evaluate(Evaluate),
+    /// Judge a pipeline's algorithm on the rows of a file by cross-validation; needs nothing that runs.
+    CrossValidate(CrossValidate),
     /// Look at models and move the champion.
     #[command(subcommand)]
     Models(Models),
     /// What became of trainings, the newest first.
     Runs(Runs),
+    /// What the newest search among hyper-parameters tried, the best first.
+    Search(Search),
     /// Look at the data that models were fitted on, and restore it.
     #[command(subcommand)]
     Data(Data),
@@ -267,6 +271,10 @@ pub struct Train {
     /// Hyper-parameter for this run, as NAME=JSON.
     #[arg(long = "param", value_name = "NAME=JSON")]
     pub params: Vec<String>,
+    /// Search for the best hyper-parameters first, in the space that the pipeline file declares; `driftmill search` shows what
+    /// was tried.
+    #[arg(long, requires = "pipeline")]
+    pub search: bool,
     /// Promote the model even if a gate refuses it.
     #[arg(long)]
     pub force: bool,
@@ -289,6 +297,42 @@ pub struct Evaluate {
     /// Judge the rows of each value of this feature on their own, too; again for more features.
     #[arg(long = "by", value_name = "FEATURE")]
     pub slice_by: Vec<String>,
+    /// Also tell which features the model goes by: what the metric loses when one is shuffled, and, of trees, their Shapley
+    /// values.
+    #[arg(long)]
+    pub importance: bool,
+    /// Also write every metric, over all rows and each slice, as CSV.
+    #[arg(long, value_name = "FILE")]
+    pub csv: Option<PathBuf>,
+    /// One JSON object.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What to cross-validate on, and how.
+#[derive(Debug, Args)]
+pub struct CrossValidate {
+    /// The pipeline.
+    pub pipeline: String,
+    /// A file that the pipeline can read, with labels.
+    #[arg(long, value_name = "PATH")]
+    pub data: PathBuf,
+    /// The source whose declaration reads that file; absent: the first one for files of its kind.
+    #[arg(long)]
+    pub source: Option<String>,
+    /// Folds, made as the pipeline splits: classes in proportion, entities together, or by time. Forecasts are judged by a rolling
+    /// origin instead.
+    #[arg(long, default_value_t = 5)]
+    pub folds: usize,
+    /// Hyper-parameter instead of that of the pipeline file, as NAME=JSON.
+    #[arg(long = "param", value_name = "NAME=JSON")]
+    pub params: Vec<String>,
+    /// Judge the rows of each value of this feature on their own, too; again for more features.
+    #[arg(long = "by", value_name = "FEATURE")]
+    pub slice_by: Vec<String>,
+    /// Also fit to more and more rows of the first fold: would more rows help?
+    #[arg(long)]
+    pub learning_curve: bool,
     /// Also write every metric, over all rows and each slice, as CSV.
     #[arg(long, value_name = "FILE")]
     pub csv: Option<PathBuf>,
@@ -380,6 +424,19 @@ pub struct Runs {
     #[arg(long, default_value_t = 50)]
     pub limit: u32,
     /// One JSON object a line.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Whose search.
+#[derive(Debug, Args)]
+pub struct Search {
+    /// The pipeline.
+    pub pipeline: String,
+    /// At most so many combinations.
+    #[arg(long, default_value_t = 20)]
+    pub limit: usize,
+    /// All of them, as one JSON object.
     #[arg(long)]
     pub json: bool,
 }

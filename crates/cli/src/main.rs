@@ -5,6 +5,7 @@ mod audit;
 mod backing;
 mod check;
 mod context;
+mod cross_validate;
 mod data;
 mod dead_letters;
 mod evaluate;
@@ -16,6 +17,7 @@ mod replay;
 mod roles;
 mod rows;
 mod runs;
+mod search;
 mod shutdown;
 mod status;
 mod test;
@@ -77,6 +79,8 @@ fn start(arguments: Arguments) -> anyhow::Result<()> {
             Command::Drift => roles::run_alone(settings, roles::Role::Drift).await,
             Command::Train(train) => roles::train::run(located, train).await,
             Command::Evaluate(evaluate) => evaluate::run(located, evaluate).await,
+            Command::CrossValidate(asked) => cross_validate::run(located, asked).await,
+            Command::Search(asked) => search::run(located, asked).await,
             Command::Serve => roles::run_alone(settings, roles::Role::Serve).await,
             #[cfg(feature = "embedded")]
             Command::Up(up) => up::run(settings, up).await,

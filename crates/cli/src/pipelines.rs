@@ -50,7 +50,8 @@ pub fn load_all(folder: &Path) -> anyhow::Result<Vec<Arc<Loaded>>> {
 pub fn load(file: &Path) -> Result<Arc<Loaded>, pipeline::Error> {
     let loaded = pipeline::load(file)?;
     let mut problems = driftmill_processors::ingest::check(&loaded).err().unwrap_or_default();
-    if let Err(error) = driftmill_trainer::learner(&loaded.pipeline, &serde_json::Map::new()) {
+    let learner = driftmill_trainer::learner(&loaded.pipeline, &serde_json::Map::new());
+    if let Err(error) = learner.and_then(|_| driftmill_trainer::check_training(&loaded.pipeline)) {
         problems.push(loaded.places.problem("training", error.to_string()));
     }
     if problems.is_empty() { Ok(Arc::new(loaded)) } else { Err(pipeline::Error { file: file.to_owned(), problems }) }

@@ -7,7 +7,7 @@ pub use self::resample::{Bootstrap, Resampling};
 use crate::{metrics, random};
 
 /// A metric or a difference, and the interval it lies in with the given confidence.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize)]
 pub struct Interval {
     /// Its value on the rows as they are.
     pub estimate: f64,

@@ -186,12 +186,33 @@ impl Estimator {
         }
     }
 
+    /// Rounds that it was fitted in, those of the models that it continues among them; `None` where there are no rounds.
+    pub fn rounds(&self) -> Option<usize> {
+        match self.tabular() {
+            Some((Model::GradientBoosting(model), _)) => Some(model.n_rounds()),
+            _ => None,
+        }
+    }
+
     /// Each feature's share of all splits, in order of the features, all zero when there are none; `None` when there is no
     /// model of numbers and categories to tell.
     pub fn feature_importances(&self) -> Option<Vec<f64>> {
         match &self.fitted {
             Fitted::One(Member::Tabular(tabular)) => Some(tabular.feature_importances()),
             _ => None,
+        }
+    }
+
+    /// What each feature contributes to the outputs: the mean of the absolute Shapley values over the rows of a table and all
+    /// outputs ([`crate::shap`]). `None` unless it is one model of trees.
+    ///
+    /// # Errors
+    /// As [`Self::outputs`].
+    pub fn mean_contributions(&self, table: &Table) -> Result<Option<Vec<f64>>, Error> {
+        table.check(&self.features)?;
+        match &self.fitted {
+            Fitted::One(Member::Tabular(tabular)) => tabular.mean_contributions(table),
+            _ => Ok(None),
         }
     }
 

@@ -1,12 +1,37 @@
 //! Independent pieces of work over a few threads, results in order.
 
+use std::cell::Cell;
 use std::num::NonZeroUsize;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-/// The number of threads to use: what was asked for, else one per core.
+thread_local! {
+    /// Whether this thread works for [`map`] beside others.
+    static BUSY: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Marks its thread as busy until it is dropped, also by a panic.
+struct Busy(bool);
+
+impl Busy {
+    fn set() -> Self {
+        Self(BUSY.replace(true))
+    }
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        BUSY.set(self.0);
+    }
+}
+
+/// The number of threads to use: what was asked for, else one per core. Work within [`map`] that runs on several threads gets
+/// one: its siblings use the other cores.
 pub(crate) fn threads(requested: Option<usize>) -> usize {
+    if BUSY.get() {
+        return 1;
+    }
     requested.unwrap_or_else(|| thread::available_parallelism().map_or(1, NonZeroUsize::get)).max(1)
 }
 
@@ -21,7 +46,9 @@ pub(crate) fn map<S, T: Send>(
 ) -> Vec<T> {
     let next = AtomicUsize::new(0);
     let results = Mutex::new(Vec::with_capacity(count));
+    let shared = threads.min(count) > 1;
     let worker = || {
+        let _busy = shared.then(Busy::set);
         let mut own = scratch();
         loop {
             let index = next.fetch_add(1, Ordering::Relaxed);
@@ -46,6 +73,14 @@ pub(crate) fn map<S, T: Send>(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn work_within_work_keeps_to_its_thread() {
+        let inner = |threads| map(4, threads, || (), |(), _| super::threads(Some(8)));
+        assert_eq!(inner(2), [1; 4]);
+        assert_eq!(inner(1), [8; 4]);
+        assert_eq!(threads(Some(8)), 8);
+    }
 
     #[test]
     fn results_come_in_order_whatever_the_number_of_threads() {

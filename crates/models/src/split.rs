@@ -72,7 +72,7 @@ pub enum Error {
 }
 
 /// Row numbers to train on and to test on, both ascending; every row is in one of them.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TrainTest {
     /// Rows to train on.
     pub train: Vec<usize>,

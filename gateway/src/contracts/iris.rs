@@ -138,6 +138,7 @@ pub(crate) async fn train(State(app): State<Arc<App>>, body: Body) -> Result<Jso
         at: app.clock.now(),
         params,
         force: false,
+        search: false,
     };
     let mut ticket = app.trainings.request(&request).await.map_err(|error| match error {
         trainings::Error::Busy => Fault::new(StatusCode::TOO_MANY_REQUESTS, error.to_string()),

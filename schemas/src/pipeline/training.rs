@@ -3,6 +3,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::Search;
+
 /// How a model is fitted.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -27,6 +29,22 @@ pub struct Training {
     /// Whether, once it is judged, the model is fitted again on all rows, those that judged it among them.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub refit: bool,
+    /// Hyper-parameters that may be searched for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub search: Option<Search>,
+    /// How a training continues the champion instead of beginning anew, where the algorithm can.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub warm_start: Option<WarmStart>,
+}
+
+/// Continuing the champion: its model stays, and rounds fitted to the rows of today are added to it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct WarmStart {
+    /// Rounds that each training adds.
+    pub rounds: usize,
+    /// Rounds from which on a training begins anew, so that models do not grow for ever.
+    pub most_rounds: usize,
 }
 
 fn default_seed() -> u64 {

@@ -44,6 +44,8 @@ pub struct Answers<'a> {
     pub baseline: &'a Target,
     /// The champion's version and answers.
     pub champion: Option<(u64, &'a Target)>,
+    /// Which of the rows belong together, where some do.
+    pub groups: Option<&'a [usize]>,
 }
 
 /// Asks every gate that the pipeline has. One whose numbers cannot be computed refuses.
@@ -67,7 +69,9 @@ pub fn judge(pipeline: &Pipeline, facts: &Facts<'_>) -> Vec<GateResult> {
                 Rival::Answers(answers) => Some((version, answers)),
                 Rival::Forecasts(_) => None,
             });
-            let answers = Answers { truth: &facts.test.target, challenger: model, baseline, champion };
+            let groups = facts.test.groups_of(pipeline);
+            let groups = groups.as_deref();
+            let answers = Answers { truth: &facts.test.target, challenger: model, baseline, champion, groups };
             gates.extend(compare(pipeline, answers));
             if is_ours {
                 gates.extend(leakage::gate(facts.train, facts.test, pipeline));
@@ -85,7 +89,7 @@ fn compare(pipeline: &Pipeline, facts: Answers<'_>) -> Vec<GateResult> {
     let margin = pipeline.promotion.margin;
     let always =
         if pipeline.label.is_value() { "always giving the mean" } else { "always giving the most frequent answer" };
-    let against = |other: &Target| better_by(pipeline, facts.truth, facts.challenger, other);
+    let against = |other: &Target| better_by(pipeline, facts.truth, facts.challenger, other, facts.groups);
     let rows = facts.truth.len();
     let mut gates = vec![better("better than the constant baseline", pipeline, against(facts.baseline), always, rows)];
     if let Some((version, answers)) = facts.champion {
@@ -168,7 +172,7 @@ pub(crate) mod testing {
             target: Target::Classes { labels: values.iter().map(|value| class(*value)).collect(), n_classes: 2 },
             table: Table::new(count, vec![Column::Number(values)]).unwrap(),
             positions: (0..count as i64).map(|offset| (0, offset)).collect(),
-            classes: Vec::new(),
+            classes: vec!["0".to_owned(), "1".to_owned()],
             times: vec![0; count],
             entities: vec![None; count],
         }
@@ -193,7 +197,7 @@ mod tests {
         let truth = classes((0..200).map(|i| (i * 7919 % 13) % 2).collect());
         let flips = classes((0..200).map(|i| (i * 104_729 % 17) % 2).collect());
         let always = classes(vec![1; 200]);
-        let facts = |challenger| Answers { truth: &truth, challenger, baseline: &always, champion: None };
+        let facts = |challenger| Answers { truth: &truth, challenger, baseline: &always, champion: None, groups: None };
         assert_eq!(passed(facts(&flips)), [false]);
         assert_eq!(passed(facts(&truth)), [true]);
     }
@@ -208,6 +212,7 @@ mod tests {
             challenger,
             baseline: &always,
             champion: Some((3, champion)),
+            groups: None,
         };
         assert_eq!(passed(facts(&worse, &worse)), [true, true]);
         assert_eq!(passed(facts(&worse, &truth)), [true, false]);

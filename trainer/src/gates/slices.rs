@@ -30,9 +30,10 @@ pub(super) fn gate(test: &Rows, answers: Answers<'_>, pipeline: &Pipeline) -> Op
     for slice in slices.iter().filter(|slice| slice.rows.len() >= LEAST_ROWS) {
         let of = |target: &driftmill_models::Target| target.select(&slice.rows);
         // A metric without a value in a slice, such as F1 without a positive, says nothing of it.
-        let Ok(interval) = better_by(pipeline, &of(answers.truth), &of(answers.challenger), &of(rival)) else {
-            continue;
-        };
+        let groups: Option<Vec<usize>> =
+            answers.groups.map(|groups| slice.rows.iter().map(|&row| groups[row]).collect());
+        let (truth, ours, theirs) = (of(answers.truth), of(answers.challenger), of(rival));
+        let Ok(interval) = better_by(pipeline, &truth, &ours, &theirs, groups.as_deref()) else { continue };
         asked += 1;
         if interval.upper < 0.0 {
             worse.push(format!("{} by {:.3} on {} rows", slice.name, -interval.estimate, slice.rows.len()));

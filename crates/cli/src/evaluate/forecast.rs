@@ -42,7 +42,8 @@ pub fn told(
     Ok(text)
 }
 
-fn table(series: &SeriesBacktest) -> String {
+/// The scores of a series beside those of simple forecasts.
+pub fn table(series: &SeriesBacktest) -> String {
     let span = &series.overall;
     let name = if series.series.is_empty() { "the series" } else { &series.series };
     let mut text = format!("\n{name:<18} {:>12} {:>12} {:>8} {:>9}\n", "rmse", "mae", "mase", "coverage");

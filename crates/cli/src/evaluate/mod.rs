@@ -1,7 +1,7 @@
 //! `driftmill evaluate`: judges a model on the rows of a file, which it has never seen.
 
-mod forecast;
-mod text;
+pub mod forecast;
+pub mod text;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -51,8 +51,14 @@ async fn judge(backing: &Backing, loaded: &Arc<Loaded>, asked: &Evaluate) -> any
     }
     let pipeline = loaded.pipeline.clone();
     let slice_by = asked.slice_by.clone();
-    let judging = move || driftmill_trainer::evaluate(&model, &labelled, &pipeline, &slice_by);
-    let report = tokio::task::spawn_blocking(judging)
+    let importance = asked.importance;
+    let judging = move || {
+        let report = driftmill_trainer::evaluate(&model, &labelled, &pipeline, &slice_by)?;
+        let importances =
+            if importance { driftmill_trainer::importances(&model, &labelled, &pipeline)? } else { Vec::new() };
+        Ok::<_, driftmill_trainer::Error>((report, importances))
+    };
+    let (report, importances) = tokio::task::spawn_blocking(judging)
         .await?
         .with_context(|| format!("{} cannot judge the model", asked.data.display()))?;
     if let Some(file) = &asked.csv {
@@ -65,13 +71,18 @@ async fn judge(backing: &Backing, loaded: &Arc<Loaded>, asked: &Evaluate) -> any
         {
             object.extend(report);
         }
+        if asked.importance {
+            object["importance"] = serde_json::to_value(&importances)?;
+        }
         return Ok(format!("{object:#}\n"));
     }
-    Ok(format!("{}\n{}", about.line(), text::report(&report)))
+    let metric = loaded.pipeline.promotion.metric.name();
+    let importances = text::importances(metric, &importances);
+    Ok(format!("{}\n{}{importances}", about.line(), text::report(&report)))
 }
 
 /// What was judged, and by what.
-struct About<'a> {
+pub struct About<'a> {
     version: &'a ModelVersion,
     alias: Option<&'static str>,
     data: &'a Path,

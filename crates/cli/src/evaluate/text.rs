@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use driftmill_models::metrics::report::{ClassificationReport, Estimate, MetricSet, Report};
+use driftmill_trainer::FeatureImportance;
 
 /// Classes whose confusions still fit on a screen.
 const MOST_CLASSES: usize = 12;
@@ -19,6 +20,22 @@ pub fn report(report: &Report) -> String {
     }
     if !slices.is_empty() {
         text.push_str(&self::slices(slices));
+    }
+    text
+}
+
+/// What the model goes by; nothing when nobody asked.
+pub fn importances(metric: &str, importances: &[FeatureImportance]) -> String {
+    if importances.is_empty() {
+        return String::new();
+    }
+    let width = importances.iter().map(|of| of.feature.chars().count()).max().unwrap_or_default().max(7);
+    let mut text = format!("\n{:<width$}  {metric} lost when shuffled  mean |SHAP|\n", "feature");
+    let wide = metric.len() + 19;
+    for of in importances {
+        let lost = format!("{:+.4} ± {:.4}", of.permutation, of.deviation);
+        let shap = of.shap.map_or_else(|| "–".to_owned(), |shap| format!("{shap:.4}"));
+        text.push_str(&format!("{:<width$}  {lost:>wide$}  {shap:>11}\n", of.feature));
     }
     text
 }

@@ -37,6 +37,7 @@ pub async fn run(
         at: context.clock.now(),
         params: Default::default(),
         force: false,
+        search: false,
     };
     let trainer = Trainer::new(
         vec![Arc::clone(loaded)],

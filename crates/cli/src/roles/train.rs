@@ -43,6 +43,7 @@ pub async fn run(located: Located, train: Train) -> anyhow::Result<()> {
         at: context.clock.now(),
         params: params(&train.params)?,
         force: train.force,
+        search: train.search,
     };
     let event = ask(&context, &request, &cancel).await?;
     report(&event)
@@ -71,6 +72,7 @@ async fn from_file(located: Located, train: &Train, pipeline: &str, file: &Path)
             at: context.clock.now(),
             params,
             force: train.force,
+            search: train.search,
         };
         bar.set_message(format!("training {pipeline} on {} rows", rows.rows));
         let shown = bar.clone();
@@ -105,7 +107,8 @@ fn progress(pipeline: &str, step: &Progress) -> String {
     format!("training {pipeline}: {} {}{of}{}", step.step, step.number, metrics.collect::<String>())
 }
 
-fn params(given: &[String]) -> anyhow::Result<serde_json::Map<String, serde_json::Value>> {
+/// Hyper-parameters of a command line.
+pub fn params(given: &[String]) -> anyhow::Result<serde_json::Map<String, serde_json::Value>> {
     given
         .iter()
         .map(|pair| {

@@ -143,10 +143,28 @@ impl Tabular {
         Ok(Answer { informed: informed.collect(), outputs: self.model.outputs(records.view())? })
     }
 
-    /// The importances of a feature's columns add up.
+    pub fn mean_contributions(&self, table: &Table) -> Result<Option<Vec<f64>>, Error> {
+        let Ok(explainer) = self.model.explainer() else { return Ok(None) };
+        let records = records(&self.encodings, table);
+        let mut sums = vec![0.0; self.model.n_features()];
+        for row in records.rows() {
+            let contributions = explainer.contributions(&row.to_vec())?;
+            for (sum, column) in sums.iter_mut().zip(contributions.values.columns()) {
+                *sum += column.iter().map(|value| value.abs()).sum::<f64>();
+            }
+        }
+        let values = (records.nrows() * self.model.n_outputs()).max(1) as f64;
+        sums.iter_mut().for_each(|sum| *sum /= values);
+        Ok(Some(self.of_features(&sums)))
+    }
+
     pub fn feature_importances(&self) -> Vec<f64> {
-        let of_columns = self.model.feature_importances();
-        let mut rest = of_columns.as_slice();
+        self.of_features(&self.model.feature_importances())
+    }
+
+    /// What is told of columns, of features: the numbers of a feature's columns add up.
+    fn of_features(&self, of_columns: &[f64]) -> Vec<f64> {
+        let mut rest = of_columns;
         let sum = |encoding: &Encoding| {
             let (own, others) = rest.split_at(encoding.width());
             rest = others;

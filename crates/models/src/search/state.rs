@@ -89,6 +89,16 @@ impl State {
         Ok(state)
     }
 
+    /// The same search with these evaluations finished, in any order, as they were kept elsewhere.
+    ///
+    /// # Errors
+    /// [`Error::State`] for one that this search has not.
+    pub fn resumed(mut self, finished: impl IntoIterator<Item = Evaluation>) -> Result<Self, Error> {
+        finished.into_iter().for_each(|evaluation| self.record(evaluation));
+        self.check()?;
+        Ok(self)
+    }
+
     /// How it searches.
     pub fn plan(&self) -> &Plan {
         &self.plan

@@ -143,6 +143,15 @@ pub fn platform_migrations() -> Vec<Migration> {
             )],
         },
         Migration {
+            id: "platform-008-searches".to_owned(),
+            statements: vec![format!(
+                "CREATE TABLE IF NOT EXISTS search_scores (pipeline LowCardinality(String), search String, run_id UUID, \
+                     rung UInt32, share Float64, candidate UInt32, fold UInt32, params String, score Nullable(Float64), \
+                     failure String, at DateTime64(3, 'UTC')) \
+                     ENGINE = ReplacingMergeTree ORDER BY (pipeline, search, rung, candidate, fold) {DEDUPLICATION}"
+            )],
+        },
+        Migration {
             id: "platform-006-first-fields".to_owned(),
             statements: vec![format!(
                 "CREATE TABLE IF NOT EXISTS first_fields (pipeline LowCardinality(String), fields Array(String), \

@@ -8,8 +8,10 @@
 
 mod follow;
 mod rows;
+mod searches;
 
 pub use follow::follow;
+pub use searches::SearchScore;
 
 use std::collections::BTreeMap;
 

@@ -3,8 +3,8 @@
 use std::collections::HashSet;
 
 use super::super::{
-    Distribution, FORMAT_VERSION, FeatureType, Metric, Pipeline, Problem, Rule, SOURCE_KINDS, SourceKind, SplitBy,
-    SyntheticSource,
+    Distribution, FORMAT_VERSION, FeatureType, Metric, Pipeline, Problem, Rule, SOURCE_KINDS, Search, SourceKind,
+    SplitBy, SyntheticSource,
 };
 use super::Places;
 use crate::name;
@@ -270,6 +270,13 @@ impl Faults<'_> {
         }
         if split.by == SplitBy::Entity && pipeline.entity.is_none() {
             self.add("training", "`split: { by: entity }`: say with `entity` which field names what a record is about");
+        }
+        for fault in pipeline.training.search.iter().flat_map(Search::faults) {
+            self.add("training", fault);
+        }
+        if pipeline.training.warm_start.as_ref().is_some_and(|warm| warm.rounds == 0 || warm.most_rounds < warm.rounds)
+        {
+            self.add("training", "`warm_start`: `rounds` is 1 or more, and `most_rounds` is not less than that");
         }
         let promotion = &pipeline.promotion;
         if promotion.metric.is_of_values() != pipeline.label.is_value() {
