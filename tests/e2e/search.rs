@@ -1,19 +1,18 @@
 //! Hyper-parameters searched for, algorithms cross-validated, models continued: by the command line, on files.
 
 use std::path::Path;
-use std::time::Duration;
 
 use serde_json::Value;
 
 use crate::files::{Alone, fisher};
+use crate::harness::{Options, Stack, eventually};
 
-/// Changes a line of a pipeline file.
-fn edited(alone: &Alone, pipeline: &str, change: impl Fn(&str) -> String) {
-    let file = alone.pipelines.join(pipeline).join("pipeline.yaml");
-    let text = std::fs::read_to_string(&file).unwrap();
+/// Changes a pipeline file.
+fn edited(file: &Path, change: impl Fn(&str) -> String) {
+    let text = std::fs::read_to_string(file).unwrap();
     let new = change(&text);
     assert_ne!(new, text);
-    std::fs::write(&file, new).unwrap();
+    std::fs::write(file, new).unwrap();
 }
 
 const SPACE: &str = "  search:
@@ -26,7 +25,11 @@ const SPACE: &str = "  search:
 ";
 
 fn searching(alone: &Alone, space: &str) {
-    edited(alone, "iris", |text| text.replace("  seed: 19\n", &format!("  seed: 19\n{space}")));
+    edited(&alone.pipelines.join("iris/pipeline.yaml"), |text| declaring(text, space));
+}
+
+fn declaring(text: &str, space: &str) -> String {
+    text.replace("  seed: 19\n", &format!("  seed: 19\n{space}"))
 }
 
 fn search(alone: &Alone) -> Value {
@@ -37,7 +40,7 @@ fn search(alone: &Alone) -> Value {
 fn the_best_of_what_was_tried_is_fitted_and_a_search_of_the_same_is_not_made_again() {
     let alone = Alone::new();
     let told = alone.run(&["train", "iris", "--from", &fisher(), "--search"]);
-    let told = String::from_utf8(told.stdout).unwrap() + &String::from_utf8(told.stderr).unwrap();
+    let told = String::from_utf8(told.stdout).unwrap() + String::from_utf8(told.stderr).unwrap().as_str();
     assert!(told.contains("training.search.space"), "{told}");
 
     searching(&alone, SPACE);
@@ -49,8 +52,6 @@ fn the_best_of_what_was_tried_is_fitted_and_a_search_of_the_same_is_not_made_aga
     assert!(candidates.iter().any(|tried| tried["params"].as_object().unwrap().is_empty()), "{found:#}");
     let means: Vec<f64> = candidates.iter().map(|tried| tried["mean"].as_f64().unwrap()).collect();
     assert!(means.is_sorted_by(|a, b| a >= b) && means[0] > 0.9, "{means:?}");
-    let shown: Value = serde_json::from_str(&alone.ok(&["models", "show", "iris", "2"])).unwrap_or_default();
-    assert!(shown.is_null(), "one training, one version");
 
     // The same rows, space and code: everything is known, and so is the model.
     let again = alone.ok(&["train", "iris", "--from", &fisher(), "--search"]);
@@ -59,31 +60,26 @@ fn the_best_of_what_was_tried_is_fitted_and_a_search_of_the_same_is_not_made_aga
     assert!(alone.ok(&["search", "iris"]).contains("as in the file"));
 }
 
-#[test]
-fn a_search_that_is_killed_goes_on_where_it_was() {
-    let alone = Alone::new();
+#[tokio::test(flavor = "multi_thread")]
+async fn a_search_that_is_killed_goes_on_where_it_was() {
     // Long enough to be killed in the middle.
-    searching(&alone, &SPACE.replace("from: 20, to: 60", "from: 800, to: 1200"));
-    let mut training = alone.command(&["train", "iris", "--from", &fisher(), "--search"]).spawn().unwrap();
-    let finished = |alone: &Alone| -> usize {
-        let found: Value = serde_json::from_slice(&alone.run(&["search", "iris", "--json"]).stdout).unwrap_or_default();
-        let folds = found["candidates"].as_array().into_iter().flatten().filter_map(|tried| tried["folds"].as_u64());
-        folds.sum::<u64>() as usize
+    let long = |pipelines: &Path| {
+        let space = SPACE.replace("from: 20, to: 60", "from: 800, to: 1200");
+        edited(&pipelines.join("iris/pipeline.yaml"), |text| declaring(text, &space));
     };
-    let known = loop {
-        assert!(training.try_wait().unwrap().is_none(), "it ended before anything could be killed");
-        // It is asked of the engine that the training itself has started.
-        match finished(&alone) {
-            0 => std::thread::sleep(Duration::from_millis(50)),
-            known => break known,
-        }
-    };
+    let stack = Stack::start(Options { sources: false, edit: long, ..Options::default() }).await;
+    let train = ["train", "iris", "--from", &fisher(), "--search"];
+    let mut training = stack.command().args(train).spawn().unwrap();
+    let some = "SELECT toString(count() > 0) FROM search_scores";
+    eventually("some evaluations", async || stack.try_sql(some).await.ok().filter(|answer| answer == "1")).await;
     training.kill().unwrap();
     training.wait().unwrap();
-    assert!(known < 39, "{known}");
-    let said = alone.ok(&["train", "iris", "--from", &fisher(), "--search"]);
-    assert!(said.contains("search_evaluations") && said.contains("39"), "{said}");
-    assert_eq!(finished(&alone), 39);
+    let known: usize = stack.sql("SELECT toString(count()) FROM search_scores").await.parse().unwrap();
+    assert!(known < 39, "it ended before it was killed");
+    let said = stack.cli_ok(&train).await;
+    assert!(said.contains("search_evaluations"), "{said}");
+    // Those that were known were not evaluated again.
+    stack.sql_becomes("SELECT toString(count()) FROM search_scores", "39").await;
 }
 
 #[test]
@@ -128,25 +124,24 @@ fn an_evaluation_tells_what_the_model_goes_by() {
 #[test]
 fn a_training_continues_the_champion_until_it_is_long_enough() {
     let alone = Alone::new();
-    edited(&alone, "iris", |text| {
+    edited(&alone.pipelines.join("iris/pipeline.yaml"), |text| {
         let boosted = text.replace("algorithm: random_forest", "algorithm: gradient_boosting");
         let boosted = boosted.replace("{ n_estimators: 100 }", "{ n_estimators: 20, min_samples_leaf: 5 }");
         boosted.replace("  seed: 19\n", "  seed: 19\n  warm_start: { rounds: 10, most_rounds: 40 }\n")
     });
-    let rounds = |version: usize, rows: usize| -> (u64, Value) {
+    let trained = |version: usize, rows: usize, rounds: usize, continues: &str| {
         let file = some_rows(alone.folder.path(), rows);
         let said = alone.ok(&["train", "iris", "--from", &file]);
         assert!(said.contains(&format!("version {version} is champion now")), "{said}");
-        let shown: Value = serde_json::from_str(&alone.ok(&["models", "show", "iris", &version.to_string()])).unwrap();
-        let card = shown["card"].clone();
-        (card["params"]["n_estimators"].as_u64().unwrap(), card["continues"].clone())
+        let card = alone.ok(&["models", "card", "iris", &version.to_string()]);
+        assert!(card.contains(&format!("\"n_estimators\":{rounds}")) && card.contains(continues), "{card}");
     };
-    assert_eq!(rounds(1, 150), (20, Value::Null));
-    assert_eq!(rounds(2, 149), (30, 1.into()));
-    assert_eq!(rounds(3, 148), (40, 2.into()));
-    assert_eq!(rounds(4, 147), (20, Value::Null));
+    trained(1, 150, 20, "fitted anew");
+    trained(2, 149, 30, "version 1");
+    trained(3, 148, 40, "version 2");
+    trained(4, 147, 20, "fitted anew");
     // The same rows again: it is the model that there is.
-    assert_eq!(rounds(4, 147), (20, Value::Null));
+    trained(4, 147, 20, "fitted anew");
 }
 
 /// The first rows of Fisher's flowers, dealt so that every class is among them.

@@ -105,6 +105,7 @@ pub fn cross_validate(
         slice
     });
     let within: Vec<_> = within.filter(|slice| !slice.rows.is_empty()).collect();
+    let answered_rows = rows.select(&answered);
     let told = report(&answered_rows, &outputs.select(Axis(0), &answered), pipeline, &within).map_err(failed)?;
     let groups = answered_rows.groups_of(pipeline);
     let interval = better_by(pipeline, &truth, &ours, &baseline, groups.as_deref());

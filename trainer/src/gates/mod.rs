@@ -226,7 +226,8 @@ mod tests {
         pipeline.promotion.metric = driftmill_schemas::pipeline::Metric::Rmse;
         let values = |offset: f64| Target::Values((0..200).map(|i| f64::from(i % 17) + offset).collect());
         let (truth, near, far, mean) = (values(0.0), values(1.0), values(1.01), Target::Values(vec![8.0; 200].into()));
-        let facts = Answers { truth: &truth, challenger: &far, baseline: &mean, champion: Some((1, &near)) };
+        let facts =
+            Answers { truth: &truth, challenger: &far, baseline: &mean, champion: Some((1, &near)), groups: None };
         let gates = compare(&pipeline, facts);
         assert_eq!(gates.iter().map(|gate| gate.passed).collect::<Vec<_>>(), [true, true], "{gates:?}");
         assert!(gates[0].detail.starts_with("rmse -3."), "{}", gates[0].detail);

@@ -71,6 +71,7 @@ mod tests {
             challenger: &challenger,
             baseline: &champion,
             champion: Some((2, &champion)),
+            groups: None,
         };
         let refused = gate(&test, answers, &pipeline).unwrap();
         assert!(!refused.passed && refused.detail.contains("x = 3"), "{}", refused.detail);
