@@ -96,6 +96,18 @@ fn last_rung(scores: &[&SearchScore]) -> (u32, Tried) {
     (rung, tried)
 }
 
+/// A value with four digits that matter; `--json` has them all.
+fn short(value: &Value) -> String {
+    match value.as_f64() {
+        Some(number) if !value.is_i64() && !value.is_u64() && number != 0.0 => {
+            let places = (3.0 - number.abs().log10().floor()).clamp(0.0, 12.0) as usize;
+            let text = format!("{number:.places$}");
+            if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
+        }
+        _ => value.to_string(),
+    }
+}
+
 fn told(pipeline: &Pipeline, ranking: &[Tried], evaluations: usize, limit: usize) -> String {
     let metric = pipeline.promotion.metric.name();
     let mut text = format!(
@@ -106,7 +118,9 @@ fn told(pipeline: &Pipeline, ranking: &[Tried], evaluations: usize, limit: usize
     for tried in ranking.iter().take(limit) {
         let params = match tried.params.as_object() {
             Some(params) if params.is_empty() => "as in the file".to_owned(),
-            Some(params) => params.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(" "),
+            Some(params) => {
+                params.iter().map(|(name, value)| format!("{name}={}", short(value))).collect::<Vec<_>>().join(" ")
+            }
             None => tried.params.to_string(),
         };
         let number = |value: Option<f64>| value.map_or_else(|| "–".to_owned(), |value| format!("{value:.4}"));
@@ -142,6 +156,15 @@ mod tests {
             failure: if score.is_none() { "no rows".to_owned() } else { String::new() },
             at: 0,
         }
+    }
+
+    #[test]
+    fn numbers_are_told_by_the_digits_that_matter() {
+        let cases = [(json!(0.015_685_54), "0.01569"), (json!(0.5), "0.5"), (json!(120), "120"), (json!(null), "null")];
+        for (value, told) in cases {
+            assert_eq!(short(&value), told);
+        }
+        assert_eq!(short(&json!(123_456.7)), "123457");
     }
 
     #[test]
