@@ -122,5 +122,5 @@ help:
 	  /^##@/ { printf "\n%s\n", substr($$0, 5) } \
 	  /^[a-z-]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-.PHONY: run build setup test test-mlflow test-onnx test-notebook test-real chaos bench-ingest check check-light check-setup check-format check-text check-scripts check-compose \
-  check-dependencies lint help
+.PHONY: run build setup test test-mlflow test-onnx test-notebook test-real chaos bench-ingest bench-models check check-light \
+  check-setup check-format check-text check-scripts check-compose check-dependencies lint help

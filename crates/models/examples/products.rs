@@ -59,8 +59,9 @@ fn main() -> Result<()> {
         ("text", "text_classifier", text["params"].clone()),
         ("image", "image_classifier", json!({})),
         ("fusion", "late_fusion", fusion(image(json!({})), json!("fitted"))),
+        ("text, HTML kept", "text_classifier", json!({})),
     ];
-    println!("\nas in the pipeline");
+    println!("\nas in the pipeline, and with the HTML kept");
     let predicted = pipeline.into_iter().map(measure).collect::<Result<Vec<_>>>()?;
     let difference =
         products.interval(|rows| Ok(products.f1(&predicted[2].1, rows)? - products.f1(&predicted[0].1, rows)?))?;
@@ -73,7 +74,7 @@ fn main() -> Result<()> {
         ("image, boosted", "image_classifier", boosted.clone()),
         ("fusion, equal weights", "late_fusion", fusion(image(json!({})), json!([1, 1]))),
         ("fusion, image boosted", "late_fusion", fusion(image(boosted), json!("fitted"))),
-        ("text, HTML kept", "text_classifier", json!({})),
+        ("fusion, HTML kept", "late_fusion", json!({"members": [{"algorithm": "text_classifier"}, image(json!({}))]})),
         ("text, HTML kept, C = 0.3", "text_classifier", json!({"C": 0.3})),
         ("text, HTML kept, temperature", "text_classifier", json!({"calibration": "temperature"})),
         ("text, HTML kept, without class weights", "text_classifier", json!({"class_weight": null})),

@@ -37,13 +37,13 @@ def main(folder, folds):
     def f1(predicted, rows=slice(None)):
         return f1_score(labels[rows], predicted[rows], average="weighted")
 
-    def interval(metric):
-        lower, upper = np.quantile([metric(rows) for rows in draws], [0.025, 0.975])
-        return f"{metric(np.arange(len(labels))):+.4f} [{lower:+.4f}, {upper:+.4f}]"
+    def measured(predicted):
+        """Weighted F1 of all rows, and of each draw."""
+        return np.array([f1(predicted), *(f1(predicted, rows) for rows in draws)])
 
-    ours = {name: np.array(predicted) for name, predicted in told["predicted"].items()}
-    for name, predicted in ours.items():
-        print(f"ours, {name}: weighted F1 {interval(lambda rows: f1(predicted, rows))}")
+    ours = {name: measured(np.array(predicted)) for name, predicted in sorted(told["predicted"].items())}
+    for name, scores in ours.items():
+        print(f"ours, {name}: weighted F1 {interval(scores)}")
     for markup, of in {"HTML kept": texts, "HTML stripped": [stripped(text) for text in texts]}.items():
         for name, (analyzer, ngrams) in ANALYZERS.items():
             for weights in (None, "balanced"):
@@ -51,17 +51,16 @@ def main(folder, folds):
                     TfidfVectorizer(analyzer=analyzer, ngram_range=ngrams, sublinear_tf=True),
                     LinearSVC(class_weight=weights, random_state=SEED),
                 )
-                predicted = held_out(model, of, labels, told["in_turn"])
+                scores = measured(held_out(model, of, labels, told["in_turn"]))
                 others = np.mean([f1(held_out(model, of, labels, splits)) for splits in told["others"]])
-                print(
-                    f"{name}, {markup}, class weights {weights}: weighted F1 {interval(lambda rows: f1(predicted, rows))}, "
-                    f"other folds {others:.4f}; "
-                    + ", ".join(
-                        f"our {ours_name} - this {interval(lambda rows: f1(ours[ours_name], rows) - f1(predicted, rows))}"
-                        for ours_name in ("text", "fusion")
-                    ),
-                    flush=True,
-                )
+                print(f"\n{name}, {markup}, class weights {weights}: weighted F1 {interval(scores)}, other folds {others:.4f}")
+                for our_name, our_scores in ours.items():
+                    print(f"  our {our_name} - this: {interval(our_scores - scores)}", flush=True)
+
+
+def interval(scores):
+    lower, upper = np.quantile(scores[1:], [0.025, 0.975])
+    return f"{scores[0]:+.4f} [{lower:+.4f}, {upper:+.4f}]"
 
 
 def stripped(text):
