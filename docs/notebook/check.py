@@ -2,8 +2,8 @@
 
     check.py [SAVE]
 
-DRIFTMILL_DATA_DIR, DRIFTMILL_GATEWAY_LISTEN and DRIFTMILL_BIN say where that is, as in the notebook. Every table that it reads must
-have rows. SAVE is a file for the notebook with its outputs: without times of execution and version of Python, and refused
+DRIFTMILL_DATA_DIR, DRIFTMILL_GATEWAY_LISTEN and DRIFTMILL_BIN say where that is, as in the notebook. Every table that it
+reads must have rows. SAVE is a file for the notebook with its outputs: without times of execution and version of Python, and refused
 if an output tells a folder or a port of this machine.
 """
 
@@ -18,7 +18,10 @@ from nbclient.exceptions import CellExecutionError
 
 NOTEBOOK = Path(__file__).with_name("driftmill.ipynb")
 # Asked in the notebook's own kernel when it is through.
-EMPTY = "print(*(name for name, value in globals().items() if isinstance(value, pd.DataFrame) and value.empty))"
+EMPTY = """
+tables = {name: value for name, value in globals().items() if isinstance(value, pd.DataFrame) and not name.startswith("_")}
+print(*(name for name, table in tables.items() if table.empty))
+"""
 
 
 def main(save=None):

@@ -71,10 +71,10 @@ fn main() -> Result<()> {
     }
     println!("\nin other ways");
     let variants = [
+        ("fusion, HTML kept", "late_fusion", json!({"members": [{"algorithm": "text_classifier"}, image(json!({}))]})),
         ("image, boosted", "image_classifier", boosted.clone()),
         ("fusion, equal weights", "late_fusion", fusion(image(json!({})), json!([1, 1]))),
         ("fusion, image boosted", "late_fusion", fusion(image(boosted), json!("fitted"))),
-        ("fusion, HTML kept", "late_fusion", json!({"members": [{"algorithm": "text_classifier"}, image(json!({}))]})),
         ("text, HTML kept, C = 0.3", "text_classifier", json!({"C": 0.3})),
         ("text, HTML kept, temperature", "text_classifier", json!({"calibration": "temperature"})),
         ("text, HTML kept, without class weights", "text_classifier", json!({"class_weight": null})),
