@@ -41,10 +41,15 @@ test-mlflow: ## The tests that mirror to a real MLflow server, and MLflow's own 
 	@scripts/mlflow-check.sh cargo test $(CARGO_FLAGS) --test mlflow $(ARGS)
 
 test-onnx: ## Models to ONNX Runtime and from scikit-learn, and how far the numbers are apart (1e-6 at most)
-	@scripts/setup.sh mlflow
+	@scripts/setup.sh python
 	$(call step,ONNX: ours by ONNX Runtime, and those of scikit-learn by us)
 	@cargo build $(CARGO_FLAGS) --example exchange
 	@scripts/onnx-check.sh "$(dir $(BIN))examples/exchange"
+
+test-notebook: build ## docs/notebook top to bottom against a stack of its own (SAVE=FILE keeps it with its outputs)
+	@scripts/setup.sh python
+	$(call step,The notebook)
+	@scripts/notebook-check.sh "$(BIN)" $(SAVE)
 
 test-real: build ## The end-to-end tests on a real Apache Kafka, with the stages as separate processes
 	@scripts/setup.sh registry kafka
@@ -117,5 +122,5 @@ help:
 	  /^##@/ { printf "\n%s\n", substr($$0, 5) } \
 	  /^[a-z-]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-.PHONY: run build setup test test-mlflow test-onnx test-real chaos bench-ingest check check-light check-setup check-format check-text check-scripts check-compose \
-  check-dependencies lint help
+.PHONY: run build setup test test-mlflow test-onnx test-notebook test-real chaos bench-ingest bench-models check check-light \
+  check-setup check-format check-text check-scripts check-compose check-dependencies lint help

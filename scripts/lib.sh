@@ -38,6 +38,25 @@ then run this again."
   DEBIAN_FRONTEND=noninteractive "${apt[@]}" install -y --no-install-recommends "$@" >&2
 }
 
+# python_env NAME REQUIREMENTS TITLE: makes a Python environment NAME under the cache of what the file REQUIREMENTS pins, and
+# prints its folder. Does nothing when it was made of this very file.
+python_env() {
+  local requirements="$2" folder="$cache/$1" stamp="$cache/$1.stamp" wanted
+  wanted="$(sha256sum <"$requirements")"
+  if [[ ! -f "$stamp" || "$wanted" != "$(cat "$stamp")" ]]; then
+    python3 -c 'import ensurepip, venv' 2>/dev/null || fail "$3 needs Python with its venv module: run \`scripts/setup.sh python\`."
+    step "Installing $3 with pip"
+    rm -f "$stamp"
+    mkdir -p "$(dirname "$folder")"
+    # Each step is asked about by itself: in `$(…)`, where this is called, a failure does not end it.
+    python3 -m venv --clear "$folder" >&2 || fail "no Python environment could be made in $folder."
+    "$folder/bin/pip" install --quiet --disable-pip-version-check --requirement "$requirements" >&2 ||
+      fail "pip could not install $requirements."
+    printf '%s\n' "$wanted" >"$stamp"
+  fi
+  printf '%s\n' "$folder"
+}
+
 # fetch_with_maven POM HOME JAVA TITLE WANTED GOAL…: has Maven run GOAL of POM, in which DIR is the folder to fill, and keeps
 # what it made as HOME, if WANTED is in it. Does nothing when HOME was made of this very POM.
 fetch_with_maven() {

@@ -14,16 +14,7 @@ source scripts/lib.sh
   exit 2
 }
 
-requirements="crates/onnx/tests/runtime/requirements.txt"
-folder="$cache/onnx"
-stamp="$cache/onnx.stamp"
-if [[ ! -f "$stamp" || "$(sha256sum <"$requirements")" != "$(cat "$stamp")" ]]; then
-  step "Installing ONNX Runtime, scikit-learn and skl2onnx with pip"
-  mkdir -p "$cache"
-  python3 -m venv --clear "$folder" >&2
-  "$folder/bin/pip" install --quiet --requirement "$requirements" >&2
-  sha256sum <"$requirements" >"$stamp"
-fi
+environment="$(python_env onnx crates/onnx/tests/runtime/requirements.txt "ONNX Runtime, scikit-learn and skl2onnx")"
 work="$(mktemp -d)"
 trap 'rm -rf "$work"' EXIT
-"$folder/bin/python" crates/onnx/tests/runtime/check.py "$1" "$work"
+"$environment/bin/python" crates/onnx/tests/runtime/check.py "$1" "$work"

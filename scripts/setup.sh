@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
 # Brings a Debian machine with Rust, Node and Python to where Driftmill builds and runs; says nothing new on a second run.
 #
-#   scripts/setup.sh [build] [check] [registry] [kafka] [mlflow]
+#   scripts/setup.sh [build] [check] [registry] [kafka] [python] [mlflow]
 #
 # Each group names what its make targets need: `build` (the default) for run, build and test; `check` for the linters;
-# `registry` for the schema registry of the tests; `kafka` for the real broker of test-real; `mlflow` for the
-# MLflow server of the tests. Every run looks at the tools themselves; there is no stamp to go stale.
+# `registry` for the schema registry of the tests; `kafka` for the real broker of test-real; `python` for
+# test-onnx and test-notebook; `mlflow` for the MLflow server of the tests. Every run looks at the tools themselves; there
+# is no stamp to go stale.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # shellcheck source=scripts/lib.sh
@@ -92,17 +93,21 @@ need_kafka() {
   need_registry
 }
 
-need_mlflow() {
+need_python() {
   need_command python3 python3
   # Debian keeps what makes environments in a package of its own.
   python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)
 }
 
+need_mlflow() {
+  need_python
+}
+
 (($#)) || set -- build
 for group in "$@"; do
   case "$group" in
-    build | check | registry | kafka | mlflow) "need_$group" ;;
-    *) fail "setup.sh: unknown group \`$group\`: build, check, registry, kafka and mlflow are known" ;;
+    build | check | registry | kafka | python | mlflow) "need_$group" ;;
+    *) fail "setup.sh: unknown group \`$group\`: build, check, registry, kafka, python and mlflow are known" ;;
   esac
 done
 install_packages "${missing[@]}"

@@ -13,20 +13,11 @@ source scripts/lib.sh
   exit 2
 }
 
-requirements="benches/models/peers/requirements.txt"
-folder="$cache/bench/models"
-stamp="$cache/bench/models.stamp"
-if [[ ! -f "$stamp" || "$(sha256sum <"$requirements")" != "$(cat "$stamp")" ]]; then
-  step "Installing scikit-learn, LightGBM and XGBoost with pip"
-  mkdir -p "$cache/bench"
-  python3 -m venv --clear "$folder" >&2
-  "$folder/bin/pip" install --quiet --requirement "$requirements" >&2
-  sha256sum <"$requirements" >"$stamp"
-fi
+environment="$(python_env bench/models benches/models/peers/requirements.txt "scikit-learn, LightGBM and XGBoost")"
 work="$(mktemp -d)"
 trap 'rm -rf "$work"' EXIT
 arguments=(--bin "$1" --work "$work/rows" --out "${OUT:-target/bench-models}")
 [[ -z "${SIZES:-}" ]] || arguments+=(--sizes "$SIZES")
 [[ -z "${THREADS:-}" ]] || arguments+=(--threads "$THREADS")
 [[ -z "${REPETITIONS:-}" ]] || arguments+=(--repetitions "$REPETITIONS")
-"$folder/bin/python" benches/models/bench.py "${arguments[@]}"
+"$environment/bin/python" benches/models/bench.py "${arguments[@]}"

@@ -28,13 +28,9 @@ elif ! current "$folder/redpanda-connect.stamp" "${go_files[@]}"; then
   stamp "$folder/redpanda-connect.stamp" "${go_files[@]}"
 fi
 
-requirements="$peers/quix/requirements.txt"
 if ! python3 -c 'import venv, ensurepip' 2>/dev/null; then
   step "Quix Streams is left out: it needs Python with venv"
-elif ! current "$folder/quix.stamp" "$requirements"; then
-  step "Installing Quix Streams with pip"
-  python3 -m venv --clear "$folder/quix" >&2
-  "$folder/quix/bin/pip" install --quiet --requirement "$requirements" >&2
-  stamp "$folder/quix.stamp" "$requirements"
+else
+  python_env bench/quix "$peers/quix/requirements.txt" "Quix Streams" >/dev/null
 fi
 echo "$folder"

@@ -1,4 +1,5 @@
-//! Dandelion or grass: stratified 5-fold accuracy of classical features, of the network, and of both.
+//! Dandelion or grass: stratified 5-fold accuracy of classical features, of the network, and of both, with 95 % intervals of a
+//! bootstrap over images.
 //!
 //! ```text
 //! DRIFTMILL_DATA=../shared/data cargo run -p driftmill-vision --release --example dandelion [-- SIDE [SEED]]
@@ -11,6 +12,7 @@ use std::ops::ControlFlow;
 use std::path::Path;
 use std::time::Instant;
 
+use driftmill_models::bootstrap::Bootstrap;
 use driftmill_models::{Algorithm, split};
 use driftmill_vision::{CnnParams, Epoch, descriptors, pixels};
 use linfa::Dataset;
@@ -116,9 +118,12 @@ fn report(name: &str, column: &[f64], labels: &[usize], seed: u64) -> Result<()>
     let each: Vec<String> = folds.iter().map(|fold| format!("{:.3}", accuracy(&fold.test))).collect();
     let all: Vec<usize> = (0..labels.len()).collect();
     let loss: f64 = all.iter().map(|&row| if labels[row] == 1 { column[row] } else { 1.0 - column[row] }.ln()).sum();
+    let interval = Bootstrap::default().interval(all.len(), |rows| Ok::<_, String>(accuracy(rows)))?;
     println!(
-        "{name}: accuracy {:.4} (folds {}), log loss {:.3}",
-        accuracy(&all),
+        "{name}: accuracy {:.4} [{:.4}, {:.4}] (folds {}), log loss {:.3}",
+        interval.estimate,
+        interval.lower,
+        interval.upper,
         each.join(" "),
         -loss / all.len() as f64
     );
