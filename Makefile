@@ -46,6 +46,11 @@ test-onnx: ## Models to ONNX Runtime and from scikit-learn, and how far the numb
 	@cargo build $(CARGO_FLAGS) --example exchange
 	@scripts/onnx-check.sh "$(dir $(BIN))examples/exchange"
 
+test-gpu: ## Training on a graphics card beside the CPU's; in software where there is no card (some twenty minutes the first time)
+	@scripts/setup.sh gpu
+	$(call step,Training on a graphics card)
+	@cargo test --package driftmill-vision --features gpu --release --locked --ignore-rust-version cnn:: -- --nocapture $(ARGS)
+
 test-real: build ## The end-to-end tests on a real Apache Kafka, with the stages as separate processes
 	@scripts/setup.sh registry kafka
 	$(call step,End-to-end tests on Apache Kafka)
@@ -117,5 +122,5 @@ help:
 	  /^##@/ { printf "\n%s\n", substr($$0, 5) } \
 	  /^[a-z-]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-.PHONY: run build setup test test-mlflow test-onnx test-real chaos bench-ingest check check-light check-setup check-format check-text check-scripts check-compose \
+.PHONY: run build setup test test-mlflow test-onnx test-gpu test-real chaos bench-ingest check check-light check-setup check-format check-text check-scripts check-compose \
   check-dependencies lint help

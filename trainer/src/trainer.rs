@@ -106,7 +106,7 @@ impl Trainer {
         let pipelines =
             pipelines.into_iter().map(|loaded| (loaded.pipeline.name.clone(), (loaded, Mutex::new(())))).collect();
         let progress = Arc::new(|pipeline: &str, step: &Progress| {
-            debug!(pipeline, step = step.step, number = step.number, metrics = ?step.metrics, "fitting");
+            debug!(pipeline, step = step.step, number = step.number, metrics = ?step.metrics, device = step.device, "fitting");
         });
         Self { pipelines, clickhouse, registry, clock, progress }
     }
@@ -292,6 +292,9 @@ impl Trainer {
                 return (fit::imported(model, &rows, &of.pipeline), steps);
             }
             let fitted = fit(&rows, &of.pipeline, &params, &mut |step| {
+                if let (1, Some(device)) = (step.number, &step.device) {
+                    info!(pipeline = of.pipeline.name, device, "training on a graphics card");
+                }
                 progress(&of.pipeline.name, step);
                 note(step, clock.now(), &mut steps);
                 ControlFlow::Continue(())
