@@ -97,7 +97,8 @@ fn early_stopping_of_a_network_holds_out_whole_groups() {
     // Rows without an image take no part.
     let seen: Vec<usize> = (0..70).filter(|row| row % 7 > 0).collect();
     let of_seen = |values: &[usize]| seen.iter().map(|&row| values[row]).collect::<Vec<_>>();
-    let parts = crate::split::stratified_group_train_test(&of_seen(labels), &of_seen(&groups), 0.25, 3).unwrap();
+    let parts =
+        crate::split::stratified_group_train_test(&of_seen(&labels.to_vec()), &of_seen(&groups), 0.25, 3).unwrap();
     let held_out: Vec<usize> = parts.test.iter().map(|&place| seen[place]).collect();
     assert!((10..20).contains(&held_out.len()), "{held_out:?}");
     // Other pixels there change what they score, and nothing that is learnt.
