@@ -51,6 +51,11 @@ test-notebook: build ## docs/notebook top to bottom against a stack of its own (
 	$(call step,The notebook)
 	@scripts/notebook-check.sh "$(BIN)" $(SAVE)
 
+test-gpu: ## Training on a graphics card beside the CPU's; in software where there is no card (some twenty minutes the first time)
+	@scripts/setup.sh gpu
+	$(call step,Training on a graphics card)
+	@cargo test --package driftmill-vision --features gpu --release --locked --ignore-rust-version cnn:: -- --nocapture $(ARGS)
+
 test-real: build ## The end-to-end tests on a real Apache Kafka, with the stages as separate processes
 	@scripts/setup.sh registry kafka
 	$(call step,End-to-end tests on Apache Kafka)
@@ -122,5 +127,5 @@ help:
 	  /^##@/ { printf "\n%s\n", substr($$0, 5) } \
 	  /^[a-z-]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-.PHONY: run build setup test test-mlflow test-onnx test-notebook test-real chaos bench-ingest bench-models check check-light \
+.PHONY: run build setup test test-mlflow test-onnx test-notebook test-gpu test-real chaos bench-ingest bench-models check check-light \
   check-setup check-format check-text check-scripts check-compose check-dependencies lint help

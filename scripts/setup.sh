@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # Brings a Debian machine with Rust, Node and Python to where Driftmill builds and runs; says nothing new on a second run.
 #
-#   scripts/setup.sh [build] [check] [registry] [kafka] [python] [mlflow]
+#   scripts/setup.sh [build] [check] [registry] [kafka] [python] [mlflow] [gpu]
 #
 # Each group names what its make targets need: `build` (the default) for run, build and test; `check` for the linters;
 # `registry` for the schema registry of the tests; `kafka` for the real broker of test-real; `python` for
-# test-onnx and test-notebook; `mlflow` for the MLflow server of the tests. Every run looks at the tools themselves; there
-# is no stamp to go stale.
+# test-onnx and test-notebook; `mlflow` for the MLflow server of the tests; `gpu` for a graphics card in software, which
+# test-gpu trains on where there is no other. Every run looks at the tools themselves; there is no stamp to go stale.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # shellcheck source=scripts/lib.sh
@@ -103,11 +103,21 @@ need_mlflow() {
   need_python
 }
 
+# Mesa's Vulkan drivers: lavapipe computes on the CPU.
+need_gpu() {
+  check_rust
+  check_disk
+  need_command cc gcc
+  compgen -G '/usr/share/vulkan/icd.d/*.json' >/dev/null || compgen -G '/etc/vulkan/icd.d/*.json' >/dev/null ||
+    missing+=(mesa-vulkan-drivers)
+  ldconfig -p | grep -F 'libvulkan.so.1' >/dev/null || missing+=(libvulkan1)
+}
+
 (($#)) || set -- build
 for group in "$@"; do
   case "$group" in
-    build | check | registry | kafka | python | mlflow) "need_$group" ;;
-    *) fail "setup.sh: unknown group \`$group\`: build, check, registry, kafka, python and mlflow are known" ;;
+    build | check | registry | kafka | python | mlflow | gpu) "need_$group" ;;
+    *) fail "setup.sh: unknown group \`$group\`: build, check, registry, kafka, python, mlflow and gpu are known" ;;
   esac
 done
 install_packages "${missing[@]}"

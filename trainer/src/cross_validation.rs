@@ -187,17 +187,21 @@ fn curve(
 
 #[cfg(test)]
 mod tests {
-    use driftmill_schemas::pipeline::SplitBy;
+    use driftmill_schemas::pipeline::{Metric, SplitBy};
 
     use super::*;
     use crate::gates::testing;
 
-    fn validated(label: impl Fn(f64) -> usize, by: SplitBy) -> Answers {
+    fn validated(label: impl Fn(usize, f64) -> usize, by: SplitBy) -> Answers {
         let mut pipeline = testing::pipeline();
+        pipeline.promotion.metric = Metric::Accuracy;
         pipeline.training.algorithm = "random_forest".to_owned();
         pipeline.training.params = Map::from_iter([("n_estimators".to_owned(), Value::from(10))]);
         pipeline.training.split.by = by;
-        let mut rows = testing::rows((0..240).map(|i| f64::from(i * 37 % 101)).collect(), label);
+        let values: Vec<f64> = (0..240).map(|i| f64::from(i * 37 % 101)).collect();
+        let labels: Vec<usize> = values.iter().enumerate().map(|(row, value)| label(row, *value)).collect();
+        let mut rows = testing::rows(values, |_| 0);
+        rows.target = Target::Classes { labels: labels.into(), n_classes: 2 };
         rows.times = (0..240).collect();
         let asked = Asked { folds: 5, learning_curve: true, slice_by: vec!["x".to_owned()], ..Asked::default() };
         match cross_validate(&rows, &pipeline, &asked, &|_, _, _| ()).unwrap() {
@@ -208,19 +212,19 @@ mod tests {
 
     #[test]
     fn what_can_be_learned_is_found_beyond_the_baseline_and_what_cannot_is_not() {
-        let known = validated(|x| usize::from(x > 50.0), SplitBy::Row);
+        let known = validated(|_, x| usize::from(x > 50.0), SplitBy::Row);
         assert!(known.better_by.lower > 0.2 && known.folds.len() == 5, "{known:?}");
         assert_eq!(known.answered, 240);
         let curve = known.learning_curve.unwrap();
         assert_eq!(curve.last().unwrap().size, 192);
         assert!(curve.last().unwrap().test.mean >= curve[0].test.mean);
-        let chance = validated(|x| (x as usize * 7919 % 13) % 2, SplitBy::Row);
-        assert!(chance.better_by.lower < 0.9);
+        let chance = validated(|row, _| (row * row * 7919 % 1_009) % 2, SplitBy::Row);
+        assert!(chance.better_by.lower < 0.0, "{chance:?}");
     }
 
     #[test]
     fn by_time_the_first_stretch_is_learned_from_and_not_answered() {
-        let known = validated(|x| usize::from(x > 50.0), SplitBy::Time);
+        let known = validated(|_, x| usize::from(x > 50.0), SplitBy::Time);
         assert_eq!((known.folds.len(), known.answered), (5, 200));
     }
 }

@@ -149,7 +149,7 @@ fn progress(told: &search::Progress<'_>, best: &mut Option<f64>, minimize: bool)
         1 => "evaluation".to_owned(),
         rungs => format!("search, step {} of {rungs}, evaluation", told.rung.index + 1),
     };
-    Progress { step, number: told.finished, of: Some(told.of), metrics }
+    Progress { step, number: told.finished, of: Some(told.of), metrics, device: None }
 }
 
 fn found(outcome: &Outcome) -> Found {

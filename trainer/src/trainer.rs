@@ -119,7 +119,7 @@ impl Trainer {
         let pipelines =
             pipelines.into_iter().map(|loaded| (loaded.pipeline.name.clone(), (loaded, Mutex::new(())))).collect();
         let progress = Arc::new(|pipeline: &str, step: &Progress| {
-            debug!(pipeline, step = step.step, number = step.number, metrics = ?step.metrics, "fitting");
+            debug!(pipeline, step = step.step, number = step.number, metrics = ?step.metrics, device = step.device, "fitting");
         });
         Self { pipelines, clickhouse, registry, clock, progress }
     }
@@ -322,6 +322,9 @@ impl Trainer {
             }
             let earlier = earlier.as_ref().map(|(_, model)| model);
             let fitted = fit(&rows, &of.pipeline, &params, earlier, &mut |step| {
+                if let (1, Some(device)) = (step.number, &step.device) {
+                    info!(pipeline = of.pipeline.name, device, "training on a graphics card");
+                }
                 progress(&of.pipeline.name, step);
                 note(step, clock.now(), &mut steps);
                 signal.flow()

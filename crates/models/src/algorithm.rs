@@ -22,7 +22,7 @@ use crate::linfa_tree::DecisionTreeParams;
 use crate::logistic::LogisticRegressionParams;
 use crate::{Model, Task};
 
-/// Names of all algorithms.
+/// Names of all algorithms of numbers and codes; [`crate::learner::NAMES`] adds the others.
 pub const NAMES: [&str; 9] = [
     "constant",
     "decision_tree",

@@ -24,23 +24,17 @@ use crate::estimator::{self, Answer, Fitted};
 use crate::split::TrainTest;
 use crate::{Algorithm, Error, Estimator, FeatureKind, Table, Target, Task};
 
+/// Those that take texts, images or series, or other algorithms.
+const BEYOND_NUMBERS: [&str; 5] = ["text_classifier", "image_classifier", "cnn", "late_fusion", "forecast"];
+
 /// Names of all algorithms of typed features: those of [`algorithm::NAMES`], and those that take texts, images or series.
-pub const NAMES: [&str; 14] = [
-    "constant",
-    "decision_tree",
-    "random_forest",
-    "gradient_boosting",
-    "logistic_regression",
-    "linear_regression",
-    "ridge",
-    "lasso",
-    "elastic_net",
-    "text_classifier",
-    "image_classifier",
-    "cnn",
-    "late_fusion",
-    "forecast",
-];
+pub const NAMES: [&str; algorithm::NAMES.len() + BEYOND_NUMBERS.len()] = {
+    let mut all = [""; algorithm::NAMES.len() + BEYOND_NUMBERS.len()];
+    let (numbers, beyond) = all.split_at_mut(algorithm::NAMES.len());
+    numbers.copy_from_slice(&algorithm::NAMES);
+    beyond.copy_from_slice(&BEYOND_NUMBERS);
+    all
+};
 
 /// What a step of a fit came to: a round of boosting, an epoch, a member of a fusion.
 #[derive(Clone, Debug, PartialEq)]
@@ -53,6 +47,8 @@ pub struct Progress {
     pub of: Option<usize>,
     /// What was measured, such as `train_loss` and `validation_loss`.
     pub metrics: BTreeMap<&'static str, f64>,
+    /// The graphics card that it was computed on, as it calls itself; none for the CPU.
+    pub device: Option<String>,
 }
 
 /// Is told of every step. On a break no further step follows, and the estimator is what there is.
@@ -197,8 +193,8 @@ impl Learner {
     }
 
     /// The same for rows of which some belong together, such as those of one product: splits that the fit makes to
-    /// calibrate probabilities of texts or to weigh members never part a group. Those for early stopping, of boosting and of
-    /// networks, are by row: where rows of a group resemble each other, they stop later than they should.
+    /// calibrate probabilities of texts, to weigh members or to stop a network early never part a group. That for early
+    /// stopping of boosting is by row: where rows of a group resemble each other, it stops later than it should.
     ///
     /// # Errors
     /// As [`Self::fit`], and for another number of groups than rows.

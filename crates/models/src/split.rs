@@ -11,7 +11,7 @@ mod rolling;
 #[cfg(test)]
 mod tests;
 
-pub use self::groups::{group_k_fold, group_train_test, stratified_group_k_fold};
+pub use self::groups::{group_k_fold, group_train_test, stratified_group_k_fold, stratified_group_train_test};
 pub use self::rolling::{RollingOrigin, Window, rolling_origin, rolling_origin_by_time};
 use crate::random;
 

@@ -159,7 +159,8 @@ fn define_inputs(
         let width = width.filter(|width| (1..=MAX_FEATURES - names.len()).contains(width)).ok_or_else(|| {
             wrong("has not the form rows × columns; convert with initial types such as FloatTensorType([None, 4])")
         })?;
-        budget.spend(width)?;
+        // Each has a column and a name.
+        budget.spend(width * 2 * columns::WORDS)?;
         let columns = Columns::of_input(names.len(), width, tensor.elem_type == FLOAT);
         define(values, name, Value::Columns(columns))?;
         match width {

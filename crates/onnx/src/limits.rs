@@ -12,8 +12,8 @@ use crate::Error;
 const BYTES: usize = 512 << 20;
 /// The most nodes, attributes, tensors and the like.
 const MESSAGES: usize = 65_536;
-/// The most columns, terms and values that a graph's operators may make, all together.
-const WORK: usize = 1 << 24;
+/// The most numbers that a graph's operators may make, all together, in words of 8 bytes: what the longest file takes.
+const WORK: usize = BYTES / 8;
 
 /// What the operators of one graph may still make.
 pub(crate) struct Budget(Cell<usize>);
@@ -30,7 +30,7 @@ impl Budget {
                 self.0.set(left);
                 Ok(())
             }
-            None => Err(Error::TooLarge { what: "more columns or values between its operators", limit: WORK }),
+            None => Err(Error::TooLarge { what: "operators that make more numbers", limit: WORK }),
         }
     }
 }

@@ -4,12 +4,13 @@
 //! pixels -> [3 x 3 convolution, batch norm, ReLU, 2 x 2 maximum] x 4 (the last without) -> mean and maximum per channel
 //!        -> one linear layer -> softmax
 //! ```
-//! Training ([`CnnParams::fit`]) runs on `burn`. What it leaves is this module's own: plain numbers, with batch norm folded
+//! Training ([`CnnParams::fit`]) runs on `burn`, on the CPU or on a graphics card ([`Device`]). What it leaves is this module's own: plain numbers, with batch norm folded
 //! into the convolutions, and a prediction in plain Rust whose sums have one order, so that an image has the same
 //! probabilities alone, in a batch, on any number of threads and on any processor. Validation during training asks the same
 //! code.
 
 mod augment;
+mod device;
 mod fit;
 mod gradient;
 mod inference;
@@ -21,6 +22,7 @@ mod weights;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::device::Device;
 pub use self::params::CnnParams;
 use crate::{Error, parallel};
 
@@ -44,6 +46,8 @@ pub struct Epoch {
     pub validation_loss: Option<f64>,
     /// Share of the images held out that were classified correctly.
     pub validation_accuracy: Option<f64>,
+    /// The graphics card that computed it, as it calls itself; none for the CPU.
+    pub device: Option<String>,
 }
 
 /// A fitted network.

@@ -75,6 +75,14 @@ pub enum Error {
         /// Number of declared classes.
         n_classes: usize,
     },
+    /// An image to be held out that is not there.
+    #[error("image {image} is to be held out, but there are {images} images")]
+    HeldOut {
+        /// Its number, from 0.
+        image: usize,
+        /// Images given.
+        images: usize,
+    },
     /// Too little to learn from.
     #[error("training needs at least 2 images, got {0}; check the snapshot's filter and the split")]
     TooFew(usize),
@@ -88,6 +96,21 @@ pub enum Error {
         /// What was given.
         got: String,
     },
+    /// A graphics card asked for in a build that knows none.
+    #[error(
+        "`device: gpu`: this build trains on the CPU only; build Driftmill with `cargo build --release --features gpu`, or \
+         leave `device` out"
+    )]
+    NoGpuSupport,
+    /// A graphics card asked for on a machine that has none, or whose driver does not work.
+    #[error(
+        "`device: gpu`: no graphics card was found by Vulkan, Metal, DirectX 12 or OpenGL ({0}); install its driver (on \
+         Linux, what `vulkaninfo --summary` lists can be used), or leave `device` out to train on the CPU"
+    )]
+    NoGpu(String),
+    /// A device that failed while it computed.
+    #[error("the device that the network is trained on failed: {0}; try again, or leave `device` out")]
+    Device(String),
     /// A training that left the range of numbers.
     #[error("the loss of epoch {epoch} is not a number; lower `learning_rate`")]
     Diverged {

@@ -10,7 +10,7 @@
 //! | [`cnn`] | a convolutional network: parameters, training, prediction |
 //!
 //! Pixels are RGB bytes, row by row from the top. Everything random is drawn from ChaCha8 streams of a given seed, and no
-//! result depends on the number of threads.
+//! result depends on the number of threads. The feature `gpu` adds training on graphics cards.
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
@@ -27,7 +27,7 @@ mod resize;
 #[cfg(test)]
 mod test_data;
 
-pub use cnn::{Cnn, CnnParams, Epoch};
+pub use cnn::{Cnn, CnnParams, Device, Epoch};
 pub use descriptors::{descriptor_count, descriptors};
 pub use error::Error;
 pub use floats::encode_floats;

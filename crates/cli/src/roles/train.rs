@@ -104,7 +104,8 @@ async fn from_file(located: Located, train: &Train, pipeline: &str, file: &Path)
 fn progress(pipeline: &str, step: &Progress) -> String {
     let of = step.of.map(|of| format!(" of {of}")).unwrap_or_default();
     let metrics = step.metrics.iter().map(|(name, value)| format!(", {name} {value:.4}"));
-    format!("training {pipeline}: {} {}{of}{}", step.step, step.number, metrics.collect::<String>())
+    let device = step.device.as_ref().map(|device| format!(" on {device}")).unwrap_or_default();
+    format!("training {pipeline}{device}: {} {}{of}{}", step.step, step.number, metrics.collect::<String>())
 }
 
 /// Hyper-parameters of a command line.

@@ -40,7 +40,8 @@ impl Forecasting {
         let mut tell = |step: &str| {
             steps += 1;
             if let Some(observe) = &mut observe {
-                let progress = Progress { step: step.to_owned(), number: steps, of: None, metrics: BTreeMap::new() };
+                let step = step.to_owned();
+                let progress = Progress { step, number: steps, of: None, metrics: BTreeMap::new(), device: None };
                 // A fit takes seconds, and half a forecaster is none: it is not broken off.
                 let _: ControlFlow<()> = observe(&progress);
             }

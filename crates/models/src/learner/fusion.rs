@@ -148,7 +148,7 @@ fn tell(
     metrics: BTreeMap<&'static str, f64>,
 ) -> std::ops::ControlFlow<()> {
     observe.as_mut().map_or(std::ops::ControlFlow::Continue(()), |observe| {
-        observe(&Progress { step: step.to_owned(), number, of: Some(of), metrics })
+        observe(&Progress { step: step.to_owned(), number, of: Some(of), metrics, device: None })
     })
 }
 

@@ -12,7 +12,7 @@ use super::{Observer, Progress, Rows};
 use crate::algorithm::params::Params;
 use crate::algorithm::{self, Error as SpecError};
 use crate::estimator::image::{self as fitted, Separator, images};
-use crate::{Algorithm, Error, FeatureKind, Target, parallel};
+use crate::{Algorithm, Error, FeatureKind, Target, parallel, split};
 
 pub(super) const DESCRIPTORS: &str = "image_classifier";
 pub(super) const NETWORK: &str = "cnn";
@@ -132,7 +132,16 @@ impl ImageLearner {
                     Some(observe) => observe(&progress(epoch, &params)),
                     None => ControlFlow::Continue(()),
                 };
-                let network = params.fit(&pixels, side, &labels, *n_classes, &mut told);
+                let network = match rows.groups {
+                    Some(groups) => {
+                        let groups: Vec<usize> = seen.iter().map(|&row| groups[row]).collect();
+                        let share = params.held_out_share();
+                        let parts = split::stratified_group_train_test(&labels, &groups, share, seed);
+                        let held_out = parts.map_err(Error::Split)?.test;
+                        params.fit_holding_out(&pixels, side, &labels, *n_classes, &held_out, &mut told)
+                    }
+                    None => params.fit(&pixels, side, &labels, *n_classes, &mut told),
+                };
                 Separator::Network(network.map_err(|error| Error::Image(error.to_string()))?)
             }
         };
@@ -161,5 +170,6 @@ fn progress(epoch: &Epoch, params: &CnnParams) -> Progress {
     ];
     let metrics: BTreeMap<&'static str, f64> =
         measured.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
-    Progress { step: "epoch".to_owned(), number: epoch.number, of: Some(params.max_epochs()), metrics }
+    let step = "epoch".to_owned();
+    Progress { step, number: epoch.number, of: Some(params.max_epochs()), metrics, device: epoch.device.clone() }
 }

@@ -102,7 +102,7 @@ fn told<'a>(observe: Observer<'a>, of: Option<usize>) -> impl FnMut(&Round) -> C
     move |round| {
         let mut metrics = BTreeMap::from([("train_loss", round.train_loss)]);
         metrics.extend(round.validation_loss.map(|loss| ("validation_loss", loss)));
-        observe(&Progress { step: "round".to_owned(), number: round.round, of, metrics })
+        observe(&Progress { step: "round".to_owned(), number: round.round, of, metrics, device: None })
     }
 }
 

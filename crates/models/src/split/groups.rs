@@ -40,7 +40,7 @@ pub fn stratified_group_k_fold(
     let mut fold_of = vec![0; labels.len()];
     for rows in members {
         let classes = count(labels, rows.iter().copied());
-        let cost = |balance: &Balance| balance.cost(&classes, &totals, folds);
+        let cost = |balance: &Balance| balance.cost(&classes, &totals, 1.0 / folds as f64);
         let better = |a: &Balance, b: &Balance| cost(a).total_cmp(&cost(b)).then(a.rows.cmp(&b.rows));
         // `min_by` takes the first among equals; the fold has no meaning but its number.
         let Some(fold) = (0..folds).min_by(|a, b| better(&balances[*a], &balances[*b])) else { continue };
@@ -69,6 +69,40 @@ pub fn group_train_test(groups: &[usize], test_share: f64, seed: u64) -> Result<
         let (without, with) = (parts.test.len() as f64, (parts.test.len() + rows.len()) as f64);
         let part = if (with - target).abs() < (without - target).abs() { &mut parts.test } else { &mut parts.train };
         part.extend(rows);
+    }
+    parts.train.sort_unstable();
+    parts.test.sort_unstable();
+    Ok(parts)
+}
+
+/// Like [`group_train_test`], with about `test_share` of every class: a group joins the test part when that brings the shares
+/// of its classes nearer to what was asked for. Up to a half, something always stays in training.
+///
+/// # Errors
+/// [`Error::TestShare`], [`Error::LengthMismatch`].
+pub fn stratified_group_train_test(
+    labels: &[usize],
+    groups: &[usize],
+    test_share: f64,
+    seed: u64,
+) -> Result<TrainTest, Error> {
+    if labels.len() != groups.len() {
+        return Err(Error::LengthMismatch { rows: labels.len(), groups: groups.len() });
+    }
+    if !(0.0..=1.0).contains(&test_share) {
+        return Err(Error::TestShare(test_share));
+    }
+    let totals = count(labels, 0..labels.len());
+    let mut test = Balance::default();
+    let mut parts = TrainTest { train: Vec::new(), test: Vec::new() };
+    for rows in shuffled_groups(groups, seed)? {
+        let classes = count(labels, rows.iter().copied());
+        if test.cost(&classes, &totals, test_share) < 0.0 {
+            test.add(&classes, rows.len());
+            parts.test.extend(rows);
+        } else {
+            parts.train.extend(rows);
+        }
     }
     parts.train.sort_unstable();
     parts.test.sort_unstable();
@@ -106,13 +140,13 @@ impl Balance {
         classes.iter().for_each(|(class, count)| *self.classes.entry(*class).or_default() += count);
     }
 
-    /// By how much Σ (share of the class - 1 / folds)² over all folds and classes changes when a group joins this fold. An
+    /// By how much Σ (share of the class - `wanted`)² over all folds and classes changes when a group joins this fold. An
     /// empty fold is always among the cheapest, so none stays empty.
-    fn cost(&self, group: &ClassCounts, totals: &ClassCounts, folds: usize) -> f64 {
+    fn cost(&self, group: &ClassCounts, totals: &ClassCounts, wanted: f64) -> f64 {
         let change = |(class, count): (&usize, &usize)| {
             let total = totals.get(class).copied().unwrap_or(1) as f64;
             let (share, held) = (*count as f64 / total, self.classes.get(class).copied().unwrap_or(0) as f64 / total);
-            share * (share + 2.0 * (held - 1.0 / folds as f64))
+            share * (share + 2.0 * (held - wanted))
         };
         group.iter().map(change).sum()
     }
@@ -161,6 +195,7 @@ mod tests {
                 assert_eq!(tested, (0..groups.len()).collect::<Vec<_>>());
             }
             assert_apart(&group_train_test(&groups, 0.3, seed).unwrap(), &groups);
+            assert_apart(&stratified_group_train_test(&labels, &groups, 0.3, seed).unwrap(), &groups);
         }
     }
 
@@ -190,6 +225,21 @@ mod tests {
     }
 
     #[test]
+    fn a_stratified_grouped_test_part_has_about_its_share_of_every_class() {
+        let (labels, groups) = rows(1);
+        for share in [0.0, 0.1, 0.5] {
+            let test = stratified_group_train_test(&labels, &groups, share, 3).unwrap().test;
+            for class in 0..2 {
+                let of_class = |rows: &[usize]| rows.iter().filter(|row| labels[**row] == class).count() as f64;
+                let wanted = share * of_class(&(0..labels.len()).collect::<Vec<_>>());
+                assert!((of_class(&test) - wanted).abs() <= 5.0, "{} of {wanted}", of_class(&test));
+            }
+        }
+        // One group alone stays in training.
+        assert!(stratified_group_train_test(&[0, 1, 1], &[7; 3], 0.5, 0).unwrap().test.is_empty());
+    }
+
+    #[test]
     fn a_seed_always_gives_the_same_groups() {
         let (labels, groups) = rows(1);
         let folds = |seed| stratified_group_k_fold(&labels, &groups, 5, seed).unwrap();
@@ -205,5 +255,6 @@ mod tests {
         assert_eq!(group_k_fold(&[1, 2], 1, 0), Err(Error::Groups { folds: 1, groups: 2 }));
         assert_eq!(stratified_group_k_fold(&[0], &[1, 2], 2, 0), Err(Error::LengthMismatch { rows: 1, groups: 2 }));
         assert_eq!(group_train_test(&[1, 2], -0.1, 0), Err(Error::TestShare(-0.1)));
+        assert_eq!(stratified_group_train_test(&[0, 1], &[1, 2], 1.1, 0), Err(Error::TestShare(1.1)));
     }
 }

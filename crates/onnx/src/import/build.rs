@@ -41,13 +41,21 @@ pub(super) fn build(
         true => Task::Classification { n_classes: classes.len() },
         false => Task::Regression,
     };
+    if scores.normalised && !classifies {
+        return unsupported(
+            "it answers values that a Normalizer or a sum divides by their row's; only probabilities, which add up to 1, can be",
+        );
+    }
     let plan = plan(scores, task)?;
     budget.spend(n_features.saturating_mul(plan.outputs.len()))?;
     let source = &*scores.source;
     let parts = match &source.kind {
         Kind::Nothing => match plan.stage {
             Stage::Raw => {
-                let outputs = plan.outputs.iter().map(|output| output.summand).collect();
+                let outputs: Vec<f64> = plan.outputs.iter().map(|output| output.summand).collect();
+                if scores.normalised && (outputs.iter().sum::<f64>() - 1.0).abs() > FREQUENCY_TOLERANCE {
+                    return unsupported("it divides constants by their sum; write them as probabilities");
+                }
                 Parts::Constant { n_features, task, outputs }
             }
             _ => return unsupported("it answers a function of constants"),

@@ -2,10 +2,17 @@
 
 use std::rc::Rc;
 
+use super::operators::Problem;
+use crate::limits::Budget;
+
 /// The most features a model may have.
 pub(super) const MAX_FEATURES: usize = 1 << 20;
 /// The most steps on one column.
 const MAX_STEPS: usize = 32;
+/// What a column takes without its steps, in words of 8 bytes, for the budget.
+pub(super) const WORDS: usize = 5;
+/// What a step takes.
+const STEP_WORDS: usize = 3;
 
 /// What is done to a value. All of it keeps the order of values or turns it round, so what was `x ≤ t` becomes a threshold
 /// on the input again.
@@ -58,30 +65,42 @@ impl Columns {
         self.columns.len()
     }
 
-    /// The columns of these numbers.
-    pub fn select(&self, places: &[usize]) -> Self {
-        Self { columns: places.iter().map(|&place| self.columns[place].clone()).collect(), single: self.single }
+    /// How much there is of them, for the budget.
+    pub fn size(&self) -> usize {
+        self.columns.iter().map(Column::size).sum()
+    }
+
+    /// The columns of these numbers, any of them several times.
+    pub fn select(&self, places: &[usize], budget: &Budget) -> Result<Self, Problem> {
+        budget.spend(places.iter().map(|&place| self.columns[place].size()).sum())?;
+        Ok(Self { columns: places.iter().map(|&place| self.columns[place].clone()).collect(), single: self.single })
     }
 
     /// Takes a step on every column, each with its value.
-    pub fn step(&self, values: &[f64], step: impl Fn(f64) -> Step) -> Result<Self, String> {
+    pub fn step(&self, values: &[f64], step: impl Fn(f64) -> Step, budget: &Budget) -> Result<Self, Problem> {
+        // Steps are the column's own: all of them are copied.
+        budget.spend(self.size() + self.width() * STEP_WORDS)?;
         let of_column = |(column, &value): (&Column, &f64)| column.with(step(value), self.single);
         let columns = self.columns.iter().zip(values).map(of_column).collect::<Result<_, _>>()?;
         Ok(Self { columns, single: self.single })
     }
 
     /// The same values in another type.
-    pub fn cast(&self, single: bool) -> Result<Self, String> {
-        let mut cast = self.clone();
+    pub fn cast(&self, single: bool, budget: &Budget) -> Result<Self, Problem> {
         if single && !self.single {
-            cast = cast.step(&vec![0.0; self.width()], |_| Step::Round)?;
+            let rounded = self.step(&vec![0.0; self.width()], |_| Step::Round, budget)?;
+            return Ok(Self { single, ..rounded });
         }
-        cast.single = single;
-        Ok(cast)
+        budget.spend(self.size())?;
+        Ok(Self { single, ..self.clone() })
     }
 }
 
 impl Column {
+    fn size(&self) -> usize {
+        WORDS + STEP_WORDS * self.steps.len()
+    }
+
     fn with(&self, step: Step, single: bool) -> Result<Self, String> {
         if self.steps.len() >= MAX_STEPS {
             return Err(format!("more than {MAX_STEPS} steps are taken on a column"));
@@ -176,12 +195,13 @@ mod tests {
 
     #[test]
     fn endless_and_infinite_steps_are_refused() {
+        let budget = Budget::new();
         let mut all = Columns::of_input(0, 1, false);
-        assert!(all.step(&[0.0], Step::Divide).is_err());
-        assert!(all.step(&[f64::NAN], Step::Add).is_err());
+        assert!(all.step(&[0.0], Step::Divide, &budget).is_err());
+        assert!(all.step(&[f64::NAN], Step::Add, &budget).is_err());
         for _ in 0..MAX_STEPS {
-            all = all.step(&[1.0], Step::Add).unwrap();
+            all = all.step(&[1.0], Step::Add, &budget).ok().unwrap();
         }
-        assert!(all.step(&[1.0], Step::Add).is_err());
+        assert!(all.step(&[1.0], Step::Add, &budget).is_err());
     }
 }

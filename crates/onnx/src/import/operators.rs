@@ -13,9 +13,9 @@ use crate::proto::{self, DOUBLE, FLOAT, ML};
 
 /// All that are known, for people.
 const KNOWN: &str = "known are TreeEnsembleClassifier, TreeEnsembleRegressor, LinearClassifier, LinearRegressor, Scaler, \
-                     Imputer, Normalizer (of probabilities), ArrayFeatureExtractor, FeatureVectorizer, ZipMap, Cast, Identity, \
+                     Imputer, Normalizer (L1, of probabilities, as the last step), ArrayFeatureExtractor, FeatureVectorizer, ZipMap, Cast, Identity, \
                      Concat, Split, Gather, Reshape, Flatten, Add, Sub, Mul, Div, Neg, Abs, MatMul, Sigmoid, Softmax, ArgMax, \
-                     ReduceSum, and those of an export";
+                     ReduceSum (of each row, to divide it by), and those of an export";
 
 /// Why a node cannot be translated.
 pub(super) enum Problem {
@@ -56,7 +56,7 @@ pub(super) struct Operators<'a> {
 }
 
 impl Operators<'_> {
-    /// The outputs of a node, in their order.
+    /// The outputs of a node, in their order. Each input is paid for, as many copy theirs; what makes more pays for that itself.
     pub fn apply(&self, node: &proto::Node, inputs: &[&Value]) -> Result<Vec<Value>, Problem> {
         for value in inputs {
             self.budget.spend(value.size())?;
@@ -72,9 +72,9 @@ impl Operators<'_> {
     fn standard(&self, operator: &str, attributes: &Attributes<'_>, inputs: &[&Value]) -> Result<Vec<Value>, Problem> {
         let value = match (operator, inputs) {
             ("Identity", [value]) => (*value).clone(),
-            ("Cast", [value]) => cast(value, attributes)?,
-            ("Add" | "Sub" | "Mul" | "Div", [left, right]) => elementwise::apply(operator, left, right)?,
-            ("Neg", [Value::Scores(scores)]) if scores.stage == Stage::Raw => {
+            ("Cast", [value]) => cast(value, attributes, self.budget)?,
+            ("Add" | "Sub" | "Mul" | "Div", [left, right]) => elementwise::apply(operator, left, right, self.budget)?,
+            ("Neg", [Value::Scores(scores)]) if scores.is_sum() => {
                 Value::Scores(scores.map(|_, output| output.times(-1.0)))
             }
             ("Abs", [Value::Columns(columns)]) => Value::Sizes(columns.clone()),
@@ -82,20 +82,20 @@ impl Operators<'_> {
             ("Abs", [value @ Value::Scores(scores)]) if scores.stage != Stage::Raw => (*value).clone(),
             ("LessOrEqual", [Value::Sizes(columns), Value::Tensor(limits)]) => elementwise::present(columns, limits)?,
             ("Where", [Value::Present { columns, never }, Value::Columns(_), Value::Tensor(fill)]) => {
-                elementwise::fill(columns, never, fill)?
+                elementwise::fill(columns, never, fill, self.budget)?
             }
             ("MatMul", [value, Value::Tensor(matrix)]) => shape::multiply(value, matrix, self.budget)?,
-            ("Sigmoid", [Value::Scores(scores)]) if scores.stage == Stage::Raw => {
-                Value::Scores(scores.clone().at(Stage::Sigmoid))
-            }
-            ("Softmax", [Value::Scores(scores)]) if scores.stage == Stage::Raw && is_by_row(attributes) => {
+            ("Sigmoid", [Value::Scores(scores)]) if scores.is_sum() => Value::Scores(scores.clone().at(Stage::Sigmoid)),
+            ("Softmax", [Value::Scores(scores)]) if scores.is_sum() && is_by_row(attributes) => {
                 Value::Scores(scores.clone().at(Stage::Softmax))
             }
-            ("ReduceSum", [Value::Scores(scores), ..]) => Value::RowSums(scores.clone()),
+            ("ReduceSum", [Value::Scores(scores), axes @ ..]) => elementwise::row_sums(scores, axes, attributes)?,
             ("ArgMax", [Value::Scores(_)]) if is_by_row(attributes) => Value::Labels { classes: None },
             ("Concat", values) => shape::concat(values, attributes)?,
-            ("Split", [value, Value::Tensor(widths)]) => return shape::split(value, widths, attributes),
-            ("Gather", [value, places]) => shape::gather(value, places, attributes)?,
+            ("Split", [value, Value::Tensor(widths)]) => {
+                return shape::split(value, widths, attributes, self.budget);
+            }
+            ("Gather", [value, places]) => shape::gather(value, places, attributes, self.budget)?,
             ("Reshape", [value, Value::Tensor(form)]) => shape::reshape(value, form)?,
             ("Flatten", [value @ (Value::Columns(_) | Value::Scores(_) | Value::Labels { .. })]) => (*value).clone(),
             ("Shape", [Value::Columns(_)])
@@ -103,7 +103,9 @@ impl Operators<'_> {
             {
                 Value::RowCount
             }
-            ("Expand", [Value::Tensor(constant), Value::Shape { width }]) => shape::expand(constant, *width)?,
+            ("Expand", [Value::Tensor(constant), Value::Shape { width }]) => {
+                shape::expand(constant, *width, self.budget)?
+            }
             _ => return Err(unknown(operator, inputs)),
         };
         Ok(vec![value])
@@ -114,10 +116,11 @@ impl Value {
     /// How much there is of it, for the budget.
     fn size(&self) -> usize {
         match self {
-            Self::Columns(columns) | Self::Sizes(columns) | Self::Present { columns, .. } => columns.width(),
+            Self::Columns(columns) | Self::Sizes(columns) | Self::Present { columns, .. } => columns.size(),
             Self::Scores(scores) | Self::RowSums(scores) => scores.size(),
-            Self::Labels { classes } => classes.as_ref().map_or(1, Vec::len),
-            Self::Tensor(_) | Self::RowCount | Self::Shape { .. } => 1,
+            Self::Labels { classes } => 1 + classes.iter().flatten().map(|name| 3 + name.len() / 8).sum::<usize>(),
+            Self::Tensor(tensor) => tensor.size(),
+            Self::RowCount | Self::Shape { .. } => 1,
         }
     }
 
@@ -126,6 +129,7 @@ impl Value {
         match self {
             Self::Tensor(_) => "a constant",
             Self::Columns(_) | Self::Sizes(_) | Self::Present { .. } => "columns of the inputs",
+            Self::Scores(Scores { normalised: true, .. }) => "scores that were divided by the sum of their row",
             Self::Scores(Scores { stage: Stage::Raw, .. }) => "scores",
             Self::Scores(_) => "probabilities",
             Self::RowSums(_) => "sums of rows",
@@ -152,11 +156,11 @@ fn is_by_row(attributes: &Attributes<'_>) -> bool {
     matches!(attributes.integer("axis"), None | Some(1 | -1))
 }
 
-fn cast(value: &Value, attributes: &Attributes<'_>) -> Result<Value, Problem> {
+fn cast(value: &Value, attributes: &Attributes<'_>, budget: &Budget) -> Result<Value, Problem> {
     let to = attributes.integer("to");
     Ok(match (value, to) {
         (Value::Columns(columns), Some(to)) if to == i64::from(FLOAT) || to == i64::from(DOUBLE) => {
-            Value::Columns(columns.cast(to == i64::from(FLOAT))?)
+            Value::Columns(columns.cast(to == i64::from(FLOAT), budget)?)
         }
         (Value::Scores(_), Some(to)) if to == i64::from(FLOAT) || to == i64::from(DOUBLE) => value.clone(),
         (Value::Labels { .. } | Value::Tensor(_), _) => value.clone(),

@@ -5,6 +5,9 @@ use std::rc::Rc;
 use super::columns::Column;
 use super::trees::Ensemble;
 
+/// What a sum and its output take, in words of 8 bytes, for the budget.
+pub(super) const SUM_WORDS: usize = 12;
+
 /// Where sums come from.
 pub(super) struct Source {
     /// Columns of the rows that are summed.
@@ -45,7 +48,8 @@ pub(super) struct Scores {
     pub source: Rc<Source>,
     pub outputs: Vec<Output>,
     pub stage: Stage,
-    /// Whether they have been divided by their sum, which changes nothing of those that add up to 1.
+    /// Whether they have been divided by their sum. That changes nothing of those that add up to 1, and nothing else is built;
+    /// until it is known that they do, nothing more is done to them.
     pub normalised: bool,
     /// Names of the classes, once they are known.
     pub classes: Option<Rc<Vec<String>>>,
@@ -64,7 +68,12 @@ impl Scores {
 
     /// How much there is of it, for the budget.
     pub fn size(&self) -> usize {
-        self.outputs.iter().map(|output| 1 + output.terms.len()).sum()
+        self.outputs.iter().map(Output::size).sum()
+    }
+
+    /// Whether they are still sums, which can be added, multiplied and made probabilities.
+    pub fn is_sum(&self) -> bool {
+        self.stage == Stage::Raw && !self.normalised
     }
 
     pub fn at(mut self, stage: Stage) -> Self {
@@ -85,6 +94,11 @@ impl Scores {
 }
 
 impl Output {
+    /// In words of 8 bytes.
+    pub fn size(&self) -> usize {
+        4 + 2 * self.terms.len()
+    }
+
     pub fn times(&self, factor: f64) -> Self {
         let terms = self.terms.iter().map(|(sum, weight)| (*sum, weight * factor)).collect();
         Self { terms, summand: self.summand * factor }

@@ -54,6 +54,14 @@ impl Tensor {
         }
     }
 
+    /// What a copy of it takes, in words of 8 bytes, for the budget.
+    pub fn size(&self) -> usize {
+        match &self.data {
+            Data::Numbers(numbers) => 1 + numbers.len(),
+            Data::Texts(texts) => 1 + texts.iter().map(|text| 3 + text.len() / 8).sum::<usize>(),
+        }
+    }
+
     pub fn numbers(&self) -> Result<&[f64], String> {
         match &self.data {
             Data::Numbers(numbers) => Ok(numbers),

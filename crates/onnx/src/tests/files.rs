@@ -194,6 +194,136 @@ fn operators_without_a_model_of_ours_are_refused_by_name() {
     );
 }
 
+/// A graph of nodes with constants of 64-bit floats or, for axes, integers.
+fn file_with(constants: &[(&str, &[i64], &[f64])], nodes: Vec<proto::Node>) -> Vec<u8> {
+    let mut model = proto::Model::decode(file(one_column(), nodes).as_slice()).unwrap();
+    let constant = |(name, dims, numbers): &(&str, &[i64], &[f64])| proto::Tensor {
+        name: (*name).to_owned(),
+        dims: dims.to_vec(),
+        data_type: DOUBLE,
+        double_data: numbers.to_vec(),
+        ..Default::default()
+    };
+    model.graph.as_mut().unwrap().initializer = constants.iter().map(constant).collect();
+    model.encode_to_vec()
+}
+
+/// Two scores of one column, x and 1 - x.
+fn two_scores() -> proto::Node {
+    let attributes =
+        vec![floats("coefficients", &[1.0, -1.0]), floats("intercepts", &[0.0, 1.0]), integer("targets", 2)];
+    node(ML, "LinearRegressor", &["input"], &["scores"], attributes)
+}
+
+#[test]
+fn what_is_divided_by_the_sum_of_its_row_is_never_taken_for_what_was_not() {
+    let matrix: (&str, &[i64], &[f64]) = ("matrix", &[2, 2], &[1.0, 2.0, 3.0, 4.0]);
+    let normalised = || node(ML, "Normalizer", &["scores"], &["shares"], vec![text("norm", "L1")]);
+    let by_sum = || {
+        let sums = node("", "ReduceSum", &["scores"], &["sums"], vec![integers("axes", &[1])]);
+        vec![sums, node("", "Div", &["scores", "sums"], &["shares"], vec![])]
+    };
+    let after = [
+        ("Softmax", node("", "Softmax", &["shares"], &["probabilities"], vec![])),
+        ("Sigmoid", node("", "Sigmoid", &["shares"], &["probabilities"], vec![])),
+        ("MatMul", node("", "MatMul", &["shares", "matrix"], &["variable"], vec![])),
+        ("Add", node("", "Add", &["shares", "matrix"], &["variable"], vec![])),
+        ("Concat", node("", "Concat", &["scores", "shares"], &["variable"], vec![integer("axis", 1)])),
+        ("TreeEnsembleRegressor", {
+            let mut tree = tree(&["BRANCH_LEQ"], &[0.5], &[1], &[2]);
+            tree.input = vec!["shares".to_owned()];
+            tree
+        }),
+        ("LinearRegressor", node(ML, "LinearRegressor", &["shares"], &["variable"], vec![])),
+    ];
+    for (operator, last) in after {
+        for first in [vec![normalised()], by_sum()] {
+            let nodes = [vec![two_scores()], first, vec![last.clone()]].concat();
+            let error = import(&file_with(&[matrix], nodes)).unwrap_err();
+            assert!(
+                matches!(&error, Error::Operator { operator: named, .. } if named == operator),
+                "{operator}: {error}"
+            );
+        }
+    }
+    // As the last step of a regression it is no weighted sum either.
+    let one = node(ML, "LinearRegressor", &["input"], &["scores"], vec![floats("coefficients", &[2.0])]);
+    let error = import(&file(one_column(), vec![one, normalised()])).unwrap_err().to_string();
+    assert!(error.contains("divides by their row's"), "{error}");
+    // Probabilities stay what they are.
+    let softmax = node("", "Softmax", &["scores"], &["all"], vec![]);
+    let mut last = normalised();
+    last.input = vec!["all".to_owned()];
+    let imported = import(&file(one_column(), vec![two_scores(), softmax, last])).unwrap();
+    let answer = imported.estimator.outputs(&Table::of_numbers(array![[2.0]].view())).unwrap();
+    assert!((answer[(0, 1)] - 1.0 / (1.0 + 3.0_f64.exp())).abs() < 1e-12);
+}
+
+#[test]
+fn sums_other_than_of_each_row_are_refused() {
+    let refused = |inputs: &[&str], attributes: Vec<proto::Attribute>| {
+        let softmax = node("", "Softmax", &["scores"], &["all"], vec![]);
+        let nodes = vec![
+            two_scores(),
+            softmax,
+            node("", "ReduceSum", inputs, &["sums"], attributes),
+            node("", "Div", &["all", "sums"], &["shares"], vec![]),
+        ];
+        let constants: [(&str, &[i64], &[f64]); 2] = [("rows", &[1], &[0.0]), ("columns", &[1], &[1.0])];
+        import(&file_with(&constants, nodes)).err().map(|error| error.to_string())
+    };
+    for (inputs, attributes) in [
+        (vec!["all"], vec![]),
+        (vec!["all"], vec![integers("axes", &[0])]),
+        (vec!["all"], vec![integers("axes", &[0, 1])]),
+        (vec!["all", "rows"], vec![]),
+        (vec!["all", "columns"], vec![integer("keepdims", 0)]),
+    ] {
+        let error = refused(&inputs, attributes).unwrap();
+        assert!(error.contains("`ReduceSum`") && error.contains("axes 1"), "{error}");
+    }
+    assert_eq!(refused(&["all", "columns"], vec![]), None);
+    assert_eq!(refused(&["all"], vec![integers("axes", &[-1])]), None);
+}
+
+#[test]
+fn columns_that_operators_copy_are_paid_for() {
+    // A column that is picked a hundred thousand times, again and again: some bytes each time, megabytes in memory.
+    let places: Vec<f64> = vec![0.0; 100_000];
+    let dims = [places.len() as i64];
+    let gathers = |count: usize| -> Vec<proto::Node> {
+        let gather = |number: usize| {
+            node("", "Gather", &["input", "places"], &[&format!("columns{number}")], vec![integer("axis", 1)])
+        };
+        (0..count).map(gather).collect()
+    };
+    let refused = |nodes| import(&file_with(&[("places", &dims, &places)], nodes)).unwrap_err();
+    assert!(matches!(refused(gathers(2)), Error::Unsupported(_)));
+    let error = refused(gathers(200));
+    assert!(matches!(error, Error::TooLarge { .. }), "{error}");
+    // So is a step on each of them, with all that came before it.
+    let mut steps = gathers(1);
+    steps.extend((0..31).map(|number| {
+        let from = if number == 0 { "columns0".to_owned() } else { format!("scaled{}", number - 1) };
+        node("", "Add", &[&from, "one"], &[&format!("scaled{number}")], vec![])
+    }));
+    let one: (&str, &[i64], &[f64]) = ("one", &[1], &[1.0]);
+    let error = import(&file_with(&[("places", &dims, &places), one], steps)).unwrap_err();
+    assert!(matches!(error, Error::TooLarge { .. }), "{error}");
+    // And the sums of trees that add to one of many.
+    let mut trees = Vec::new();
+    for number in 0..120 {
+        let mut tree = tree(&["BRANCH_LEQ"], &[0.5], &[1], &[2]);
+        tree.input = vec!["input".to_owned()];
+        tree.output = vec![format!("variable{number}")];
+        tree.attribute.retain(|attribute| attribute.name != "n_targets");
+        tree.attribute.push(integer("n_targets", 65_536));
+        trees.push(tree);
+    }
+    let error = import(&file(one_column(), trees)).unwrap_err();
+    assert!(matches!(error, Error::TooLarge { .. }), "{error}");
+}
+
 #[test]
 fn graphs_that_cannot_be_followed_are_refused() {
     let identity = |from: &str, to: &str| node("", "Identity", &[from], &[to], vec![]);

@@ -14,7 +14,10 @@ from pathlib import Path
 
 import numpy as np
 import onnxruntime
+from onnx import TensorProto
 from onnx.checker import check_model
+from onnx.helper import make_graph, make_model, make_node, make_opsetid, make_tensor_value_info
+from onnx.numpy_helper import from_array
 from onnxruntime.capi.onnxruntime_pybind11_state import Fail, InvalidGraph, NotImplemented
 from skl2onnx import convert_sklearn
 from skl2onnx.common.data_types import DoubleTensorType, FloatTensorType
@@ -120,7 +123,57 @@ def models():
     yield "Lasso", make_pipeline(StandardScaler(), Lasso(alpha=0.1)), full, signal, False
     yield "ElasticNet", make_pipeline(StandardScaler(), ElasticNet(alpha=0.1)), full, signal, False
     yield "LinearSVC", LinearSVC(), full, four, None
-    yield "Normalizer", make_pipeline(Normalizer(), Ridge()), full, signal, None
+    for norm in ("l1", "l2"):
+        yield f"Normalizer {norm}, Ridge", make_pipeline(Normalizer(norm), Ridge()), full, signal, None
+        forest = RandomForestClassifier(10, random_state=1)
+        yield f"Normalizer {norm}, RandomForestClassifier", make_pipeline(Normalizer(norm), forest), full, four, None
+
+
+def drawn():
+    """Graphs that skl2onnx does not write, over 5 columns: each may be refused, but not be answered differently."""
+    rng = np.random.default_rng(7)
+    ml = "ai.onnx.ml"
+    coefficients = (rng.normal(size=15) * np.tile([1, 0.1, 1e-3, 0.1, 1e-5], 3)).tolist()
+    scores = make_node("LinearRegressor", ["input"], ["scores"], domain=ml, coefficients=coefficients, targets=3)
+    constants = [
+        from_array(np.array([1], np.int64), "columns"),
+        from_array(np.array([0], np.int64), "rows"),
+        from_array(rng.normal(size=(3, 3)).astype(np.float32), "matrix"),
+        from_array(rng.normal(size=(3, 1)).astype(np.float32), "vector"),
+    ]
+    l1 = make_node("Normalizer", ["scores"], ["shares"], domain=ml, norm="L1")
+    sums = [
+        make_node("Abs", ["scores"], ["sizes"]),
+        make_node("ReduceSum", ["sizes", "columns"], ["sums"]),
+        make_node("Div", ["scores", "sums"], ["shares"]),
+    ]
+    signed = [make_node("ReduceSum", ["scores", "columns"], ["sums"]), make_node("Div", ["scores", "sums"], ["shares"])]
+    softmax = make_node("Softmax", ["scores"], ["probabilities"])
+    to_probabilities = make_node("Softmax", ["shares"], ["out"])
+    to_values = make_node("MatMul", ["shares", "vector"], ["out"])
+    yield "Normalizer L1, Softmax", 3, [scores, l1, to_probabilities], constants
+    yield "Normalizer L1, MatMul", 1, [scores, l1, to_values], constants
+    yield "ReduceSum of sizes, Div, MatMul", 1, [scores, *sums, to_values], constants
+    yield "ReduceSum, Div, Softmax", 3, [scores, *signed, to_probabilities], constants
+    yield "Softmax, Normalizer L1", 3, [
+        scores,
+        softmax,
+        make_node("Normalizer", ["probabilities"], ["out"], domain=ml, norm="L1"),
+    ], constants
+    for axis in ("columns", "rows"):
+        yield f"Softmax, ReduceSum of {axis}, Div", 3, [
+            scores,
+            softmax,
+            make_node("ReduceSum", ["probabilities", axis], ["sums"]),
+            make_node("Div", ["probabilities", "sums"], ["out"]),
+        ], constants
+
+
+def graph_of(width, nodes, constants):
+    value = lambda name, columns: make_tensor_value_info(name, TensorProto.FLOAT, [None, columns])
+    graph = make_graph(nodes, "drawn", [value("input", 5)], [value("out", width)], constants)
+    opsets = [make_opsetid("", 15), make_opsetid("ai.onnx.ml", 3)]
+    return make_model(graph, opset_imports=opsets, ir_version=8)
 
 
 def at_thresholds(model, rows):
@@ -169,6 +222,13 @@ def imported(exchange, work):
             cells = [[None if np.isnan(cell) else cell for cell in row] for row in asked.tolist()]
             (folder / "rows.json").write_text(json.dumps({"rows": cells}))
             cases[title] = (asked.astype(np.float32 if precision == "float" else np.float64), zipped is None)
+    full = next(models())[2]
+    for title, width, nodes, constants in drawn():
+        folder = work / title
+        folder.mkdir()
+        (folder / "model.onnx").write_bytes(graph_of(width, nodes, constants).SerializeToString())
+        (folder / "rows.json").write_text(json.dumps({"rows": full.tolist()}))
+        cases[title] = (full.astype(np.float32), True)
     subprocess.run([exchange, "--import", str(work)], check=True)
     for title, (asked, refusable) in cases.items():
         folder = work / title

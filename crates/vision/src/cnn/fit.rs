@@ -3,11 +3,13 @@
 //! A batch is cut into shards of at most 16 images, each computed by one thread with batch norm of its own, and their
 //! gradients are summed in order: nothing depends on how many threads there are.
 
+use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
 use rand_chacha::ChaCha8Rng;
 
 use super::augment::augmented;
+use super::device::Processor;
 use super::gradient::{Gradient, Shard, gradient};
 use super::optimiser::{AdamW, rate};
 use super::weights::{CHANNELS, Moments, Tensors, initial, network, shapes};
@@ -27,10 +29,12 @@ const CHANGE: u64 = 3 << 48;
 impl CnnParams {
     /// Fits a network of classes `0..n_classes` to images of `side` x `side` RGB pixels. After every epoch `observe` is
     /// told; on a break no further epoch follows. With images held out the network is the one that was best on them from
-    /// [`CnnParams::start_from_epoch`] on, else the last. The same images, parameters and seed give the same network.
+    /// [`CnnParams::start_from_epoch`] on, else the last. The same images, parameters and seed give the same network on the
+    /// same device.
     ///
     /// # Errors
-    /// When a parameter is out of its range, images, labels and classes do not go together, or the loss diverges.
+    /// When a parameter is out of its range, images, labels and classes do not go together, the loss diverges, or there is
+    /// no such device.
     pub fn fit(
         &self,
         images: &[&[u8]],
@@ -39,11 +43,39 @@ impl CnnParams {
         n_classes: usize,
         observe: &mut dyn FnMut(&Epoch) -> ControlFlow<()>,
     ) -> Result<Cnn, Error> {
+        check(images, side, labels, n_classes)?;
+        let held_out = hold_out(labels, n_classes, self.validation_fraction, self.seed);
+        self.fit_holding_out(images, side, labels, n_classes, &held_out, observe)
+    }
+
+    /// The same with the images of these numbers held out, instead of a share drawn image by image: where several images are
+    /// of one thing, all of them belong on one side.
+    ///
+    /// # Errors
+    /// As [`Self::fit`], and when a number is not an image's or no image is left to train on.
+    pub fn fit_holding_out(
+        &self,
+        images: &[&[u8]],
+        side: usize,
+        labels: &[usize],
+        n_classes: usize,
+        held_out: &[usize],
+        observe: &mut dyn FnMut(&Epoch) -> ControlFlow<()>,
+    ) -> Result<Cnn, Error> {
         self.check()?;
         check(images, side, labels, n_classes)?;
-        let (mut train, held_out) = hold_out(labels, n_classes, self.validation_fraction, self.seed);
+        let held_out: BTreeSet<usize> = held_out.iter().copied().collect();
+        if let Some(&image) = held_out.last().filter(|image| **image >= images.len()) {
+            return Err(Error::HeldOut { image, images: images.len() });
+        }
+        let mut train: Vec<usize> = (0..images.len()).filter(|image| !held_out.contains(image)).collect();
+        if train.is_empty() {
+            return Err(Error::TooFew(0));
+        }
+        let held_out: Vec<usize> = held_out.into_iter().collect();
+        let processor = self.device.open()?;
         let threads = parallel::threads(self.n_jobs);
-        let data = Data { params: self, images, side, labels, n_classes };
+        let data = Data { params: self, processor: &processor, images, side, labels, n_classes };
         let batches = train.len().div_ceil(self.batch_size);
         let mut state = State::new(n_classes, self);
         let mut best: Option<(f64, usize, Cnn)> = None;
@@ -52,7 +84,7 @@ impl CnnParams {
             let mut loss = 0.0;
             for batch in even_parts(&train, batches) {
                 let rate = rate(self.learning_rate, state.steps, self.epochs * batches);
-                loss += state.step(&data, batch, epoch, rate, threads);
+                loss += state.step(&data, batch, epoch, rate, threads)?;
             }
             let train_loss = loss / train.len() as f64;
             if !train_loss.is_finite() {
@@ -65,6 +97,7 @@ impl CnnParams {
                 train_loss,
                 validation_loss: score.map(|(loss, _)| loss),
                 validation_accuracy: score.map(|(_, accuracy)| accuracy),
+                device: processor.name.clone(),
             }));
             let loss = score.map_or(f64::NEG_INFINITY, |(loss, _)| loss);
             // Until patience counts, and where nothing is held out, the last network is the best.
@@ -107,23 +140,21 @@ fn check(images: &[&[u8]], side: usize, labels: &[usize], n_classes: usize) -> R
     images.iter().enumerate().try_for_each(|(image, pixels)| check_pixels(image, pixels, side))
 }
 
-/// Images to train on and images held out: the share of each class, rounded down.
-fn hold_out(labels: &[usize], n_classes: usize, share: f64, seed: u64) -> (Vec<usize>, Vec<usize>) {
+/// Images held out: the share of each class, rounded down.
+fn hold_out(labels: &[usize], n_classes: usize, share: f64, seed: u64) -> Vec<usize> {
     let mut order: Vec<usize> = (0..labels.len()).collect();
     random::shuffle(&mut random::stream(seed, HOLD_OUT), &mut order);
     let mut left = vec![0_usize; n_classes];
     labels.iter().for_each(|label| left[*label] += 1);
     left.iter_mut().for_each(|count| *count = (*count as f64 * share) as usize);
-    let (mut held_out, mut train): (Vec<usize>, Vec<usize>) = order.into_iter().partition(|&image| {
+    order.retain(|&image| {
         let left = &mut left[labels[image]];
         *left > 0 && {
             *left -= 1;
             true
         }
     });
-    held_out.sort_unstable();
-    train.sort_unstable();
-    (train, held_out)
+    order
 }
 
 /// Cuts into so many parts whose lengths differ by one at most.
@@ -133,6 +164,7 @@ fn even_parts<T>(items: &[T], parts: usize) -> impl Iterator<Item = &[T]> {
 
 struct Data<'a> {
     params: &'a CnnParams,
+    processor: &'a Processor,
     images: &'a [&'a [u8]],
     side: usize,
     labels: &'a [usize],
@@ -205,10 +237,17 @@ impl State {
     }
 
     /// One step by a batch; returns its summed loss.
-    fn step(&mut self, data: &Data<'_>, batch: &[usize], epoch: usize, rate: f64, threads: usize) -> f64 {
+    fn step(
+        &mut self,
+        data: &Data<'_>,
+        batch: &[usize],
+        epoch: usize,
+        rate: f64,
+        threads: usize,
+    ) -> Result<f64, Error> {
         let shards: Vec<&[usize]> = even_parts(batch, batch.len().div_ceil(SHARD)).collect();
         let gradients = parallel::map(shards.len(), threads, |shard| {
-            gradient(&self.tensors, data.shard(shards[shard], epoch), data.side, data.n_classes)
+            gradient(data.processor, &self.tensors, data.shard(shards[shard], epoch), data.side, data.n_classes)
         });
         self.steps += 1;
         // At first the mean follows more quickly, or it would remember the initial weights.
@@ -216,7 +255,8 @@ impl State {
         let mut loss = 0.0;
         let mut sum: Tensors = self.tensors.iter().map(|tensor| vec![0.0; tensor.len()]).collect();
         let share = 1.0 / batch.len() as f32;
-        for Gradient { loss: shard_loss, tensors, moments } in gradients {
+        for gradient in gradients {
+            let Gradient { loss: shard_loss, tensors, moments } = gradient?;
             loss += shard_loss;
             for (sum, tensor) in sum.iter_mut().zip(&tensors) {
                 sum.iter_mut().zip(tensor).for_each(|(sum, value)| *sum += share * value);
@@ -227,6 +267,6 @@ impl State {
         for (mean, tensor) in self.mean.iter_mut().zip(&self.tensors) {
             mean.iter_mut().zip(tensor).for_each(|(mean, value)| *mean += (1.0 - decay) * (value - *mean));
         }
-        loss
+        Ok(loss)
     }
 }

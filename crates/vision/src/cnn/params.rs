@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 
+use super::Device;
 use crate::Error;
 
 /// How much training images are changed.
@@ -33,6 +34,7 @@ pub struct CnnParams {
     pub(super) validation_fraction: f64,
     pub(super) seed: u64,
     pub(super) n_jobs: Option<usize>,
+    pub(super) device: Device,
 }
 
 impl Default for CnnParams {
@@ -53,13 +55,14 @@ impl Default for CnnParams {
             validation_fraction: 0.1,
             seed: 0,
             n_jobs: None,
+            device: Device::Cpu,
         }
     }
 }
 
 impl CnnParams {
     /// Names of all parameters.
-    pub const NAMES: [&'static str; 15] = [
+    pub const NAMES: [&'static str; 16] = [
         "epochs",
         "patience",
         "start_from_epoch",
@@ -75,6 +78,7 @@ impl CnnParams {
         "validation_fraction",
         "seed",
         "n_jobs",
+        "device",
     ];
 
     /// Most passes over the images, 1 to 10,000. The learning rate falls to zero over them.
@@ -168,8 +172,20 @@ impl CnnParams {
         self
     }
 
+    /// What computes the gradients. The CPU always gives the same bytes; a graphics card gives nearly the
+    /// same network. Whether there is one turns out in training.
+    pub fn device(mut self, device: Device) -> Self {
+        self.device = device;
+        self
+    }
+
     pub(super) fn augmentation(&self) -> Augmentation {
         Augmentation { rotation: self.rotation, shift: self.shift, zoom: self.zoom, flip: self.flip }
+    }
+
+    /// Share of the images that is held out to tell when to stop.
+    pub fn held_out_share(&self) -> f64 {
+        self.validation_fraction
     }
 
     /// Most passes over the images.

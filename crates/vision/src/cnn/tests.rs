@@ -1,3 +1,6 @@
+#[cfg(feature = "gpu")]
+mod gpu;
+
 use std::ops::ControlFlow;
 
 use super::*;
@@ -72,7 +75,8 @@ fn prediction_computes_what_training_computed() {
         targets: [0.0, 1.0, 0.0].repeat(6),
         dropout: vec![1.0; 6 * 2 * weights::CHANNELS[3]],
     };
-    let gradient = gradient::gradient(&tensors, shard, 20, 3);
+    let processor = Device::Cpu.open().unwrap();
+    let gradient = gradient::gradient(&processor, &tensors, shard, 20, 3).unwrap();
     let cnn = weights::network(&tensors, &gradient.moments, 20, 3, false);
     let images: Vec<&[u8]> = images.iter().map(Vec::as_slice).collect();
     let loss: f64 = cnn.predict_proba(&images, None).unwrap().chunks(3).map(|row| -row[1].ln()).sum();
@@ -157,6 +161,43 @@ fn pixels_and_outputs_of_another_length_are_told() {
     let error = cnn.predict_proba_into(&[0; 768], &mut [0.0; 3]).unwrap_err().to_string();
     assert_eq!(error, "the model has 2 classes, the output buffer has 3 places");
     assert!(matches!(cnn.predict_proba(&[&[0; 768], &[0; 3]], None), Err(Error::Pixels { image: 1, .. })));
+}
+
+#[test]
+fn images_held_out_by_the_caller_are_not_trained_on() {
+    let (images, labels) = test_data::discs_and_rings(40, SIDE, 7);
+    let images: Vec<&[u8]> = images.iter().map(Vec::as_slice).collect();
+    let held_out = [3, 4, 5, 20, 39];
+    let fit = |images: &[&[u8]], held_out: &[usize]| {
+        let mut last = None;
+        let cnn = quick().fit_holding_out(images, SIDE, &labels, 2, held_out, &mut |epoch: &Epoch| {
+            last = epoch.validation_loss;
+            ControlFlow::Continue(())
+        });
+        cnn.map(|cnn| (cnn, last))
+    };
+    let (first, score) = fit(&images, &held_out).unwrap();
+    // Other pixels held out change what they score, and nothing of the network.
+    let noise = test_data::noise(SIDE, 1);
+    let mut changed = images.clone();
+    held_out.iter().for_each(|&image| changed[image] = &noise);
+    let (second, other) = fit(&changed, &held_out).unwrap();
+    assert!(first == second && score.is_some() && score != other, "{score:?} {other:?}");
+    assert_eq!(fit(&images, &[]).unwrap().1, None);
+    assert_eq!(fit(&images, &[40]).unwrap_err().to_string(), "image 40 is to be held out, but there are 40 images");
+    assert!(matches!(fit(&images, &(0..40).collect::<Vec<_>>()), Err(Error::TooFew(0))));
+}
+
+#[cfg(not(feature = "gpu"))]
+#[test]
+fn a_build_without_graphics_cards_says_how_to_make_one_with_them() {
+    let params = quick().device(Device::Gpu);
+    // Who does not train reads it all the same.
+    params.check().unwrap();
+    let images = [0, 1].map(|seed| test_data::noise(SIDE, seed));
+    let images: Vec<&[u8]> = images.iter().map(Vec::as_slice).collect();
+    let error = params.fit(&images, SIDE, &[0, 1], 2, &mut |_| ControlFlow::Continue(())).unwrap_err().to_string();
+    assert!(error.contains("cargo build --release --features gpu"), "{error}");
 }
 
 #[test]

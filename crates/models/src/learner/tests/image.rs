@@ -68,6 +68,57 @@ fn the_same_rows_and_seed_give_the_same_bytes_and_these_come_back() {
     }
 }
 
+/// The rows, those of these numbers with other pixels.
+fn repainted(table: &Table, rows: &[usize]) -> Table {
+    let [numbers, Column::Image { side, pixels }] = table.columns() else { panic!() };
+    let mut pixels = pixels.clone();
+    for &row in rows {
+        pixels[row] = pixels[row].as_ref().map(|pixels| pixels.iter().rev().copied().collect());
+    }
+    Table::new(table.rows(), vec![numbers.clone(), Column::Image { side: *side, pixels }]).unwrap()
+}
+
+#[test]
+fn early_stopping_of_a_network_holds_out_whole_groups() {
+    let (table, target) = photos(70, 1);
+    let Target::Classes { labels, .. } = &target else { panic!() };
+    let params = json!({ "epochs": 3, "batch_size": 8, "validation_fraction": 0.25 });
+    let learner = Learner::from_spec("cnn", params.as_object().unwrap(), &features()).unwrap();
+    let fit = |table: &Table, groups: &[usize]| {
+        let mut last = None;
+        let fitted = learner.fit_grouped(table, &target, Some(groups), 3, &mut |step| {
+            last = step.metrics.get("validation_loss").copied();
+            ControlFlow::Continue(())
+        });
+        (fitted.unwrap(), last)
+    };
+    let groups: Vec<usize> = (0..70).map(|row| row / 5).collect();
+    let (first, score) = fit(&table, &groups);
+    // Rows without an image take no part.
+    let seen: Vec<usize> = (0..70).filter(|row| row % 7 > 0).collect();
+    let of_seen = |values: &[usize]| seen.iter().map(|&row| values[row]).collect::<Vec<_>>();
+    let parts =
+        crate::split::stratified_group_train_test(&of_seen(&labels.to_vec()), &of_seen(&groups), 0.25, 3).unwrap();
+    let held_out: Vec<usize> = parts.test.iter().map(|&place| seen[place]).collect();
+    assert!((10..20).contains(&held_out.len()), "{held_out:?}");
+    // Other pixels there change what they score, and nothing that is learnt.
+    let (second, other) = fit(&repainted(&table, &held_out), &groups);
+    assert!(first == second && score.is_some() && score != other, "{score:?} {other:?}");
+    assert_ne!(first, fit(&repainted(&table, &[seen[parts.train[0]]]), &groups).0);
+    // Nothing can be held out of one group.
+    assert_eq!(fit(&table, &[0; 70]).1, None);
+}
+
+#[cfg(not(feature = "gpu"))]
+#[test]
+fn a_network_of_a_graphics_card_is_read_by_every_build_and_trained_by_one_that_knows_it() {
+    let params = json!({ "device": "gpu" });
+    let learner = Learner::from_spec("cnn", params.as_object().unwrap(), &features()).unwrap();
+    let (table, target) = photos(14, 1);
+    let error = learner.fit(&table, &target, 1, &mut |_| ControlFlow::Continue(())).unwrap_err().to_string();
+    assert!(error.contains("cargo build --release --features gpu"), "{error}");
+}
+
 #[test]
 fn what_is_wrong_with_the_parameters_or_features_is_said() {
     let numbers = [("x".to_owned(), FeatureKind::Number)];
@@ -75,6 +126,7 @@ fn what_is_wrong_with_the_parameters_or_features_is_said() {
     assert!(message("cnn", &json!({ "epoch": 3 }), &features()).contains("did you mean `epochs`"));
     assert!(message("cnn", &json!({ "epochs": "many" }), &features()).contains("cnn"));
     assert!(message("cnn", &json!({ "dropout": 1.5 }), &features()).contains("dropout"));
+    assert!(message("cnn", &json!({ "device": "tpu" }), &features()).contains("`cpu` or `gpu`"));
     assert!(message("image_classifier", &json!({ "estimator": "ridge" }), &features()).contains("of classes"));
     let (table, target) = photos(14, 1);
     let none = Table::new(14, vec![table.columns()[0].clone(), Column::Image { side: SIDE, pixels: vec![None; 14] }]);

@@ -6,8 +6,9 @@ use super::{Operators, Problem, elementwise, shape};
 use crate::import::Value;
 use crate::import::attributes::Attributes;
 use crate::import::columns::{Columns, Step};
-use crate::import::scores::{Kind, Scores, Source, Stage};
+use crate::import::scores::{Kind, SUM_WORDS, Scores, Source, Stage};
 use crate::import::trees::Ensemble;
+use crate::limits::Budget;
 
 /// The most classes or targets.
 const MAX_SUMS: usize = 65_536;
@@ -20,20 +21,24 @@ impl Operators<'_> {
         inputs: &[&Value],
     ) -> Result<Vec<Value>, Problem> {
         Ok(match (operator, inputs) {
-            ("Scaler", [Value::Columns(columns)]) => vec![scale(columns, attributes)?],
-            ("Imputer", [Value::Columns(columns)]) => vec![impute(columns, attributes)?],
+            ("Scaler", [Value::Columns(columns)]) => vec![scale(columns, attributes, self.budget)?],
+            ("Imputer", [Value::Columns(columns)]) => vec![impute(columns, attributes, self.budget)?],
             ("Normalizer", [Value::Scores(scores)]) if attributes.text("norm") == b"L1" => {
                 vec![elementwise::normalised(scores)?]
             }
             ("Normalizer", [Value::Columns(_)]) => {
-                return Err("it divides each row by its length, which no model here does; leave it out".into());
+                return Err(
+                    "it divides each row of the inputs by its length, which no model here does; it can be imported as L1 of \
+                     probabilities, as the last step; leave it out"
+                        .into(),
+                );
             }
-            ("FeatureVectorizer", values) => vec![side_by_side(values)?],
+            ("FeatureVectorizer", values) => vec![side_by_side(values, self.budget)?],
             ("ArrayFeatureExtractor", [Value::Tensor(names), Value::Labels { classes: None }]) => {
                 vec![shape::names_of(names)]
             }
             ("ArrayFeatureExtractor", [value @ (Value::Columns(_) | Value::Scores(_)), Value::Tensor(places)]) => {
-                vec![shape::pick(value, places)?]
+                vec![shape::pick(value, places, self.budget)?]
             }
             ("ZipMap", [Value::Scores(scores)]) => {
                 let classes = attributes.classes("classlabels_int64s", "classlabels_strings")?.map(Rc::new);
@@ -80,6 +85,7 @@ impl Operators<'_> {
         if !(1..=MAX_SUMS).contains(&n_sums) {
             return Err(format!("its number of classes or targets is not between 1 and {MAX_SUMS}").into());
         }
+        self.budget.spend(n_sums * SUM_WORDS)?;
         let ensemble = Ensemble::read(attributes, leaves, columns.width(), n_sums)?;
         let n_trees = ensemble.len();
         let source = Source { columns: columns.columns.clone(), kind: Kind::Trees(ensemble) };
@@ -177,8 +183,8 @@ fn weighted(columns: &Columns, attributes: &Attributes<'_>, n_sums: usize) -> Re
 }
 
 /// (x - offset) × scale, in 32-bit floats.
-fn scale(columns: &Columns, attributes: &Attributes<'_>) -> Result<Value, Problem> {
-    let columns = columns.cast(true)?;
+fn scale(columns: &Columns, attributes: &Attributes<'_>, budget: &Budget) -> Result<Value, Problem> {
+    let columns = columns.cast(true, budget)?;
     let per_column = |name: &str, otherwise: f64| match *attributes.numbers(name)?.as_slice() {
         [] => Ok(vec![otherwise; columns.width()]),
         [one] => Ok(vec![one; columns.width()]),
@@ -186,10 +192,10 @@ fn scale(columns: &Columns, attributes: &Attributes<'_>) -> Result<Value, Proble
         ref several => Err(format!("its `{name}` has {} values for {} columns", several.len(), columns.width())),
     };
     let (offset, scale) = (per_column("offset", 0.0)?, per_column("scale", 1.0)?);
-    Ok(Value::Columns(columns.step(&offset, Step::Subtract)?.step(&scale, Step::Multiply)?))
+    Ok(Value::Columns(columns.step(&offset, Step::Subtract, budget)?.step(&scale, Step::Multiply, budget)?))
 }
 
-fn impute(columns: &Columns, attributes: &Attributes<'_>) -> Result<Value, Problem> {
+fn impute(columns: &Columns, attributes: &Attributes<'_>, budget: &Budget) -> Result<Value, Problem> {
     if !attributes.float("replaced_value_float").is_some_and(f32::is_nan) {
         return Err("it replaces a value that is a number; only missing ones (NaN) can be filled in".into());
     }
@@ -200,15 +206,15 @@ fn impute(columns: &Columns, attributes: &Attributes<'_>) -> Result<Value, Probl
             return Err(format!("it has {} values for {} columns", several.len(), columns.width()).into());
         }
     };
-    Ok(Value::Columns(columns.step(&fill, Step::Fill)?))
+    Ok(Value::Columns(columns.step(&fill, Step::Fill, budget)?))
 }
 
 /// Columns of all inputs, as 32-bit floats.
-fn side_by_side(values: &[&Value]) -> Result<Value, Problem> {
+fn side_by_side(values: &[&Value], budget: &Budget) -> Result<Value, Problem> {
     let mut all = Columns { columns: Vec::new(), single: true };
     for value in values {
         match value {
-            Value::Columns(columns) => all.columns.extend(columns.cast(true)?.columns),
+            Value::Columns(columns) => all.columns.extend(columns.cast(true, budget)?.columns),
             _ => return Err(super::unknown("FeatureVectorizer", values)),
         }
     }

@@ -6,9 +6,12 @@ use super::Problem;
 use crate::import::Value;
 use crate::import::attributes::Attributes;
 use crate::import::columns::Columns;
-use crate::import::scores::{Kind, Output, Scores, Source, Stage};
+use crate::import::scores::{Kind, Output, SUM_WORDS, Scores, Source, Stage};
 use crate::import::tensor::Tensor;
 use crate::limits::Budget;
+
+/// What a part of a split takes at least, in words of 8 bytes.
+const PART_WORDS: usize = 16;
 
 /// The product with a matrix: weighted sums of columns, or of sums.
 pub(super) fn multiply(value: &Value, matrix: &Tensor, budget: &Budget) -> Result<Value, Problem> {
@@ -24,11 +27,12 @@ pub(super) fn multiply(value: &Value, matrix: &Tensor, budget: &Budget) -> Resul
     let by_sum = |sum: usize| numbers.iter().skip(sum).step_by(width.max(1)).copied();
     match value {
         Value::Columns(columns) if columns.width() == rows => {
+            budget.spend(width.saturating_mul(rows + SUM_WORDS))?;
             let weights = (0..width).map(|sum| by_sum(sum).collect()).collect();
             let source = Source { columns: columns.columns.clone(), kind: Kind::Weighted(weights) };
             Ok(Value::Scores(Scores::new(source, width)))
         }
-        Value::Scores(scores) if scores.width() == rows && scores.stage == Stage::Raw => {
+        Value::Scores(scores) if scores.width() == rows && scores.is_sum() => {
             let mut outputs = Vec::with_capacity(width);
             for sum in 0..width {
                 budget.spend(scores.size())?;
@@ -43,6 +47,7 @@ pub(super) fn multiply(value: &Value, matrix: &Tensor, budget: &Budget) -> Resul
             }
             Ok(Value::Scores(Scores { outputs, ..scores.clone() }))
         }
+        Value::Scores(scores) if !scores.is_sum() => Err(super::unknown("MatMul", &[value])),
         _ => Err("its matrix does not fit what it multiplies".into()),
     }
 }
@@ -73,6 +78,7 @@ pub(super) fn concat(values: &[&Value], attributes: &Attributes<'_>) -> Result<V
                     Value::Scores(scores)
                         if Rc::ptr_eq(&scores.source, &all.source)
                             && scores.stage == all.stage
+                            && !scores.normalised
                             && all.stage != Stage::Softmax =>
                     {
                         all.outputs.extend_from_slice(&scores.outputs);
@@ -86,7 +92,12 @@ pub(super) fn concat(values: &[&Value], attributes: &Attributes<'_>) -> Result<V
     }
 }
 
-pub(super) fn split(value: &Value, widths: &Tensor, attributes: &Attributes<'_>) -> Result<Vec<Value>, Problem> {
+pub(super) fn split(
+    value: &Value,
+    widths: &Tensor,
+    attributes: &Attributes<'_>,
+    budget: &Budget,
+) -> Result<Vec<Value>, Problem> {
     if !matches!(attributes.integer("axis"), Some(1 | -1)) {
         return Err("it parts rows instead of columns".into());
     }
@@ -97,22 +108,29 @@ pub(super) fn split(value: &Value, widths: &Tensor, attributes: &Attributes<'_>)
         Value::Scores(scores) => scores.width(),
         _ => return Err(super::unknown("Split", &[value])),
     };
+    // A part takes something even without a column.
+    budget.spend(widths.len() * PART_WORDS)?;
     for part in widths.numbers()? {
         if !(0.0..=width as f64).contains(part) || part.fract() != 0.0 || first + *part as usize > width {
             return Err("its parts do not add up to what it parts".into());
         }
         let places: Vec<usize> = (first..first + *part as usize).collect();
         first += places.len();
-        parts.push(select(value, &places)?);
+        parts.push(select(value, &places, budget)?);
     }
     Ok(parts)
 }
 
 /// What is gathered by class is its name; everything else is columns.
-pub(super) fn gather(value: &Value, places: &Value, attributes: &Attributes<'_>) -> Result<Value, Problem> {
+pub(super) fn gather(
+    value: &Value,
+    places: &Value,
+    attributes: &Attributes<'_>,
+    budget: &Budget,
+) -> Result<Value, Problem> {
     match (value, places, attributes.integer("axis").unwrap_or(0)) {
         (Value::Tensor(names), Value::Labels { classes: None }, 0) => Ok(names_of(names)),
-        (value @ (Value::Columns(_) | Value::Scores(_)), Value::Tensor(places), 1 | -1) => pick(value, places),
+        (value @ (Value::Columns(_) | Value::Scores(_)), Value::Tensor(places), 1 | -1) => pick(value, places, budget),
         _ => Err(super::unknown("Gather", &[value, places])),
     }
 }
@@ -122,24 +140,25 @@ pub(super) fn names_of(names: &Tensor) -> Value {
 }
 
 /// The columns of these numbers.
-pub(super) fn pick(value: &Value, places: &Tensor) -> Result<Value, Problem> {
+pub(super) fn pick(value: &Value, places: &Tensor, budget: &Budget) -> Result<Value, Problem> {
     let width = match value {
         Value::Columns(columns) => columns.width(),
         Value::Scores(scores) => scores.width(),
         _ => 0,
     };
-    select(value, &places.places(width)?)
+    select(value, &places.places(width)?, budget)
 }
 
-fn select(value: &Value, places: &[usize]) -> Result<Value, Problem> {
+fn select(value: &Value, places: &[usize], budget: &Budget) -> Result<Value, Problem> {
     match value {
-        Value::Columns(columns) => Ok(Value::Columns(columns.select(places))),
+        Value::Columns(columns) => Ok(Value::Columns(columns.select(places, budget)?)),
         Value::Scores(scores) if scores.stage != Stage::Softmax => {
-            let outputs = places.iter().map(|&place| scores.outputs[place].clone()).collect();
             // What is left of probabilities that were divided by their sum is not what it was divided by.
             if scores.normalised {
                 return Err("it picks some of the probabilities; keep all classes".into());
             }
+            budget.spend(places.iter().map(|&place| scores.outputs[place].size()).sum())?;
+            let outputs = places.iter().map(|&place| scores.outputs[place].clone()).collect();
             Ok(Value::Scores(Scores { outputs, classes: None, ..scores.clone() }))
         }
         _ => Err("it picks some of the probabilities; keep all classes".into()),
@@ -164,11 +183,12 @@ pub(super) fn reshape(value: &Value, form: &Tensor) -> Result<Value, Problem> {
 }
 
 /// The same row for every row of the inputs.
-pub(super) fn expand(constant: &Tensor, width: usize) -> Result<Value, Problem> {
+pub(super) fn expand(constant: &Tensor, width: usize, budget: &Budget) -> Result<Value, Problem> {
     let numbers = constant.numbers()?;
     if numbers.len() != width || constant.dims.first() != Some(&1) || numbers.iter().any(|number| !number.is_finite()) {
         return Err("it repeats what is not one row of numbers".into());
     }
+    budget.spend(width * Output::default().size())?;
     let source = Source { columns: Vec::new(), kind: Kind::Nothing };
     let outputs = numbers.iter().map(|&number| Output { terms: Vec::new(), summand: number }).collect();
     Ok(Value::Scores(Scores { outputs, ..Scores::new(source, 0) }))
