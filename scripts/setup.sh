@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # Brings a Debian machine with Rust, Node and Python to where Driftmill builds and runs; says nothing new on a second run.
 #
-#   scripts/setup.sh [build] [check] [registry] [kafka] [mlflow]
+#   scripts/setup.sh [build] [check] [registry] [kafka] [mlflow] [s3]
 #
 # Each group names what its make targets need: `build` (the default) for run, build and test; `check` for the linters;
 # `registry` for the schema registry of the tests; `kafka` for the real broker of test-real; `mlflow` for the
-# MLflow server of the tests. Every run looks at the tools themselves; there is no stamp to go stale.
+# MLflow server of the tests; `s3` for their S3 server. Every run looks at the tools themselves; there is no stamp to go stale.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # shellcheck source=scripts/lib.sh
@@ -92,6 +92,10 @@ need_kafka() {
   need_registry
 }
 
+need_s3() {
+  need_registry
+}
+
 need_mlflow() {
   need_command python3 python3
   # Debian keeps what makes environments in a package of its own.
@@ -101,8 +105,8 @@ need_mlflow() {
 (($#)) || set -- build
 for group in "$@"; do
   case "$group" in
-    build | check | registry | kafka | mlflow) "need_$group" ;;
-    *) fail "setup.sh: unknown group \`$group\`: build, check, registry, kafka and mlflow are known" ;;
+    build | check | registry | kafka | mlflow | s3) "need_$group" ;;
+    *) fail "setup.sh: unknown group \`$group\`: build, check, registry, kafka, mlflow and s3 are known" ;;
   esac
 done
 install_packages "${missing[@]}"
@@ -118,5 +122,6 @@ for group in "$@"; do
     registry) scripts/registry-fetch.sh >/dev/null ;;
     kafka) scripts/kafka-fetch.sh >/dev/null ;;
     mlflow) scripts/mlflow-fetch.sh >/dev/null ;;
+    s3) scripts/s3-fetch.sh >/dev/null ;;
   esac
 done
