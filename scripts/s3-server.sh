@@ -21,6 +21,8 @@ home="${DRIFTMILL_TEST_S3_HOME:-$("$(dirname "${BASH_SOURCE[0]}")/s3-fetch.sh")}
   echo "s3-server.sh: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY say who may ask it" >&2
   exit 2
 }
+# Whoever started this may take the end of its standard output for its own: that stays open, and the log goes elsewhere.
+exec 3>&1
 mkdir -p "$1"
 dir="$(cd "$1" && pwd)"
 mkdir -p "$dir/buckets" "$dir/tmp"

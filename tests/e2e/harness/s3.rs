@@ -27,7 +27,13 @@ impl S3Server {
         let folder = tempfile::tempdir().unwrap();
         std::fs::create_dir_all(folder.path().join("buckets").join(BUCKET)).unwrap();
         let random = || uuid::Uuid::new_v4().simple().to_string();
-        let mut server = Self { process: None, folder, port: free_port(), key: random(), secret: random() + &random() };
+        let mut server = Self {
+            process: None,
+            folder,
+            port: free_port(),
+            key: random(),
+            secret: format!("{}{}", random(), random()),
+        };
         server.start_again().await;
         server
     }

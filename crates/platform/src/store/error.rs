@@ -98,7 +98,10 @@ impl Error {
         let reason = match (code, tag(&text, "Message")) {
             (Some(code), Some(message)) => format!("{code}: {message}"),
             (Some(code), None) => code.to_owned(),
-            (None, _) => deepest(error),
+            // The one who answered may be a proxy, with a page.
+            (None, _) => {
+                deepest(error).split(['<', '\n']).next().unwrap_or_default().trim_end_matches([' ', ':']).to_owned()
+            }
         };
         if let Some(hint) = code.and_then(hint) {
             return Self::Refused { place, reason, hint };
