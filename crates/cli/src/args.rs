@@ -429,7 +429,7 @@ pub struct Link {
     #[arg(long, conflicts_with = "to")]
     pub link: bool,
     /// How long the links are good for: 15m, 1h, 7d (the most there is).
-    #[arg(long, requires = "link", value_name = "TIME", default_value = "1h", value_parser = crate::time::while_of)]
+    #[arg(long, requires = "link", conflicts_with = "to", value_name = "TIME", default_value = "1h", value_parser = crate::time::while_of)]
     pub expires: Duration,
 }
 

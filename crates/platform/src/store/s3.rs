@@ -111,11 +111,11 @@ mod tests {
 
     #[test]
     fn a_place_is_bucket_prefix_and_server_and_no_secret() {
-        let with = |more: &[(&str, &str)]| [&KEY[..], more].concat();
         let aws = opened("s3://models", &KEY).unwrap();
         assert_eq!((aws.place.as_str(), aws.keyless), ("s3://models", false));
         for name in ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT"] {
-            let own = opened("s3://models/a/b/", &with(&[(name, "https://s3.example.com")])).unwrap();
+            let server = [KEY[0], KEY[1], (name, "https://s3.example.com")];
+            let own = opened("s3://models/a/b/", &server).unwrap();
             assert_eq!(own.place, "s3://models/a/b at https://s3.example.com");
         }
         assert!(opened("s3://models", &[]).unwrap().keyless);
