@@ -30,11 +30,11 @@ setup: ## Install what is missing and fetch the ClickHouse engine
 	@scripts/setup.sh build
 
 ##@ Test
-test: build ## Unit, contract and end-to-end tests, on the embedded broker and engine, a real schema registry, a real MLflow
-	@scripts/setup.sh registry mlflow
+test: build ## Unit, contract and end-to-end tests, on the embedded broker and engine, a real schema registry, MLflow and S3 server
+	@scripts/setup.sh registry mlflow s3
 	$(call step,Tests on the embedded broker and engine)
-	@DRIFTMILL_TEST_REGISTRY_HOME="$$(scripts/registry-fetch.sh)" DRIFTMILL_BIN="$(BIN)" \
-	  $(if $(ARGS),,scripts/mlflow-check.sh) cargo test $(CARGO_FLAGS) $(ARGS)
+	@DRIFTMILL_TEST_REGISTRY_HOME="$$(scripts/registry-fetch.sh)" DRIFTMILL_TEST_S3_HOME="$$(scripts/s3-fetch.sh)" \
+	  DRIFTMILL_BIN="$(BIN)" $(if $(ARGS),,scripts/mlflow-check.sh) cargo test $(CARGO_FLAGS) $(ARGS)
 
 test-mlflow: ## The tests that mirror to a real MLflow server, and MLflow's own client that reads them
 	@scripts/setup.sh mlflow
@@ -57,10 +57,11 @@ test-gpu: ## Training on a graphics card beside the CPU's; in software where the
 	@cargo test --package driftmill-vision --features gpu --release --locked --ignore-rust-version cnn:: -- --nocapture $(ARGS)
 
 test-real: build ## The end-to-end tests on a real Apache Kafka, with the stages as separate processes
-	@scripts/setup.sh registry kafka
+	@scripts/setup.sh registry kafka s3
 	$(call step,End-to-end tests on Apache Kafka)
 	@DRIFTMILL_KAFKA_HOME="$$(scripts/kafka-fetch.sh)" DRIFTMILL_TEST_REGISTRY_HOME="$$(scripts/registry-fetch.sh)" \
-	  DRIFTMILL_BIN="$(BIN)" DRIFTMILL_TEST_BROKER=kafka cargo test $(CARGO_FLAGS) --test $(E2E) $(ARGS)
+	  DRIFTMILL_TEST_S3_HOME="$$(scripts/s3-fetch.sh)" DRIFTMILL_BIN="$(BIN)" DRIFTMILL_TEST_BROKER=kafka \
+	  cargo test $(CARGO_FLAGS) --test $(E2E) $(ARGS)
 
 BROKER ?= embedded
 ROUNDS ?= 200

@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
 # Brings a Debian machine with Rust, Node and Python to where Driftmill builds and runs; says nothing new on a second run.
 #
-#   scripts/setup.sh [build] [check] [registry] [kafka] [python] [mlflow] [gpu]
+#   scripts/setup.sh [build] [check] [registry] [kafka] [s3] [python] [mlflow] [gpu]
 #
 # Each group names what its make targets need: `build` (the default) for run, build and test; `check` for the linters;
-# `registry` for the schema registry of the tests; `kafka` for the real broker of test-real; `python` for
-# test-onnx and test-notebook; `mlflow` for the MLflow server of the tests; `gpu` for a graphics card in software, which
-# test-gpu trains on where there is no other. Every run looks at the tools themselves; there is no stamp to go stale.
+# `registry` for the schema registry of the tests; `kafka` for the real broker of test-real; `s3` for the S3 server of the
+# tests; `python` for test-onnx and test-notebook; `mlflow` for the MLflow server of the tests; `gpu` for a graphics card in
+# software, which test-gpu trains on where there is no other. Every run looks at the tools themselves; there is no stamp to
+# go stale.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # shellcheck source=scripts/lib.sh
@@ -93,6 +94,10 @@ need_kafka() {
   need_registry
 }
 
+need_s3() {
+  need_registry
+}
+
 need_python() {
   need_command python3 python3
   # Debian keeps what makes environments in a package of its own.
@@ -116,8 +121,8 @@ need_gpu() {
 (($#)) || set -- build
 for group in "$@"; do
   case "$group" in
-    build | check | registry | kafka | python | mlflow | gpu) "need_$group" ;;
-    *) fail "setup.sh: unknown group \`$group\`: build, check, registry, kafka, python, mlflow and gpu are known" ;;
+    build | check | registry | kafka | s3 | python | mlflow | gpu) "need_$group" ;;
+    *) fail "setup.sh: unknown group \`$group\`: build, check, registry, kafka, s3, python, mlflow and gpu are known" ;;
   esac
 done
 install_packages "${missing[@]}"
@@ -133,5 +138,6 @@ for group in "$@"; do
     registry) scripts/registry-fetch.sh >/dev/null ;;
     kafka) scripts/kafka-fetch.sh >/dev/null ;;
     mlflow) scripts/mlflow-fetch.sh >/dev/null ;;
+    s3) scripts/s3-fetch.sh >/dev/null ;;
   esac
 done

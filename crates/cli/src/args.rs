@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -372,15 +373,18 @@ pub enum Models {
         /// The version.
         version: u64,
     },
-    /// Write everything of a version into a folder: model, card, data, reference profile.
+    /// Write everything of a version into a folder: model, card, data, reference profile. Or print links to them.
     Export {
         /// The pipeline.
         pipeline: String,
         /// The version.
         version: u64,
         /// The folder, which must be new or empty.
-        #[arg(long)]
-        to: PathBuf,
+        #[arg(long, required_unless_present = "link")]
+        to: Option<PathBuf>,
+        /// Where to find the files instead.
+        #[command(flatten)]
+        link: Link,
     },
     /// Register a model that others fitted, from an ONNX file; it is judged by rows of yours, and its gates decide.
     Import {
@@ -467,9 +471,23 @@ pub enum Data {
         /// SHA-256 of the snapshot, or the first eight or more of its digits.
         snapshot: String,
         /// The file, which ends in .parquet or .csv.
-        #[arg(long)]
-        to: PathBuf,
+        #[arg(long, required_unless_present = "link")]
+        to: Option<PathBuf>,
+        /// Where to find it instead.
+        #[command(flatten)]
+        link: Link,
     },
+}
+
+/// Links in place of files.
+#[derive(Debug, Args)]
+pub struct Link {
+    /// Print links by which anybody may download from the object store, without a key. S3 only.
+    #[arg(long, conflicts_with = "to")]
+    pub link: bool,
+    /// How long the links are good for: 15m, 1h, 7d (the most there is).
+    #[arg(long, requires = "link", conflicts_with = "to", value_name = "TIME", default_value = "1h", value_parser = crate::time::while_of)]
+    pub expires: Duration,
 }
 
 /// How to show the status.

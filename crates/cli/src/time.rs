@@ -1,5 +1,7 @@
 //! Points in time as people give and read them.
 
+use std::time::Duration;
+
 use anyhow::{Context as _, bail};
 use chrono::{DateTime, NaiveDate, NaiveDateTime};
 
@@ -41,6 +43,18 @@ fn ago(text: &str) -> Option<anyhow::Result<i64>> {
     }
     let millis = digits.parse::<i64>().ok().and_then(|count| count.checked_mul(1_000 * seconds));
     Some(millis.with_context(|| format!("`{text}` is longer ago than time goes back")))
+}
+
+/// How long a link may be good for: seven days are what S3 grants.
+const LONGEST: Duration = Duration::from_secs(7 * 86_400);
+
+/// The while that `90s`, `30m`, `2h` or `7d` names, for how long a link is good.
+pub fn while_of(text: &str) -> Result<Duration, String> {
+    let millis = ago(text.trim()).and_then(Result::ok).and_then(|millis| u64::try_from(millis).ok());
+    match millis.map(Duration::from_millis) {
+        Some(while_) if !while_.is_zero() && while_ <= LONGEST => Ok(while_),
+        _ => Err("give a while up to seven days: `90s`, `30m`, `2h`, `7d`".to_owned()),
+    }
 }
 
 /// A time as `--since` takes it.
@@ -85,5 +99,14 @@ mod tests {
             assert!(parse(text, NOW).is_err(), "{text}");
         }
         assert!(parse("yesterday", NOW).unwrap_err().to_string().contains("`2h`"));
+    }
+
+    #[test]
+    fn a_link_is_good_for_seven_days_at_most() {
+        assert_eq!(while_of("90s").unwrap(), Duration::from_secs(90));
+        assert_eq!(while_of("7d").unwrap(), LONGEST);
+        for text in ["8d", "0s", "1w", "", "-1h", "9999999999999999h"] {
+            assert!(while_of(text).unwrap_err().contains("`7d`"), "{text}");
+        }
     }
 }

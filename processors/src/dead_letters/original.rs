@@ -60,7 +60,7 @@ impl Originals {
                     return Ok(Kept { payload, timestamp, whole: true, whence: Whence::Store });
                 }
                 // Somebody else's store, or one that was tidied up: the letter shows the beginning.
-                Err(store::Error::Store(_)) => {}
+                Err(store::Error::Missing { .. } | store::Error::NoBucket { .. } | store::Error::Refused { .. }) => {}
                 Err(error) => return Err(error.into()),
             }
         }

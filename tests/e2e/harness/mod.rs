@@ -3,11 +3,13 @@
 mod backend;
 mod process;
 mod registry;
+mod s3;
 mod stack;
 
 pub use backend::{Backend, BrokerKind, binary, free_port, settings_of, start_engine, start_kafka};
 pub use process::{Process, child_of};
 pub use registry::SchemaRegistry;
+pub use s3::{BUCKET, S3Server, files_below, open as open_bucket};
 pub use stack::{Options, Stack};
 
 use std::path::{Path, PathBuf};

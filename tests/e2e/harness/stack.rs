@@ -23,11 +23,20 @@ pub struct Options<'a> {
     pub edit: fn(&Path),
     /// The URL of a schema registry, if there is to be one.
     pub registry: Option<String>,
+    /// Further environment of every process, such as where the objects are.
+    pub environment: Vec<(String, String)>,
+}
+
+impl Options<'_> {
+    fn environment(&self) -> Vec<(String, String)> {
+        let registry = self.registry.iter().map(|url| ("DRIFTMILL_SCHEMA_REGISTRY".to_owned(), url.clone()));
+        self.environment.iter().cloned().chain(registry).collect()
+    }
 }
 
 impl Default for Options<'_> {
     fn default() -> Self {
-        Self { pipelines: &["iris"], sources: true, edit: |_| {}, registry: None }
+        Self { pipelines: &["iris"], sources: true, edit: |_| {}, registry: None, environment: Vec::new() }
     }
 }
 
@@ -42,7 +51,7 @@ enum Parts {
 pub struct Stack {
     parts: Parts,
     sources: bool,
-    registry: Option<String>,
+    environment: Vec<(String, String)>,
     kafka_port: u16,
     pub gateway: String,
     pub kafka: config::Kafka,
@@ -59,11 +68,11 @@ impl Stack {
         let folder = tempfile::tempdir().unwrap();
         let pipelines = copy_pipelines(options.pipelines, folder.path());
         (options.edit)(&pipelines);
-        let Options { sources, registry, .. } = options;
+        let (sources, environment) = (options.sources, options.environment());
         let kafka_port = free_port();
         match BrokerKind::chosen() {
-            BrokerKind::Embedded => Self::start_up(folder, pipelines, sources, registry, kafka_port).await,
-            BrokerKind::Kafka => Self::start_roles(folder, pipelines, sources, registry, kafka_port).await,
+            BrokerKind::Embedded => Self::start_up(folder, pipelines, sources, environment, kafka_port).await,
+            BrokerKind::Kafka => Self::start_roles(folder, pipelines, sources, environment, kafka_port).await,
         }
     }
 
@@ -72,18 +81,19 @@ impl Stack {
         let folder = tempfile::tempdir().unwrap();
         let pipelines = copy_pipelines(options.pipelines, folder.path());
         (options.edit)(&pipelines);
-        Self::start_up(folder, pipelines, options.sources, options.registry, free_port()).await
+        let (sources, environment) = (options.sources, options.environment());
+        Self::start_up(folder, pipelines, sources, environment, free_port()).await
     }
 
     async fn start_up(
         folder: TempDir,
         pipelines: PathBuf,
         sources: bool,
-        registry: Option<String>,
+        environment: Vec<(String, String)>,
         kafka_port: u16,
     ) -> Self {
         let mut command = Command::new(binary());
-        command.envs(registry.iter().map(|url| ("DRIFTMILL_SCHEMA_REGISTRY", url)));
+        command.envs(environment.iter().cloned());
         command
             .args(["up", "--json", "--clickhouse-port", "0", "--gateway-listen", "127.0.0.1:0"])
             .args(["--broker-port", &kafka_port.to_string()])
@@ -110,14 +120,14 @@ impl Stack {
         let kafka = config::Kafka { brokers: text("kafka"), replication: 1, ..config::Kafka::default() };
         let gateway = text("gateway");
         let parts = Parts::One(process);
-        Self::of(parts, folder, pipelines, sources, registry, gateway, kafka, kafka_port, clickhouse_settings).await
+        Self::of(parts, folder, pipelines, sources, environment, gateway, kafka, kafka_port, clickhouse_settings).await
     }
 
     async fn start_roles(
         folder: TempDir,
         pipelines: PathBuf,
         sources: bool,
-        registry: Option<String>,
+        environment: Vec<(String, String)>,
         kafka_port: u16,
     ) -> Self {
         let kafka_process = backend::start_kafka(&folder.path().join("kafka"), kafka_port, &[]).await;
@@ -128,7 +138,7 @@ impl Stack {
         let gateway = format!("http://127.0.0.1:{}", free_port());
         let parts = Parts::Many { kafka: kafka_process, engine: Some(Box::new(engine)), roles: Vec::new() };
         let mut stack =
-            Self::of(parts, folder, pipelines, sources, registry, gateway, kafka, kafka_port, clickhouse_settings)
+            Self::of(parts, folder, pipelines, sources, environment, gateway, kafka, kafka_port, clickhouse_settings)
                 .await;
         stack.spawn_roles();
         stack.answers().await;
@@ -141,7 +151,7 @@ impl Stack {
         folder: TempDir,
         pipelines: PathBuf,
         sources: bool,
-        registry: Option<String>,
+        environment: Vec<(String, String)>,
         gateway: String,
         kafka: config::Kafka,
         kafka_port: u16,
@@ -152,7 +162,7 @@ impl Stack {
         let stack = Self {
             parts,
             sources,
-            registry,
+            environment,
             kafka_port,
             gateway,
             kafka,
@@ -203,7 +213,7 @@ impl Stack {
             .env("DRIFTMILL_CLICKHOUSE_PASSWORD", self.clickhouse_settings.password.reveal())
             .env("DRIFTMILL_OBJECT_STORE", config::folder_url(&self.objects()).unwrap().as_str())
             .env("DRIFTMILL_PIPELINES", &self.pipelines)
-            .envs(self.registry.iter().map(|url| ("DRIFTMILL_SCHEMA_REGISTRY", url)));
+            .envs(self.environment.iter().cloned());
         command
     }
 
@@ -311,11 +321,11 @@ impl Stack {
 
     /// Starts again on the same data.
     pub async fn restart(self) -> Self {
-        let Self { parts, folder, pipelines, sources, registry, kafka_port, .. } = self;
+        let Self { parts, folder, pipelines, sources, environment, kafka_port, .. } = self;
         match parts {
             Parts::One(process) => {
                 drop(process);
-                Self::start_up(folder, pipelines, sources, registry, kafka_port).await
+                Self::start_up(folder, pipelines, sources, environment, kafka_port).await
             }
             Parts::Many { kafka, engine, roles } => {
                 drop(roles);
@@ -329,7 +339,8 @@ impl Stack {
                 let gateway = format!("http://127.0.0.1:{}", free_port());
                 let parts = Parts::Many { kafka, engine: Some(engine), roles: Vec::new() };
                 let mut stack =
-                    Self::of(parts, folder, pipelines, sources, registry, gateway, brokers, kafka_port, settings).await;
+                    Self::of(parts, folder, pipelines, sources, environment, gateway, brokers, kafka_port, settings)
+                        .await;
                 stack.spawn_roles();
                 stack.answers().await;
                 stack

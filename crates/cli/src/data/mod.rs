@@ -52,8 +52,9 @@ async fn of(backing: &Backing, command: Data) -> anyhow::Result<()> {
             }
             println!("the snapshot and {} models are in {}", versions.len(), to.display());
         }
-        Data::Export { snapshot, to } => {
+        Data::Export { snapshot, to, link } => {
             let (hash, _) = find(&context, &snapshot).await?;
+            let Some(to) = to else { return export::snapshot_link(&context, &hash, link.expires).await };
             write(&context, &hash, &to).await?;
             println!("{} is written", to.display());
         }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use driftmill_onnx::Names;
@@ -50,8 +51,36 @@ pub async fn onnx(context: &Context, version: &ModelVersion, card: &ModelCard, t
     Ok(())
 }
 
+/// Prints links to model, reference profile and snapshot of a version, for those who have no key to the object store.
+pub async fn links(context: &Context, version: &ModelVersion, valid: Duration) -> anyhow::Result<()> {
+    let name = |what: &str| format!("{}-v{}.{what}", version.pipeline, version.version);
+    let files = [
+        (&version.artifact, name("model")),
+        (&version.reference, name("reference.json")),
+        (&version.snapshot, snapshot_name(&version.snapshot)),
+    ];
+    for (hash, name) in files {
+        link(context, hash, &name, valid).await?;
+    }
+    Ok(())
+}
+
+/// Prints a link to a snapshot.
+pub async fn snapshot_link(context: &Context, hash: &str, valid: Duration) -> anyhow::Result<()> {
+    link(context, hash, &snapshot_name(hash), valid).await
+}
+
+async fn link(context: &Context, hash: &str, name: &str, valid: Duration) -> anyhow::Result<()> {
+    println!("{name}\t{}", context.store.link(hash, name, valid).await?);
+    Ok(())
+}
+
+fn snapshot_name(hash: &str) -> String {
+    format!("{hash}.parquet")
+}
+
 /// Writes a snapshot under its hash.
 pub async fn snapshot(context: &Context, hash: &str, to: &Path) -> anyhow::Result<()> {
-    std::fs::write(to.join(format!("{hash}.parquet")), context.store.get(hash).await?)?;
+    std::fs::write(to.join(snapshot_name(hash)), context.store.get(hash).await?)?;
     Ok(())
 }

@@ -67,8 +67,9 @@ async fn of(backing: &Backing, command: Models) -> anyhow::Result<()> {
             print!("{}", driftmill_trainer::model_card(&loaded.pipeline, &version, &model));
             Ok(())
         }
-        Models::Export { pipeline, version, to } => {
+        Models::Export { pipeline, version, to, link } => {
             let version = context.registry.version(&pipeline, version).await?;
+            let Some(to) = to else { return export::links(&context, &version, link.expires).await };
             let model = export::card(&context, &version).await?;
             let loaded = pipelines::load_one(&context.settings.pipelines, &pipeline)?;
             export::empty_folder(&to)?;

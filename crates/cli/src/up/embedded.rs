@@ -9,7 +9,7 @@ use anyhow::Context as _;
 use driftmill_embedded::engine::{EngineChildArgs, run_engine_child};
 use driftmill_embedded::lock::ensure_free_space;
 use driftmill_embedded::{BrokerOptions, BrokerStorage, DataDir, EmbeddedBroker, EmbeddedEngine, EngineOptions};
-use driftmill_platform::config::{ClickHouse, Kafka, Membership, Secret, Settings, folder_url};
+use driftmill_platform::config::{ClickHouse, Kafka, Membership, Secret, Settings};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -91,8 +91,7 @@ impl Embedded {
             password: Secret::new(started.password()),
             database: started.database().to_owned(),
         };
-        let object_store = folder_url(&data_dir.join("objects"))?;
-        let settings = Settings { kafka, clickhouse, object_store, data_dir, ..settings };
+        let settings = Settings { kafka, clickhouse, data_dir, ..settings };
         let engine_options = EngineOptions { port: started.url().port(), ..engine };
         Ok(Self { broker, engine: Mutex::new(started), engine_options, settings })
     }
