@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use driftmill_platform::config::Settings;
-use driftmill_schemas::pipeline::{Loaded, Pipeline, SourceKind};
+use driftmill_schemas::pipeline::{Loaded, Pipeline, SearchWhen, SourceKind};
 use driftmill_schemas::topic::Topics;
 
 use crate::args::Check;
@@ -69,6 +69,16 @@ fn plan(loaded: &Loaded) -> String {
         format!("  predicts  {} ({})", pipeline.label.field, pipeline.label.classes.join(", ")),
         format!("  trains    {} from {} labelled rows on", pipeline.training.algorithm, pipeline.training.min_rows),
     ];
+    if let Some(search) = &pipeline.training.search {
+        let names: Vec<&str> = search.space.keys().map(String::as_str).collect();
+        let when = if search.when == SearchWhen::Always { "every training" } else { "`train --search`" };
+        lines.push(format!(
+            "  searches  {} sets of {} on {} folds, at {when}",
+            search.candidates,
+            names.join(", "),
+            search.folds
+        ));
+    }
     let drift = &pipeline.drift;
     lines.push(format!(
         "  drift     windows of {} rows; {} of {} must agree{}",
