@@ -197,8 +197,8 @@ impl Learner {
     }
 
     /// The same for rows of which some belong together, such as those of one product: splits that the fit makes to
-    /// calibrate probabilities of texts or to weigh members never part a group. Those for early stopping, of boosting and of
-    /// networks, are by row: where rows of a group resemble each other, they stop later than they should.
+    /// calibrate probabilities of texts, to weigh members or to stop boosting early never part a group. Those that stop
+    /// networks early are by row: where rows of a group resemble each other, they stop later than they should.
     ///
     /// # Errors
     /// As [`Self::fit`], and for another number of groups than rows.
@@ -307,9 +307,7 @@ impl Member {
         observe: Option<Observer<'_>>,
     ) -> Result<estimator::Member, Error> {
         match self {
-            Self::Tabular(tabular) => {
-                tabular.fit(kinds, rows.table, rows.target, seed, observe).map(estimator::Member::Tabular)
-            }
+            Self::Tabular(tabular) => tabular.fit(kinds, rows, seed, observe).map(estimator::Member::Tabular),
             Self::Text(text) => text.fit(rows, seed).map(estimator::Member::Text),
             Self::Image(image) => image.fit(rows, seed, observe).map(estimator::Member::Image),
             Self::Forecast(forecasting) => forecasting.fit(rows, observe).map(estimator::Member::Forecast),
