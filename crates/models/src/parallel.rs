@@ -82,7 +82,7 @@ impl Team {
     /// `work` on every item, in any order.
     pub fn each<T: Send>(&self, items: Vec<T>, work: impl Fn(T) + Sync) {
         match &self.pool {
-            Some(pool) if items.len() > 1 => pool.install(|| items.into_par_iter().with_max_len(1).for_each(|item| work(item))),
+            Some(pool) if items.len() > 1 => pool.install(|| items.into_par_iter().with_max_len(1).for_each(&work)),
             _ => items.into_iter().for_each(work),
         }
     }

@@ -229,8 +229,11 @@ impl<'a> Grower<'a> {
         let (rows, buffer) = (&mut self.rows[start..end], &mut self.buffer[start..end]);
         let size = if rows.len() < SHARED { rows.len() } else { rows.len().div_ceil(self.team.threads()) };
         // Each share puts its left side to the front of its part of the buffer, and its right side backwards to the end.
-        let mut shares: Vec<Share<'_, '_>> =
-            rows.chunks(size).zip(buffer.chunks_mut(size)).map(|(rows, sides)| Share { rows, sides, left: 0 }).collect();
+        let mut shares: Vec<Share<'_, '_>> = rows
+            .chunks(size)
+            .zip(buffer.chunks_mut(size))
+            .map(|(rows, sides)| Share { rows, sides, left: 0 })
+            .collect();
         self.team.each(shares.iter_mut().collect(), |share| {
             let (mut left, mut right) = (0, share.rows.len());
             for &row in share.rows {
@@ -263,7 +266,11 @@ impl<'a> Grower<'a> {
                 into.copy_from_slice(from);
             }
         };
-        if size < end - start { self.team.each(copies, copy) } else { copies.into_iter().for_each(copy) }
+        if size < end - start {
+            self.team.each(copies, copy)
+        } else {
+            copies.into_iter().for_each(copy)
+        }
         start + middle
     }
 }

@@ -137,7 +137,14 @@ impl<'a> Histograms<'a> {
         for feature in binned.features() {
             offsets.push(offsets[offsets.len() - 1] + feature.len() + 1);
         }
-        Self { binned, team, cells: binned.by_row(team), offsets, spare: Vec::new(), scale: Scale::new(1, Gradient::default()) }
+        Self {
+            binned,
+            team,
+            cells: binned.by_row(team),
+            offsets,
+            spare: Vec::new(),
+            scale: Scale::new(1, Gradient::default()),
+        }
     }
 
     /// Of the parts that come; must be told first.

@@ -27,6 +27,11 @@ pub(super) struct Gradient {
 }
 
 impl Gradient {
+    /// The larger of each, without signs.
+    pub fn max(self, other: Self) -> Self {
+        Self { first: self.first.max(other.first.abs()), second: self.second.max(other.second) }
+    }
+
     pub fn times(self, weight: f64) -> Self {
         Self { first: self.first * weight, second: self.second * weight }
     }
@@ -113,9 +118,9 @@ impl Objective {
     ) {
         match self {
             Self::LogLoss { .. } if scores.len() != 1 => softmax_gradients(scores, rows, range, put),
-            Self::LogLoss { .. } => each(scores, rows, range, &mut put, |score, label| {
-                probability_gradient(sigmoid(score), label == 1.0)
-            }),
+            Self::LogLoss { .. } => {
+                each(scores, rows, range, &mut put, |score, label| probability_gradient(sigmoid(score), label == 1.0))
+            }
             Self::SquaredError => {
                 each(scores, rows, range, &mut put, |score, y| Gradient { first: score - y, second: 1.0 })
             }

@@ -178,7 +178,8 @@ struct Part<'a> {
 
 impl<'a> Part<'a> {
     fn of(records: &'a ArrayView2<'a, f64>, rows: Vec<usize>, targets: &[f64], weights: &[f64]) -> Self {
-        let of_rows = |all: &[f64]| if all.is_empty() { Vec::new() } else { rows.iter().map(|&row| all[row]).collect() };
+        let of_rows =
+            |all: &[f64]| if all.is_empty() { Vec::new() } else { rows.iter().map(|&row| all[row]).collect() };
         let (targets, weights) = (of_rows(targets), of_rows(weights));
         let rows = Some(rows.into_iter().map(|row| row as u32).collect());
         Self { records, rows, targets, weights, scores: Vec::new() }
@@ -321,12 +322,13 @@ impl<'a> Boost<'a> {
         let largest = match objective.bound() {
             Some(bound) => bound.times(heaviest),
             None => {
-                let mut largest = Gradient::default();
-                objective.gradients(scores, rows, 0..rows.targets.len(), |_, _, gradient| {
-                    largest.first = largest.first.max(gradient.first.abs());
-                    largest.second = largest.second.max(gradient.second);
+                let n_rows = rows.targets.len();
+                let mut of_shares = vec![Gradient::default(); n_rows.div_ceil(SHARE)];
+                self.team.each(of_shares.iter_mut().enumerate().collect(), |(share, largest)| {
+                    let range = share * SHARE..n_rows.min((share + 1) * SHARE);
+                    objective.gradients(scores, rows, range, |_, _, gradient| *largest = largest.max(gradient));
                 });
-                largest
+                of_shares.into_iter().fold(Gradient::default(), Gradient::max)
             }
         };
         let scale = Scale::new(rows.targets.len(), largest);

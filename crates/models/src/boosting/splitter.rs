@@ -179,7 +179,8 @@ impl<const CONSTRAINED: bool> Search<'_, CONSTRAINED> {
             let Totals { first, second } = splitter.scale.totals(&bins[usize::from(*bin)]);
             first / (second + smooth)
         };
-        let mut order: Vec<u8> = (0..bins.len()).filter(|&bin| splitter.count(&bins[bin]) > 0).map(|bin| bin as u8).collect();
+        let mut order: Vec<u8> =
+            (0..bins.len()).filter(|&bin| splitter.count(&bins[bin]) > 0).map(|bin| bin as u8).collect();
         order.sort_by(|a, b| key(a).total_cmp(&key(b)));
         let mut left = if missing_left { *missing } else { Sums::default() };
         let mut cut_at = None;

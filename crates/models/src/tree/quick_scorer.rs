@@ -54,8 +54,10 @@ impl QuickScorer {
     pub fn new(trees: &[Tree]) -> Option<Self> {
         let fits = |tree: &Tree| tree.width == 1 && tree.leaves.len() <= LEAVES && tree.sets.is_empty();
         // A line for each split and two more for each of the features, which are not more than the splits.
-        let masks: usize = trees.chunks(TREES).map(|trees| 3 * trees.iter().map(Tree::n_splits).sum::<usize>() * trees.len()).sum();
-        (trees.iter().all(fits) && masks <= MASKS).then(|| Self { blocks: trees.chunks(TREES).map(Block::new).collect() })
+        let masks: usize =
+            trees.chunks(TREES).map(|trees| 3 * trees.iter().map(Tree::n_splits).sum::<usize>() * trees.len()).sum();
+        (trees.iter().all(fits) && masks <= MASKS)
+            .then(|| Self { blocks: trees.chunks(TREES).map(Block::new).collect() })
     }
 
     /// Adds the values of a row's leaves to its outputs, tree after tree: the first tree's to the first output, the next
@@ -116,7 +118,8 @@ impl Block {
             let line = &self.masks[(first + place) * trees..][..trees];
             reached.iter_mut().zip(line).for_each(|(reached, mask)| *reached &= mask);
         }
-        let values = self.leaves.iter().zip(reached).map(|(leaves, reached)| leaves[reached.trailing_zeros() as usize % LEAVES]);
+        let values =
+            self.leaves.iter().zip(reached).map(|(leaves, reached)| leaves[reached.trailing_zeros() as usize % LEAVES]);
         if let [output] = outputs {
             values.for_each(|value| *output += value);
             return;
@@ -130,14 +133,7 @@ impl Block {
 }
 
 /// Numbers the leaves below a link from left to right. Not deeper than the few splits of a small tree.
-fn number(
-    tree: &Tree,
-    link: u32,
-    index: usize,
-    next: &mut usize,
-    leaves: &mut [f64; LEAVES],
-    splits: &mut Vec<Split>,
-) {
+fn number(tree: &Tree, link: u32, index: usize, next: &mut usize, leaves: &mut [f64; LEAVES], splits: &mut Vec<Split>) {
     if link & LEAF != 0 {
         leaves[*next] = tree.values(link)[0];
         *next += 1;
@@ -179,7 +175,8 @@ mod tests {
             let at = open.swap_remove(rng.next_u32() as usize % open.len());
             let threshold = Some(value(rng.next_u32())).filter(|value| !value.is_nan()).unwrap_or(0.0);
             let feature = rng.next_u32() as usize % 3;
-            let (left, right) = tree.push_split(at, feature, Rule::Threshold(threshold), rng.next_u32() % 2 == 0);
+            let (left, right) =
+                tree.push_split(at, feature, Rule::Threshold(threshold), rng.next_u32().is_multiple_of(2));
             open.extend([left, right]);
         }
         for (number, at) in open.into_iter().enumerate() {
