@@ -197,6 +197,14 @@ impl Algorithm {
         }
     }
 
+    /// The same for rows of these groups, which a hold-out for early stopping then never parts.
+    pub(crate) fn grouped(self, groups: Option<&[usize]>) -> Self {
+        match self {
+            Self::GradientBoosting(params) => Self::GradientBoosting(params.groups(groups)),
+            other => other,
+        }
+    }
+
     /// Fits a model of classes `0..n_classes` to a dataset (records: rows × features, `NaN` is missing; weights count). The
     /// same dataset and seed give the same model, except for the ties that [`crate::linfa_tree`] tells of.
     ///

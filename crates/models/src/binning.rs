@@ -5,8 +5,11 @@
 //!
 //! A categorical feature has a bin for each code that occurs.
 
-use ndarray::ArrayView2;
+use std::sync::{Mutex, PoisonError};
 
+use ndarray::{ArrayView1, ArrayView2};
+
+use crate::parallel::Team;
 use crate::{category, parallel, random};
 
 /// The most bins a feature may have, without the one for missing values.
@@ -79,32 +82,42 @@ impl BinnedMatrix {
         max_bins: usize,
         threads: usize,
     ) -> Self {
-        let rows = records.nrows();
+        Self::of_rows(records, None, categorical, max_bins, threads)
+    }
+
+    /// The same for some rows of the matrix, or all.
+    pub(crate) fn of_rows(
+        records: ArrayView2<'_, f64>,
+        chosen: Option<&[u32]>,
+        categorical: &[usize],
+        max_bins: usize,
+        threads: usize,
+    ) -> Self {
+        let rows = chosen.map_or(records.nrows(), <[u32]>::len);
         let max_bins = max_bins.clamp(1, MAX_BINS);
         let sample = (rows > QUANTILE_ROWS)
             .then(|| random::sample_sorted(&mut random::stream(0, 0), rows as u32, QUANTILE_ROWS));
-        let scratch = || (Vec::new(), Vec::new());
-        let columns = parallel::map(records.ncols(), threads, scratch, |(column, values), feature| {
-            column.clear();
-            records.column(feature).for_each(|&value| column.push(value));
+        let mut cells = vec![0; rows * records.ncols()];
+        // A column is one thread's at a time.
+        let columns: Vec<Mutex<&mut [u8]>> = match rows {
+            0 => records.columns().into_iter().map(|_| Mutex::default()).collect(),
+            _ => cells.chunks_mut(rows).map(Mutex::new).collect(),
+        };
+        let features = parallel::map(columns.len(), threads, Vec::new, |values, feature| {
+            let column = Column { values: records.column(feature), chosen };
+            let mut cells = columns[feature].lock().unwrap_or_else(PoisonError::into_inner);
             if categorical.contains(&feature) {
-                return assign_categories(column);
+                return assign_categories(&column, &mut cells);
             }
             values.clear();
             match &sample {
-                Some(sample) => values.extend(sample.iter().map(|&row| column[row as usize])),
-                None => values.extend_from_slice(column),
+                Some(sample) => values.extend(sample.iter().map(|&row| column.value(row as usize))),
+                None => values.extend(column.iter()),
             }
             values.retain(|value| !value.is_nan());
             let edges = edges(values, max_bins);
-            assign(column, &edges)
+            assign(&column, &edges, &mut cells)
         });
-        let mut cells = Vec::with_capacity(rows * columns.len());
-        let mut features = Vec::with_capacity(columns.len());
-        for (column, bins) in columns {
-            cells.extend_from_slice(&column);
-            features.push(bins);
-        }
         Self { rows, cells, features }
     }
 
@@ -121,6 +134,39 @@ impl BinnedMatrix {
     /// Each row's bin of one feature.
     pub fn column(&self, feature: usize) -> &[u8] {
         &self.cells[feature * self.rows..][..self.rows]
+    }
+
+    /// Every row's bins, row after row.
+    pub(crate) fn by_row(&self, team: &Team) -> Vec<u8> {
+        /// Rows that are written while their lines are in the first cache.
+        const BLOCK: usize = 512;
+        let width = self.features.len();
+        let mut cells = vec![0; self.cells.len()];
+        let blocks = cells.chunks_mut((BLOCK * width).max(1)).enumerate().collect();
+        team.each(blocks, |(block, cells)| {
+            let first = block * BLOCK;
+            for feature in 0..width {
+                let column = &self.column(feature)[first..];
+                cells[feature..].iter_mut().step_by(width).zip(column).for_each(|(cell, bin)| *cell = *bin);
+            }
+        });
+        cells
+    }
+}
+
+/// A feature's values in some rows, or all.
+struct Column<'a> {
+    values: ArrayView1<'a, f64>,
+    chosen: Option<&'a [u32]>,
+}
+
+impl Column<'_> {
+    fn value(&self, row: usize) -> f64 {
+        self.values[self.chosen.map_or(row, |chosen| chosen[row] as usize)]
+    }
+
+    fn iter(&self) -> impl Iterator<Item = f64> {
+        (0..self.chosen.map_or(self.values.len(), <[u32]>::len)).map(|row| self.value(row))
     }
 }
 
@@ -155,32 +201,29 @@ fn edges(values: &mut [f64], max_bins: usize) -> Option<Vec<f64>> {
 }
 
 /// Puts every value into its bin and notes each bin's true range (edges may come from a sample of the rows).
-fn assign(column: &[f64], edges: &Option<Vec<f64>>) -> (Vec<u8>, FeatureBins) {
+fn assign(column: &Column<'_>, edges: &Option<Vec<f64>>, cells: &mut [u8]) -> FeatureBins {
     let Some(edges) = edges else {
-        return (vec![0; column.len()], FeatureBins { lowest: Vec::new(), highest: Vec::new(), categorical: false });
+        return FeatureBins { lowest: Vec::new(), highest: Vec::new(), categorical: false };
     };
     let mut lowest = vec![f64::INFINITY; edges.len() + 1];
     let mut highest = vec![f64::NEG_INFINITY; edges.len() + 1];
-    let cells = column
-        .iter()
-        .map(|&value| {
-            if value.is_nan() {
-                return (edges.len() + 1) as u8;
-            }
-            let bin = edges.partition_point(|edge| *edge < value);
-            lowest[bin] = lowest[bin].min(value);
-            highest[bin] = highest[bin].max(value);
-            bin as u8
-        })
-        .collect();
-    (cells, FeatureBins { lowest, highest, categorical: false })
+    for (cell, value) in cells.iter_mut().zip(column.iter()) {
+        if value.is_nan() {
+            *cell = (edges.len() + 1) as u8;
+            continue;
+        }
+        let bin = edges.partition_point(|edge| *edge < value);
+        lowest[bin] = lowest[bin].min(value);
+        highest[bin] = highest[bin].max(value);
+        *cell = bin as u8;
+    }
+    FeatureBins { lowest, highest, categorical: false }
 }
 
 /// Gives every code that occurs a bin, in ascending order.
-fn assign_categories(column: &[f64]) -> (Vec<u8>, FeatureBins) {
-    let codes = column.iter().map(|&value| category::code(value));
+fn assign_categories(column: &Column<'_>, cells: &mut [u8]) -> FeatureBins {
     let mut counts = [0_usize; 256];
-    codes.clone().flatten().for_each(|code| counts[usize::from(code)] += 1);
+    column.iter().filter_map(category::code).for_each(|code| counts[usize::from(code)] += 1);
     let mut occurring: Vec<usize> = (0..256).filter(|&code| counts[code] > 0).collect();
     if occurring.len() > MAX_BINS {
         let rarest = (0..256).min_by_key(|&code| (counts[code], std::cmp::Reverse(code)));
@@ -189,9 +232,11 @@ fn assign_categories(column: &[f64]) -> (Vec<u8>, FeatureBins) {
     let mut bins = [occurring.len() as u8; 256];
     occurring.iter().enumerate().for_each(|(bin, &code)| bins[code] = bin as u8);
     let missing = occurring.len() as u8;
-    let cells = codes.map(|code| code.map_or(missing, |code| bins[usize::from(code)])).collect();
+    for (cell, value) in cells.iter_mut().zip(column.iter()) {
+        *cell = category::code(value).map_or(missing, |code| bins[usize::from(code)]);
+    }
     let values: Vec<f64> = occurring.into_iter().map(|code| code as f64).collect();
-    (cells, FeatureBins { lowest: values.clone(), highest: values, categorical: true })
+    FeatureBins { lowest: values.clone(), highest: values, categorical: true }
 }
 
 /// A value `t` with `low <= t < high`, midway where the arithmetic allows; `low < high`.

@@ -14,6 +14,8 @@ mod splitter;
 #[cfg(test)]
 mod tests;
 
+use std::sync::OnceLock;
+
 use linfa::dataset::DatasetBase;
 use linfa::traits::Fit;
 use ndarray::Array2;
@@ -24,7 +26,7 @@ pub use self::params::{GradientBoostingParams, GradientBoostingValidParams};
 pub use self::rounds::Round;
 use crate::predictor::{MAX_FEATURES, Predictor, predict_inplace};
 use crate::shap::Ensemble;
-use crate::tree::{self, Tree};
+use crate::tree::{self, QuickScorer, Tree};
 use crate::{Error, Targets, Task};
 
 impl<T: Targets> Fit<Array2<f64>, T, Error> for GradientBoostingValidParams {
@@ -45,6 +47,24 @@ pub struct GradientBoosting {
     baseline: Vec<f64>,
     /// Round after round, one tree per output; leaves hold a score, the learning rate applied.
     trees: Vec<Tree>,
+    #[serde(skip)]
+    scorer: Scorer,
+}
+
+/// The same trees in another form, made when it is first asked for; none where they are too large for it.
+#[derive(Debug, Default)]
+struct Scorer(OnceLock<Option<QuickScorer>>);
+
+impl Clone for Scorer {
+    fn clone(&self) -> Self {
+        Self::default()
+    }
+}
+
+impl PartialEq for Scorer {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
 }
 
 impl GradientBoosting {
@@ -55,7 +75,7 @@ impl GradientBoosting {
 
     /// Not checked.
     pub(crate) fn from_parts(n_features: usize, task: Task, baseline: Vec<f64>, trees: Vec<Tree>) -> Self {
-        Self { n_features, task, baseline, trees }
+        Self { n_features, task, baseline, trees, scorer: Scorer::default() }
     }
 
     /// The trees: round after round, one per score.
@@ -76,6 +96,10 @@ impl GradientBoosting {
     /// Where in a row's output its scores are gathered: in the last place when one score stands for two classes.
     fn first_score(&self) -> usize {
         self.task.n_outputs() - self.baseline.len()
+    }
+
+    fn scorer(&self) -> Option<&QuickScorer> {
+        self.scorer.0.get_or_init(|| QuickScorer::new(&self.trees)).as_ref()
     }
 
     fn start(&self, out: &mut [f64]) {
@@ -107,7 +131,12 @@ impl Predictor for GradientBoosting {
     fn write_outputs(&self, row: &[f64], out: &mut [f64]) {
         self.start(out);
         let first = self.first_score();
-        tree::for_each_tree(&self.trees, row, |index, score| out[first + index % self.baseline.len()] += score[0]);
+        match self.scorer() {
+            Some(scorer) => scorer.add(row, &mut out[first..]),
+            None => tree::for_each_tree(&self.trees, row, |index, score| {
+                out[first + index % self.baseline.len()] += score[0];
+            }),
+        }
         self.finish(out);
     }
 
@@ -115,9 +144,14 @@ impl Predictor for GradientBoosting {
         let width = self.task.n_outputs();
         out.chunks_exact_mut(width).for_each(|out| self.start(out));
         let rows = &rows[..out.len() / width * self.n_features];
-        for (index, tree) in self.trees.iter().enumerate() {
-            let place = self.first_score() + index % self.baseline.len();
-            tree::for_each_row(tree, rows, self.n_features, |row, score| out[row * width + place] += score[0]);
+        let first = self.first_score();
+        if let Some(scorer) = self.scorer() {
+            scorer.add_rows(rows, self.n_features, out, width, first);
+        } else {
+            for (index, tree) in self.trees.iter().enumerate() {
+                let place = first + index % self.baseline.len();
+                tree::for_each_row(tree, rows, self.n_features, |row, score| out[row * width + place] += score[0]);
+            }
         }
         out.chunks_exact_mut(width).for_each(|out| self.finish(out));
     }

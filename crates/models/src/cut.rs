@@ -22,6 +22,16 @@ impl Cut {
         }
     }
 
+    /// Whether each bin goes left.
+    pub fn sides(&self, feature: &FeatureBins, missing_left: bool) -> [bool; 256] {
+        let mut sides = match self {
+            &Self::After { bin: last, .. } => std::array::from_fn(|bin| bin <= last),
+            Self::Apart(bins) => std::array::from_fn(|bin| bins.contains(bin as u8) != missing_left),
+        };
+        sides[feature.missing()] = missing_left;
+        sides
+    }
+
     /// Moves the items that go left to the front, keeping the order of both sides, and returns where the right side starts.
     /// `bin` is an item's bin of `feature`; `right` is a buffer.
     pub fn partition<T: Copy>(

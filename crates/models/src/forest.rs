@@ -121,6 +121,11 @@ impl Predictor for RandomForest {
         self.average(out);
     }
 
+    /// Trees are large: the more rows pass through one before the next one comes, the less often each is read from memory.
+    fn block(&self) -> usize {
+        2048
+    }
+
     fn split_counts(&self) -> Vec<u64> {
         let mut counts = vec![0; self.n_features];
         self.trees.iter().for_each(|tree| tree.count_splits(&mut counts));

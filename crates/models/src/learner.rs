@@ -193,8 +193,7 @@ impl Learner {
     }
 
     /// The same for rows of which some belong together, such as those of one product: splits that the fit makes to
-    /// calibrate probabilities of texts, to weigh members or to stop a network early never part a group. That for early
-    /// stopping of boosting is by row: where rows of a group resemble each other, it stops later than it should.
+    /// calibrate probabilities of texts, to weigh members or to stop boosting and networks early never part a group.
     ///
     /// # Errors
     /// As [`Self::fit`], and for another number of groups than rows.
@@ -303,9 +302,7 @@ impl Member {
         observe: Option<Observer<'_>>,
     ) -> Result<estimator::Member, Error> {
         match self {
-            Self::Tabular(tabular) => {
-                tabular.fit(kinds, rows.table, rows.target, seed, observe).map(estimator::Member::Tabular)
-            }
+            Self::Tabular(tabular) => tabular.fit(kinds, rows, seed, observe).map(estimator::Member::Tabular),
             Self::Text(text) => text.fit(rows, seed).map(estimator::Member::Text),
             Self::Image(image) => image.fit(rows, seed, observe).map(estimator::Member::Image),
             Self::Forecast(forecasting) => forecasting.fit(rows, observe).map(estimator::Member::Forecast),

@@ -144,7 +144,7 @@ impl LinearRegression {
     }
 
     fn answer<'a>(&'a self, row: impl IntoIterator<Item = &'a f64>) -> f64 {
-        self.mean + self.preparation.row(row).zip(&self.coefficients).map(|(value, b)| value * b).sum::<f64>()
+        self.mean + self.preparation.row(row).zip(&self.coefficients).fold(0.0, |sum, (value, b)| sum + value * b)
     }
 
     fn check_width(&self, got: usize) -> Result<(), Error> {
@@ -164,6 +164,12 @@ impl Predictor for LinearRegression {
 
     fn write_outputs(&self, row: &[f64], out: &mut [f64]) {
         out[0] = self.answer(row);
+    }
+
+    fn write_outputs_block(&self, rows: &[f64], out: &mut [f64]) {
+        out.fill(0.0);
+        self.preparation.add_products(rows, &self.coefficients, out);
+        out.iter_mut().for_each(|sum| *sum += self.mean);
     }
 
     fn split_counts(&self) -> Vec<u64> {

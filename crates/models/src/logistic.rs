@@ -19,6 +19,9 @@ use crate::scores::{Scores, n_scores, scores_to_proba};
 use crate::sparse::{CsrMatrix, SparseRow};
 use crate::{Error, labels, lbfgs, parallel, weights};
 
+/// Rows whose scores are summed up together.
+const SCORES: usize = 64;
+
 /// A fitted logistic regression.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LogisticRegression {
@@ -158,6 +161,24 @@ impl Predictor for LogisticRegression {
 
     fn write_outputs(&self, row: &[f64], out: &mut [f64]) {
         self.write_proba(row, out);
+    }
+
+    fn write_outputs_block(&self, rows: &[f64], out: &mut [f64]) {
+        let width = Predictor::n_features(self);
+        let (Some(preparation), [intercept]) = (&self.preparation, self.scores.intercepts()) else {
+            let rows = rows.chunks_exact(width).zip(out.chunks_exact_mut(self.n_classes));
+            return rows.for_each(|(row, out)| self.write_proba(row, out));
+        };
+        let mut scores = [0.0; SCORES];
+        for (rows, out) in rows.chunks(SCORES * width).zip(out.chunks_mut(SCORES * self.n_classes)) {
+            let scores = &mut scores[..out.len() / self.n_classes];
+            scores.fill(*intercept);
+            preparation.add_products(rows, self.scores.of_only_one(), scores);
+            for (out, score) in out.chunks_exact_mut(self.n_classes).zip(scores) {
+                out[0] = *score;
+                scores_to_proba(out);
+            }
+        }
     }
 
     fn split_counts(&self) -> Vec<u64> {

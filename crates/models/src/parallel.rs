@@ -1,10 +1,12 @@
-//! Independent pieces of work over a few threads, results in order.
+//! Independent pieces of work over a few threads, results in order; and a team of threads for the many small steps of a fit.
 
 use std::cell::Cell;
 use std::num::NonZeroUsize;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
+
+use rayon::iter::{IndexedParallelIterator as _, IntoParallelIterator as _, ParallelIterator as _};
 
 thread_local! {
     /// Whether this thread works for [`map`] beside others.
@@ -70,6 +72,49 @@ pub(crate) fn map<S, T: Send>(
     results.into_iter().map(|(_, result)| result).collect()
 }
 
+/// Threads that wait for the next step of one fit: to start them anew for each would cost more than most steps do.
+pub(crate) struct Team {
+    pool: Option<rayon::ThreadPool>,
+    threads: usize,
+}
+
+impl Team {
+    /// A team of so many threads, the calling one among them. Should the system refuse to start them, that one works alone.
+    pub fn new(threads: usize) -> Self {
+        let pool = (threads > 1).then(|| rayon::ThreadPoolBuilder::new().num_threads(threads).build().ok()).flatten();
+        Self { threads: if pool.is_some() { threads } else { 1 }, pool }
+    }
+
+    /// How many work at a time.
+    pub fn threads(&self) -> usize {
+        self.threads
+    }
+
+    /// Runs `work` on one of the threads, so that the steps within it need not be handed over to them.
+    pub fn run<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
+        match &self.pool {
+            Some(pool) => pool.install(work),
+            None => work(),
+        }
+    }
+
+    /// Both, at the same time.
+    pub fn join<A: Send, B: Send>(&self, a: impl FnOnce() -> A + Send, b: impl FnOnce() -> B + Send) -> (A, B) {
+        match &self.pool {
+            Some(pool) => pool.install(|| rayon::join(a, b)),
+            None => (a(), b()),
+        }
+    }
+
+    /// `work` on every item, in any order.
+    pub fn each<T: Send>(&self, items: Vec<T>, work: impl Fn(T) + Sync) {
+        match &self.pool {
+            Some(pool) if items.len() > 1 => pool.install(|| items.into_par_iter().with_max_len(1).for_each(&work)),
+            _ => items.into_iter().for_each(work),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -89,5 +134,16 @@ mod tests {
             assert_eq!(squares, (0..100).map(|i| i * i).collect::<Vec<_>>());
         }
         assert!(map(0, 4, || (), |(), i| i).is_empty());
+    }
+
+    #[test]
+    fn a_team_does_every_piece_of_work_once() {
+        for threads in [1, 2, 7] {
+            let team = Team::new(threads);
+            let mut numbers = vec![0; 100];
+            team.each(numbers.iter_mut().enumerate().collect(), |(index, number)| *number += index);
+            assert_eq!(numbers, (0..100).collect::<Vec<_>>());
+            assert_eq!(team.run(|| team.join(|| 1, || 2)), (1, 2));
+        }
     }
 }

@@ -10,7 +10,7 @@ use crate::shap::Ensemble;
 pub(crate) const MAX_CLASSES: usize = 65_536;
 /// The most features a model may have.
 pub(crate) const MAX_FEATURES: usize = 1 << 20;
-/// Rows predicted together: one tree stays in the cache while this many rows pass through it.
+/// Rows predicted together: what they are predicted with stays in the cache while this many pass through it.
 const BLOCK: usize = 64;
 
 /// What a model answers for a row.
@@ -68,6 +68,11 @@ pub(crate) trait Predictor {
         }
     }
 
+    /// How many rows [`Self::write_outputs_block`] is best given at a time.
+    fn block(&self) -> usize {
+        BLOCK
+    }
+
     /// How often each feature is used in a split; empty when the algorithm has no splits.
     fn split_counts(&self) -> Vec<u64>;
 
@@ -98,8 +103,9 @@ pub(crate) fn outputs(model: &dyn Predictor, records: ArrayView2<'_, f64>) -> Re
     let mut flat = vec![0.0; rows * width];
     let records = records.as_standard_layout();
     let records = records.as_slice().unwrap_or_default();
-    for (block, out) in flat.chunks_mut(BLOCK * width).enumerate() {
-        model.write_outputs_block(&records[block * BLOCK * model.n_features()..], out);
+    let size = model.block();
+    for (block, out) in flat.chunks_mut(size * width).enumerate() {
+        model.write_outputs_block(&records[block * size * model.n_features()..], out);
     }
     Array2::from_shape_vec((rows, width), flat).map_err(|error| Error::Linfa(error.into()))
 }

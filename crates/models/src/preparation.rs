@@ -83,10 +83,33 @@ impl Preparation {
 
     /// The prepared values of a row of [`Self::width`] values.
     pub fn row<'a>(&'a self, row: impl IntoIterator<Item = &'a f64>) -> impl Iterator<Item = f64> {
-        row.into_iter().enumerate().map(|(column, &value)| {
-            let value = if value.is_finite() { value } else { self.fill[column] };
-            if self.scale[column] == 0.0 { 0.0 } else { (value - self.shift[column]) * self.scale[column] }
-        })
+        row.into_iter().enumerate().map(|(column, &value)| self.value(column, value))
+    }
+
+    #[inline]
+    fn value(&self, column: usize, value: f64) -> f64 {
+        let value = if value.is_finite() { value } else { self.fill[column] };
+        if self.scale[column] == 0.0 { 0.0 } else { (value - self.shift[column]) * self.scale[column] }
+    }
+
+    /// Adds to each row's sum its prepared values times the coefficients, one column after the other: the same bits as row by
+    /// row, but several rows at a time, as a sum waits for the one before.
+    pub fn add_products(&self, rows: &[f64], coefficients: &[f64], sums: &mut [f64]) {
+        const LANES: usize = 8;
+        let width = self.width();
+        let (blocks, rest) = sums.as_chunks_mut::<LANES>();
+        let (rows_of_blocks, rows) = rows.split_at(blocks.len() * LANES * width);
+        for (sums, rows) in blocks.iter_mut().zip(rows_of_blocks.chunks_exact((LANES * width).max(1))) {
+            let rows: [&[f64]; LANES] = std::array::from_fn(|lane| &rows[lane * width..][..width]);
+            for (column, coefficient) in coefficients.iter().enumerate() {
+                for (sum, row) in sums.iter_mut().zip(rows) {
+                    *sum += self.value(column, row[column]) * coefficient;
+                }
+            }
+        }
+        for (sum, row) in rest.iter_mut().zip(rows.chunks_exact(width.max(1))) {
+            self.row(row).zip(coefficients).for_each(|(value, coefficient)| *sum += value * coefficient);
+        }
     }
 
     /// Whether a decoded preparation has `width` columns of finite values.

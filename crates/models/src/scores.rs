@@ -48,6 +48,11 @@ impl Scores {
         self.coefficients.iter().skip(score).step_by(self.len()).copied().collect()
     }
 
+    /// The coefficients where there is one score.
+    pub fn of_only_one(&self) -> &[f64] {
+        &self.coefficients
+    }
+
     /// The intercept of each score.
     pub fn intercepts(&self) -> &[f64] {
         &self.intercepts

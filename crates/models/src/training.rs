@@ -49,6 +49,10 @@ pub(crate) struct Training<'a> {
     /// A weight per row, or none when all weigh the same 1.
     pub weights: Vec<f64>,
     pub task: Task,
+    /// Rows of the dataset, with those left out.
+    pub rows_given: usize,
+    /// Which of them these rows are, where some were left out.
+    kept: Option<Vec<usize>>,
 }
 
 impl<'a> Training<'a> {
@@ -75,7 +79,8 @@ impl<'a> Training<'a> {
             return Err(Error::LengthMismatch { rows, targets: targets.len() });
         }
         let weights = weights(&dataset.weights, &targets, class_weight, task)?;
-        let all = Self { records: CowArray::from(dataset.records.view()), targets, weights, task };
+        let records = CowArray::from(dataset.records.view());
+        let all = Self { records, targets, weights, task, rows_given: rows, kept: None };
         all.without_weightless()
     }
 
@@ -92,7 +97,14 @@ impl<'a> Training<'a> {
             targets: kept.iter().map(|&row| self.targets[row]).collect(),
             weights: kept.iter().map(|&row| self.weights[row]).collect(),
             task: self.task,
+            rows_given: self.rows_given,
+            kept: Some(kept),
         })
+    }
+
+    /// The number of a row in the dataset.
+    pub fn row_given(&self, row: usize) -> usize {
+        self.kept.as_ref().map_or(row, |kept| kept[row])
     }
 
     /// Whether these features exist and hold codes of categories: whole numbers up to 255, missing values or negative ones,
@@ -135,6 +147,9 @@ fn weights(
     class_weight: Option<&ClassWeight>,
     task: Task,
 ) -> Result<Vec<f64>, Error> {
+    if given.is_empty() && class_weight.is_none() {
+        return Ok(Vec::new());
+    }
     let mut weights = vec![1.0; targets.len()];
     if !given.is_empty() {
         if given.len() != targets.len() {

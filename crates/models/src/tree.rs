@@ -2,12 +2,14 @@
 
 mod builder;
 mod nodes;
+mod quick_scorer;
 #[cfg(test)]
 mod tests;
 
 use serde::{Deserialize, Serialize};
 
 pub(crate) use self::builder::{Link, Rule, TreeBuilder};
+pub(crate) use self::quick_scorer::QuickScorer;
 use crate::category::{self, Set};
 
 /// Marks a link as the number of a leaf instead of an inner node's.

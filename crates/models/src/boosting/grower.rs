@@ -3,16 +3,20 @@
 
 use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
+use std::ops::Range;
 
-use super::histogram::{Bin, Histograms};
-use super::loss::Gradient;
+use super::histogram::{Histograms, Part, Scale, Sums};
 use super::params::GradientBoostingValidParams;
 use super::splitter::{Bounds, Split, Splitter};
 use crate::binning::BinnedMatrix;
+use crate::parallel::Team;
 use crate::tree::{Link, Rule, Tree, TreeBuilder};
 
+/// Rows from which the threads share them.
+const SHARED: usize = 1 << 14;
+
 /// What a leaf of these rows adds to the score, before the learning rate.
-pub(super) type Step<'a> = &'a dyn Fn(&[u32]) -> f64;
+pub(super) type Step<'a> = &'a (dyn Fn(&[u32]) -> f64 + Sync);
 
 /// A leaf of the tree so far.
 struct Leaf {
@@ -20,9 +24,9 @@ struct Leaf {
     end: usize,
     depth: usize,
     at: Link,
-    sums: Bin,
+    sums: Sums,
     bounds: Bounds,
-    histogram: Vec<Bin>,
+    histogram: Vec<Sums>,
     split: Option<Split>,
 }
 
@@ -30,44 +34,51 @@ struct Leaf {
 pub(super) struct Grower<'a> {
     params: &'a GradientBoostingValidParams,
     binned: &'a BinnedMatrix,
+    team: &'a Team,
     /// A weight per row, or none.
-    weights: Vec<f64>,
+    weights: &'a [f64],
     splitter: Splitter<'a>,
     histograms: Histograms<'a>,
+    /// Leaf after leaf, ascending in each.
     rows: Vec<u32>,
-    right: Vec<u32>,
-    leaf_rows: Vec<(usize, usize, f64)>,
+    /// As many places.
+    buffer: Vec<u32>,
+    leaf_rows: Vec<(Range<usize>, f64)>,
 }
 
 impl<'a> Grower<'a> {
     pub fn new(
         params: &'a GradientBoostingValidParams,
         binned: &'a BinnedMatrix,
-        weights: &[f64],
-        threads: usize,
+        weights: &'a [f64],
+        team: &'a Team,
     ) -> Self {
         Self {
             params,
             binned,
-            weights: weights.to_vec(),
+            team,
+            weights,
             splitter: Splitter::new(params, binned),
-            histograms: Histograms::new(binned, threads),
+            histograms: Histograms::new(binned, team),
             rows: Vec::new(),
-            right: Vec::new(),
+            buffer: Vec::new(),
             leaf_rows: Vec::new(),
         }
     }
 
-    /// Grows a tree on the gradients of the sampled rows, or of all. A leaf adds its Newton step, or what `step` says of its
-    /// rows, times the learning rate.
-    pub fn grow(&mut self, gradients: &[Gradient], sample: Option<&[u32]>, step: Option<Step<'_>>) -> Tree {
+    /// Grows a tree on the gradients of the sampled rows, which ascend, or of all. A leaf adds its Newton step, or what `step`
+    /// says of its rows, times the learning rate.
+    pub fn grow(&mut self, gradients: &[Part], scale: Scale, sample: Option<&[u32]>, step: Option<Step<'_>>) -> Tree {
+        self.splitter.set_scale(scale);
+        self.histograms.set_scale(scale);
         self.rows.clear();
         match sample {
             Some(sample) => self.rows.extend_from_slice(sample),
             None => self.rows.extend(0..gradients.len() as u32),
         }
+        self.buffer.resize(self.rows.len(), 0);
         let mut tree = TreeBuilder::new(1);
-        let mut leaves = vec![self.root(gradients)];
+        let mut leaves = vec![self.root(gradients, scale)];
         let mut queue = BinaryHeap::new();
         self.enqueue(&mut queue, &leaves, 0);
         let max_leaves = self.params.max_leaf_nodes.unwrap_or(usize::MAX);
@@ -88,7 +99,7 @@ impl<'a> Grower<'a> {
             let step = step.map_or_else(|| self.splitter.step(&leaf.sums, leaf.bounds), |step| step(rows));
             let value = self.params.learning_rate * step;
             tree.push_leaf(leaf.at, self.cover(rows), [value]);
-            self.leaf_rows.push((leaf.start, leaf.end, value));
+            self.leaf_rows.push((leaf.start..leaf.end, value));
             self.histograms.recycle(leaf.histogram);
         }
         tree.finish()
@@ -117,25 +128,31 @@ impl<'a> Grower<'a> {
         self.rows.len() == self.binned.rows()
     }
 
-    /// Every row the last tree saw, with the value of its leaf.
-    pub fn for_each_row(&self, mut each: impl FnMut(usize, f64)) {
-        for &(start, end, value) in &self.leaf_rows {
-            self.rows[start..end].iter().for_each(|&row| each(row as usize, value));
-        }
+    /// Adds to each row's score the value of the leaf that the last tree put it into, whose rows it must have seen.
+    pub fn add_to(&self, scores: &mut [f64]) {
+        let shares = scores.chunks_mut(SHARED).enumerate().collect();
+        self.team.each(shares, |(share, scores)| {
+            let first = (share * SHARED) as u32;
+            let end = first + scores.len() as u32;
+            for (range, value) in &self.leaf_rows {
+                let rows = &self.rows[range.clone()];
+                let rows = &rows[rows.partition_point(|row| *row < first)..];
+                let rows = &rows[..rows.partition_point(|row| *row < end)];
+                rows.iter().for_each(|&row| scores[(row - first) as usize] += value);
+            }
+        });
     }
 
-    fn root(&mut self, gradients: &[Gradient]) -> Leaf {
-        let mut sums = Bin::default();
-        for &row in &self.rows {
-            let Gradient { first, second } = gradients[row as usize];
-            sums.add(&Bin { first, second, count: 1 });
-        }
+    fn root(&mut self, gradients: &[Part], scale: Scale) -> Leaf {
         let end = self.rows.len();
-        let (bounds, histogram) = (Bounds::NONE, Vec::new());
+        let (sums, bounds, histogram) = (Sums::default(), Bounds::NONE, Vec::new());
         let mut leaf = Leaf { start: 0, end, depth: 0, at: Link::Root, sums, bounds, histogram, split: None };
         if self.may_split(&leaf) {
             leaf.histogram = self.histograms.build(&self.rows, gradients);
+            leaf.sums = self.histograms.sums(&leaf.histogram);
             leaf.split = self.best_split(&leaf);
+        } else {
+            self.rows.iter().for_each(|&row| leaf.sums.add(&scale.one(&gradients[row as usize])));
         }
         leaf
     }
@@ -154,8 +171,8 @@ impl<'a> Grower<'a> {
         &mut self,
         leaf: &Leaf,
         split: &Split,
-        mut parent: Vec<Bin>,
-        gradients: &[Gradient],
+        mut parent: Vec<Sums>,
+        gradients: &[Part],
         tree: &mut TreeBuilder,
         last: bool,
     ) -> (Leaf, Leaf) {
@@ -182,14 +199,17 @@ impl<'a> Grower<'a> {
         let left_is_smaller = left.end - left.start <= right.end - right.start;
         let (small, large) = if left_is_smaller { (&mut left, &mut right) } else { (&mut right, &mut left) };
         small.histogram = self.histograms.build(&self.rows[small.start..small.end], gradients);
-        for (parent, small) in parent.iter_mut().zip(&small.histogram) {
-            *parent = parent.minus(small);
-        }
-        large.histogram = parent;
+        let of_small = &small.histogram;
+        let (of_small, of_large) = self.team.join(
+            || self.may_split(small).then(|| self.best_split(small)).flatten(),
+            || {
+                parent.iter_mut().zip(of_small).for_each(|(parent, small)| *parent = parent.minus(small));
+                large.histogram = parent;
+                self.may_split(large).then(|| self.best_split(large)).flatten()
+            },
+        );
+        (small.split, large.split) = (of_small, of_large);
         for child in [&mut left, &mut right] {
-            if self.may_split(child) {
-                child.split = self.best_split(child);
-            }
             if child.split.is_none() {
                 self.histograms.recycle(std::mem::take(&mut child.histogram));
             }
@@ -201,12 +221,65 @@ impl<'a> Grower<'a> {
         split.cut.rule(&self.binned.features()[split.feature])
     }
 
-    /// Moves the rows that go left to the front and returns where the right side starts.
+    /// Moves the rows that go left to the front, keeping the order of both sides, and returns where the right side starts.
     fn partition(&mut self, start: usize, end: usize, split: &Split) -> usize {
         let (column, feature) = (self.binned.column(split.feature), &self.binned.features()[split.feature]);
-        let bin = |row: &u32| column[*row as usize];
-        start + split.cut.partition(&mut self.rows[start..end], feature, split.missing_left, bin, &mut self.right)
+        let sides = split.cut.sides(feature, split.missing_left);
+        let goes_left = |row: u32| sides[usize::from(column[row as usize])];
+        let (rows, buffer) = (&mut self.rows[start..end], &mut self.buffer[start..end]);
+        let size = if rows.len() < SHARED { rows.len() } else { rows.len().div_ceil(self.team.threads()) };
+        // Each share puts its left side to the front of its part of the buffer, and its right side backwards to the end.
+        let mut shares: Vec<Share<'_, '_>> = rows
+            .chunks(size)
+            .zip(buffer.chunks_mut(size))
+            .map(|(rows, sides)| Share { rows, sides, left: 0 })
+            .collect();
+        self.team.each(shares.iter_mut().collect(), |share| {
+            let (mut left, mut right) = (0, share.rows.len());
+            for &row in share.rows {
+                let to_left = goes_left(row);
+                // Both places are free: to guess the side is to be wrong half of the time.
+                share.sides[left] = row;
+                share.sides[right - 1] = row;
+                left += usize::from(to_left);
+                right -= usize::from(!to_left);
+            }
+            share.left = left;
+        });
+        let sides: Vec<(&[u32], usize)> = shares.into_iter().map(|share| (&*share.sides, share.left)).collect();
+        let middle = sides.iter().map(|(_, left)| left).sum();
+        let (mut lefts, mut rights) = rows.split_at_mut(middle);
+        let mut copies = Vec::with_capacity(2 * sides.len());
+        for &(sides, left) in &sides {
+            let (to_left, to_right) = sides.split_at(left);
+            let (into, rest) = std::mem::take(&mut lefts).split_at_mut(left);
+            copies.push((into, to_left, false));
+            lefts = rest;
+            let (into, rest) = std::mem::take(&mut rights).split_at_mut(to_right.len());
+            copies.push((into, to_right, true));
+            rights = rest;
+        }
+        let copy = |(into, from, backwards): (&mut [u32], &[u32], bool)| {
+            if backwards {
+                into.iter_mut().zip(from.iter().rev()).for_each(|(into, from)| *into = *from);
+            } else {
+                into.copy_from_slice(from);
+            }
+        };
+        if size < end - start {
+            self.team.each(copies, copy)
+        } else {
+            copies.into_iter().for_each(copy)
+        }
+        start + middle
     }
+}
+
+/// A share of a node's rows, and where its sides are gathered.
+struct Share<'a, 'b> {
+    rows: &'a [u32],
+    sides: &'b mut [u32],
+    left: usize,
 }
 
 /// A leaf that can be split. The highest priority comes first, then the oldest leaf.

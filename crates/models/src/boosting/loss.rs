@@ -1,6 +1,8 @@
 //! What boosting minimises, with its derivatives by score. The log loss is logistic for two classes and softmax for any
 //! other number; the score of a regression is its value.
 
+use std::ops::Range;
+
 use crate::{Error, Task};
 
 /// What is minimised.
@@ -22,6 +24,17 @@ pub enum Loss {
 pub(super) struct Gradient {
     pub first: f64,
     pub second: f64,
+}
+
+impl Gradient {
+    /// The larger of each, without signs.
+    pub fn max(self, other: Self) -> Self {
+        Self { first: self.first.max(other.first.abs()), second: self.second.max(other.second) }
+    }
+
+    pub fn times(self, weight: f64) -> Self {
+        Self { first: self.first * weight, second: self.second * weight }
+    }
 }
 
 /// Rows to judge: a target each (of a classification the class), and a weight each or none.
@@ -95,29 +108,40 @@ impl Objective {
         }
     }
 
-    /// Derivatives of every row by each score: score × rows.
-    pub fn gradients(self, scores: &[Vec<f64>], rows: Rows<'_>) -> Vec<Vec<Gradient>> {
-        let mut gradients = match self {
-            Self::LogLoss { .. } if scores.len() != 1 => softmax_gradients(scores, rows.targets),
+    /// Calls `put` with the derivatives of some rows by each score: the score's number, the row, the derivatives.
+    pub fn gradients(
+        self,
+        scores: &[Vec<f64>],
+        rows: Rows<'_>,
+        range: Range<usize>,
+        mut put: impl FnMut(usize, usize, Gradient),
+    ) {
+        match self {
+            Self::LogLoss { .. } if scores.len() != 1 => softmax_gradients(scores, rows, range, put),
             Self::LogLoss { .. } => {
-                each(scores, rows, |score, label| probability_gradient(sigmoid(score), label == 1.0))
+                each(scores, rows, range, &mut put, |score, label| probability_gradient(sigmoid(score), label == 1.0))
             }
-            Self::SquaredError => each(scores, rows, |score, y| Gradient { first: score - y, second: 1.0 }),
-            Self::AbsoluteError => {
-                each(scores, rows, |score, y| Gradient { first: if score > y { 1.0 } else { -1.0 }, second: 1.0 })
+            Self::SquaredError => {
+                each(scores, rows, range, &mut put, |score, y| Gradient { first: score - y, second: 1.0 })
             }
-            Self::Quantile(alpha) => each(scores, rows, |score, y| Gradient {
+            Self::AbsoluteError => each(scores, rows, range, &mut put, |score, y| Gradient {
+                first: if score > y { 1.0 } else { -1.0 },
+                second: 1.0,
+            }),
+            Self::Quantile(alpha) => each(scores, rows, range, &mut put, |score, y| Gradient {
                 first: if score > y { 1.0 - alpha } else { -alpha },
                 second: 1.0,
             }),
-        };
-        for gradients in &mut gradients {
-            for (gradient, weight) in gradients.iter_mut().zip(rows.weights) {
-                gradient.first *= weight;
-                gradient.second *= weight;
-            }
         }
-        gradients
+    }
+
+    /// What no derivative of a row of weight 1 is larger than, without its sign; `None` where that depends on the rows.
+    pub fn bound(self) -> Option<Gradient> {
+        match self {
+            Self::LogLoss { .. } => Some(Gradient { first: 1.0, second: 0.25 }),
+            Self::SquaredError => None,
+            Self::AbsoluteError | Self::Quantile(_) => Some(Gradient { first: 1.0, second: 1.0 }),
+        }
     }
 
     /// Weighted mean of the loss; 0 for no rows.
@@ -152,7 +176,7 @@ impl Objective {
 }
 
 impl Rows<'_> {
-    fn weight(self, row: usize) -> f64 {
+    pub fn weight(self, row: usize) -> f64 {
         self.weights.get(row).copied().unwrap_or(1.0)
     }
 }
@@ -176,27 +200,41 @@ pub(super) fn quantile(items: &mut [(f64, f64)], share: f64) -> f64 {
     items.last().map_or(0.0, |(value, _)| *value)
 }
 
-fn each(scores: &[Vec<f64>], rows: Rows<'_>, gradient: impl Fn(f64, f64) -> Gradient) -> Vec<Vec<Gradient>> {
-    let of =
-        |scores: &Vec<f64>| scores.iter().zip(rows.targets).map(|(&score, &target)| gradient(score, target)).collect();
-    scores.iter().map(of).collect()
+fn each(
+    scores: &[Vec<f64>],
+    rows: Rows<'_>,
+    range: Range<usize>,
+    put: &mut impl FnMut(usize, usize, Gradient),
+    gradient: impl Fn(f64, f64) -> Gradient,
+) {
+    let pairs = scores[0][range.clone()].iter().zip(&rows.targets[range.clone()]);
+    if rows.weights.is_empty() {
+        pairs.zip(range).for_each(|((&score, &target), row)| put(0, row, gradient(score, target)));
+        return;
+    }
+    let weighted = pairs.zip(&rows.weights[range.clone()]).zip(range);
+    weighted.for_each(|(((&score, &target), &weight), row)| put(0, row, gradient(score, target).times(weight)));
 }
 
 fn probability_gradient(probability: f64, hit: bool) -> Gradient {
     Gradient { first: probability - f64::from(u8::from(hit)), second: probability * (1.0 - probability) }
 }
 
-fn softmax_gradients(scores: &[Vec<f64>], labels: &[f64]) -> Vec<Vec<Gradient>> {
-    let mut gradients = vec![vec![Gradient::default(); labels.len()]; scores.len()];
+fn softmax_gradients(
+    scores: &[Vec<f64>],
+    rows: Rows<'_>,
+    range: Range<usize>,
+    mut put: impl FnMut(usize, usize, Gradient),
+) {
     let mut row_scores = vec![0.0; scores.len()];
-    for (row, &label) in labels.iter().enumerate() {
+    for row in range {
         gather(scores, row, &mut row_scores);
         softmax(&mut row_scores);
+        let label = rows.targets[row] as usize;
         for (output, &probability) in row_scores.iter().enumerate() {
-            gradients[output][row] = probability_gradient(probability, output == label as usize);
+            put(output, row, probability_gradient(probability, output == label).times(rows.weight(row)));
         }
     }
-    gradients
 }
 
 /// 1 / (1 + e^-x).
@@ -236,7 +274,9 @@ mod tests {
         let (one, many) = (vec![vec![0.3]], vec![vec![0.1], vec![-0.7], vec![1.2]]);
         for (objective, scores) in [(two, one.clone()), (three, many), (Objective::SquaredError, one)] {
             let rows = Rows { targets: &[1.0], weights: &[1.0] };
-            let gradients = objective.gradients(&scores, Rows { targets: &[1.0], weights: &[3.0] });
+            let mut gradients = vec![Gradient::default(); scores.len()];
+            let weighted = Rows { targets: &[1.0], weights: &[3.0] };
+            objective.gradients(&scores, weighted, 0..1, |output, _, gradient| gradients[output] = gradient);
             for output in 0..scores.len() {
                 let at = |shift: f64| {
                     let mut scores = scores.clone();
@@ -245,15 +285,19 @@ mod tests {
                 };
                 let first = (at(step) - at(-step)) / (2.0 * step);
                 let second = (at(step) - 2.0 * at(0.0) + at(-step)) / (step * step);
-                assert!((gradients[output][0].first - first).abs() < 1e-6);
-                assert!((gradients[output][0].second - second).abs() < 1e-6);
+                assert!((gradients[output].first - first).abs() < 1e-6);
+                assert!((gradients[output].second - second).abs() < 1e-6);
             }
         }
     }
 
     #[test]
     fn slopes_of_the_losses_with_a_corner_are_those_of_their_sides() {
-        let slope = |objective: Objective, score: f64| objective.gradients(&[vec![score]], rows(&[1.0]))[0][0].first;
+        let slope = |objective: Objective, score: f64| {
+            let mut slope = f64::NAN;
+            objective.gradients(&[vec![score]], rows(&[1.0]), 0..1, |_, _, gradient| slope = gradient.first);
+            slope
+        };
         assert_eq!([0.0, 2.0].map(|score| slope(Objective::AbsoluteError, score)), [-1.0, 1.0]);
         assert_eq!([0.0, 2.0].map(|score| slope(Objective::Quantile(0.75), score)), [-0.75, 0.25]);
         assert_eq!(Objective::Quantile(0.75).mean(&[vec![0.0, 3.0]], rows(&[1.0, 1.0])), (0.75 + 0.5) / 2.0);

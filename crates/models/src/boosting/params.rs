@@ -31,6 +31,7 @@ pub struct GradientBoostingValidParams {
     pub(super) cat_smooth: f64,
     pub(super) monotonic_cst: Vec<i8>,
     pub(super) continue_from: Option<Arc<GradientBoosting>>,
+    pub(super) groups: Option<Arc<[usize]>>,
     pub(super) n_classes: Option<usize>,
     pub(super) seed: u64,
     pub(super) n_jobs: Option<usize>,
@@ -62,6 +63,7 @@ impl Default for GradientBoostingParams {
             cat_smooth: 10.0,
             monotonic_cst: Vec::new(),
             continue_from: None,
+            groups: None,
             n_classes: None,
             seed: 0,
             n_jobs: None,
@@ -184,6 +186,13 @@ impl GradientBoostingParams {
     /// seed, and without early stopping, the result is the model that one fit of all rounds would give.
     pub fn continue_from(mut self, model: GradientBoosting) -> Self {
         self.0.continue_from = Some(Arc::new(model));
+        self
+    }
+
+    /// Each row's group, such as the product it is of: early stopping holds out whole groups then. Where rows of a group
+    /// resemble each other, a hold-out of single rows would stop later than it should.
+    pub fn groups(mut self, groups: Option<&[usize]>) -> Self {
+        self.0.groups = groups.map(Arc::from);
         self
     }
 

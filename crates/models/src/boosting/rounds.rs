@@ -1,20 +1,26 @@
 //! A fit: round after round of trees, watched by early stopping and by whoever wants to know.
 
+use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
 use linfa::ParamGuard;
 use linfa::dataset::DatasetBase;
-use ndarray::{Array2, Axis};
+use ndarray::{Array2, ArrayView2};
 
 use super::GradientBoosting;
 use super::grower::Grower;
-use super::loss::{self, Objective, Rows};
+use super::histogram::{self, Scale};
+use super::loss::{self, Gradient, Objective, Rows};
 use super::params::{GradientBoostingParams, GradientBoostingValidParams};
 use crate::binning::{BinnedMatrix, MAX_BINS};
 use crate::forest::ROW_LIMIT;
+use crate::parallel::Team;
 use crate::training::{Targets, Training};
 use crate::tree::Tree;
 use crate::{Error, Task, parallel, random, split};
+
+/// Rows that a thread takes at a time.
+const SHARE: usize = 1 << 14;
 
 /// What a round of boosting came to.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -66,13 +72,26 @@ pub(super) fn fit<T: Targets>(
     dataset: &DatasetBase<Array2<f64>, T>,
     observer: Option<Observer<'_>>,
 ) -> Result<GradientBoosting, Error> {
-    let training = Training::new(dataset, params.n_classes, params.class_weight.as_ref(), ROW_LIMIT)?;
+    let mut training = Training::new(dataset, params.n_classes, params.class_weight.as_ref(), ROW_LIMIT)?;
     let objective = check(params, &training)?;
-    let (train, held_out) = hold_out(params, &training)?;
+    let held_out = hold_out(params, &training)?;
     let (n_features, task) = (training.records.ncols(), training.task);
-    let mut boost = Boost::new(params, objective, &training, &train, &held_out);
+    let Training { records, targets, weights, .. } = &mut training;
+    let records = records.view();
+    let (train, held_out) = match held_out {
+        Some(split::TrainTest { train, test }) => {
+            (Part::of(&records, train, targets, weights), Part::of(&records, test, targets, weights))
+        }
+        None => {
+            let (targets, weights) = (std::mem::take(targets), std::mem::take(weights));
+            let all = Part { records: &records, rows: None, targets, weights, scores: Vec::new() };
+            (all, Part::of(&records, Vec::new(), &[], &[]))
+        }
+    };
+    let team = Team::new(parallel::threads(params.n_jobs));
+    let mut boost = Boost::new(params, objective, &team, train, held_out);
     boost.run(observer);
-    Ok(GradientBoosting { n_features, task, baseline: boost.baseline, trees: boost.trees })
+    Ok(GradientBoosting::from_parts(n_features, task, boost.baseline, boost.trees))
 }
 
 /// Whether the parameters go with the data, and what is minimised.
@@ -109,52 +128,61 @@ fn check(params: &GradientBoostingValidParams, training: &Training<'_>) -> Resul
     }
 }
 
-/// The rows to train on and those by which rounds are judged, which are none without early stopping.
-fn hold_out(params: &GradientBoostingValidParams, training: &Training<'_>) -> Result<(Vec<usize>, Vec<usize>), Error> {
-    let rows = training.targets.len();
-    if params.early_stopping {
-        let (share, seed) = (params.validation_fraction, !params.seed);
-        let parts = match training.task {
-            Task::Classification { .. } => {
-                let labels: Vec<usize> = training.targets.iter().map(|&label| label as usize).collect();
-                split::stratified_train_test(&labels, share, seed)?
-            }
-            Task::Regression => split::train_test(rows, share, seed)?,
-        };
-        // Too few rows to hold any out: all are trained on and no round is judged.
-        if !parts.train.is_empty() && !parts.test.is_empty() {
-            return Ok((parts.train, parts.test));
-        }
+/// The rows to train on and those by which rounds are judged, if any are held out for early stopping: without parting a
+/// group.
+fn hold_out(params: &GradientBoostingValidParams, training: &Training<'_>) -> Result<Option<split::TrainTest>, Error> {
+    if !params.early_stopping {
+        return Ok(None);
     }
-    Ok(((0..rows).collect(), Vec::new()))
+    let rows = training.targets.len();
+    let (share, seed) = (params.validation_fraction, !params.seed);
+    let labels = || -> Vec<usize> { training.targets.iter().map(|&label| label as usize).collect() };
+    let groups = match &params.groups {
+        Some(groups) if groups.len() != training.rows_given => {
+            let (rows, groups) = (training.rows_given, groups.len());
+            return Err(Error::Split(split::Error::LengthMismatch { rows, groups }));
+        }
+        Some(groups) => Some((0..rows).map(|row| groups[training.row_given(row)]).collect::<Vec<_>>()),
+        None => None,
+    };
+    let parts = match (training.task, groups) {
+        (Task::Classification { .. }, None) => split::stratified_train_test(&labels(), share, seed)?,
+        (Task::Regression, None) => split::train_test(rows, share, seed)?,
+        (task, Some(groups)) => {
+            let labels = if task == Task::Regression { vec![0; rows] } else { labels() };
+            let n_groups = groups.iter().collect::<BTreeSet<_>>().len();
+            // The part of one fold is the share asked for, or near it.
+            let folds = ((1.0 / share).round() as usize).clamp(2, n_groups.max(2));
+            if n_groups < folds {
+                return Ok(None);
+            }
+            let splits = split::stratified_group_k_fold(&labels, &groups, folds, seed)?;
+            let Some(first) = splits.into_iter().next() else { return Ok(None) };
+            first
+        }
+    };
+    // Too few rows to hold any out: all are trained on and no round is judged.
+    Ok((!parts.train.is_empty() && !parts.test.is_empty()).then_some(parts))
 }
 
 /// Some rows, with their scores so far.
-struct Part {
-    records: Array2<f64>,
+struct Part<'a> {
+    records: &'a ArrayView2<'a, f64>,
+    /// Which rows of the records, or all.
+    rows: Option<Vec<u32>>,
     targets: Vec<f64>,
     weights: Vec<f64>,
     /// One column of scores per output: output × rows.
     scores: Vec<Vec<f64>>,
 }
 
-impl Part {
-    fn new(training: &Training<'_>, rows: &[usize]) -> Self {
-        let records = if rows.len() == training.targets.len() {
-            training.records.as_standard_layout().into_owned()
-        } else {
-            training.records.select(Axis(0), rows)
-        };
-        let targets = rows.iter().map(|&row| training.targets[row]).collect();
-        let weighted = !training.weights.is_empty();
-        let weights = if weighted { rows.iter().map(|&row| training.weights[row]).collect() } else { Vec::new() };
-        Self { records, targets, weights, scores: Vec::new() }
-    }
-
-    fn row(&self, row: usize) -> &[f64] {
-        let width = self.records.ncols();
-        // Standard layout, by construction.
-        &self.records.as_slice().unwrap_or_default()[row * width..][..width]
+impl<'a> Part<'a> {
+    fn of(records: &'a ArrayView2<'a, f64>, rows: Vec<usize>, targets: &[f64], weights: &[f64]) -> Self {
+        let of_rows =
+            |all: &[f64]| if all.is_empty() { Vec::new() } else { rows.iter().map(|&row| all[row]).collect() };
+        let (targets, weights) = (of_rows(targets), of_rows(weights));
+        let rows = Some(rows.into_iter().map(|row| row as u32).collect());
+        Self { records, rows, targets, weights, scores: Vec::new() }
     }
 
     fn rows(&self) -> Rows<'_> {
@@ -165,10 +193,25 @@ impl Part {
         self.scores = baseline.iter().map(|&score| vec![score; self.targets.len()]).collect();
     }
 
-    fn add(&mut self, output: usize, tree: &Tree) {
-        for row in 0..self.targets.len() {
-            self.scores[output][row] += tree.leaf(self.row(row))[0];
-        }
+    fn add(&mut self, output: usize, tree: &Tree, team: &Team) {
+        let (records, rows) = (self.records, &self.rows);
+        let shares = self.scores[output].chunks_mut(SHARE).enumerate().collect();
+        team.each(shares, |(share, scores): (usize, &mut [f64])| {
+            let mut copy = Vec::new();
+            for (place, score) in scores.iter_mut().enumerate() {
+                let place = share * SHARE + place;
+                let row = records.row(rows.as_ref().map_or(place, |rows| rows[place] as usize));
+                let leaf = match row.to_slice() {
+                    Some(row) => tree.leaf(row),
+                    None => {
+                        copy.clear();
+                        copy.extend(row.iter());
+                        tree.leaf(&copy)
+                    }
+                };
+                *score += leaf[0];
+            }
+        });
     }
 }
 
@@ -176,8 +219,9 @@ impl Part {
 struct Boost<'a> {
     params: &'a GradientBoostingValidParams,
     objective: Objective,
-    train: Part,
-    held_out: Part,
+    team: &'a Team,
+    train: Part<'a>,
+    held_out: Part<'a>,
     baseline: Vec<f64>,
     trees: Vec<Tree>,
 }
@@ -186,11 +230,10 @@ impl<'a> Boost<'a> {
     fn new(
         params: &'a GradientBoostingValidParams,
         objective: Objective,
-        training: &Training<'_>,
-        train: &[usize],
-        held_out: &[usize],
+        team: &'a Team,
+        mut train: Part<'a>,
+        mut held_out: Part<'a>,
     ) -> Self {
-        let (mut train, mut held_out) = (Part::new(training, train), Part::new(training, held_out));
         let (baseline, trees) = match &params.continue_from {
             Some(model) => (model.baseline.clone(), model.trees.clone()),
             None => (objective.baseline(train.rows()), Vec::new()),
@@ -198,23 +241,26 @@ impl<'a> Boost<'a> {
         for part in [&mut train, &mut held_out] {
             part.start(&baseline);
             // Tree by tree, as the fit of these trees did: the same sums to the bit.
-            trees.iter().enumerate().for_each(|(index, tree)| part.add(index % baseline.len(), tree));
+            trees.iter().enumerate().for_each(|(index, tree)| part.add(index % baseline.len(), tree, team));
         }
-        Self { params, objective, train, held_out, baseline, trees }
+        Self { params, objective, team, train, held_out, baseline, trees }
     }
 
     fn run(&mut self, mut observer: Option<Observer<'_>>) {
-        let params = self.params;
-        let threads = parallel::threads(params.n_jobs);
+        let (params, team) = (self.params, self.team);
         let categorical = &params.categorical_features;
-        let binned = BinnedMatrix::with_categories(self.train.records.view(), categorical, MAX_BINS, threads);
-        let mut grower = Grower::new(params, &binned, &self.train.weights, threads);
+        let rows = self.train.rows.as_deref();
+        let binned = BinnedMatrix::of_rows(*self.train.records, rows, categorical, MAX_BINS, team.threads());
+        // The grower goes on while scores change, and needs no more of the rows than this.
+        let weights = self.train.weights.clone();
+        let mut grower = Grower::new(params, &binned, &weights, team);
+        let mut gradients = vec![vec![histogram::Part::default(); self.train.targets.len()]; self.baseline.len()];
         let n_outputs = self.baseline.len();
         let first = self.trees.len() / n_outputs;
         let judged = !self.held_out.targets.is_empty();
         let mut best = (self.objective.mean(&self.held_out.scores, self.held_out.rows()), first);
         for round in first..first + params.n_estimators {
-            if !self.round(round, &mut grower) {
+            if !team.run(|| self.round(round, &mut gradients, &mut grower)) {
                 break;
             }
             let loss = judged.then(|| self.objective.mean(&self.held_out.scores, self.held_out.rows()));
@@ -240,14 +286,14 @@ impl<'a> Boost<'a> {
     }
 
     /// Adds a tree per output; `false` when there is nothing left to split and none was added.
-    fn round(&mut self, round: usize, grower: &mut Grower<'_>) -> bool {
-        let gradients = self.objective.gradients(&self.train.scores, self.train.rows());
+    fn round(&mut self, round: usize, gradients: &mut [Vec<histogram::Part>], grower: &mut Grower<'_>) -> bool {
+        let scale = self.derive(gradients);
         let sample = self.sample(round);
         let mut split_found = false;
         for (output, gradients) in gradients.iter().enumerate() {
             let train = &self.train;
             let tree = match self.objective.quantile() {
-                None => grower.grow(gradients, sample.as_deref(), None),
+                None => grower.grow(gradients, scale, sample.as_deref(), None),
                 Some(share) => {
                     let step = |rows: &[u32]| {
                         let residual = |row: usize| train.targets[row] - train.scores[output][row];
@@ -255,7 +301,7 @@ impl<'a> Boost<'a> {
                         let items = rows.iter().map(|&row| (residual(row as usize), weight(row as usize)));
                         loss::quantile(&mut items.collect::<Vec<_>>(), share)
                     };
-                    grower.grow(gradients, sample.as_deref(), Some(&step))
+                    grower.grow(gradients, scale, sample.as_deref(), Some(&step))
                 }
             };
             split_found |= tree.n_splits() > 0;
@@ -269,6 +315,38 @@ impl<'a> Boost<'a> {
         true
     }
 
+    /// Writes every row's derivatives by each score, and returns their scale.
+    fn derive(&self, gradients: &mut [Vec<histogram::Part>]) -> Scale {
+        let (objective, scores, rows) = (self.objective, &self.train.scores, self.train.rows());
+        let heaviest = rows.weights.iter().copied().reduce(f64::max).unwrap_or(1.0);
+        let largest = match objective.bound() {
+            Some(bound) => bound.times(heaviest),
+            None => {
+                let n_rows = rows.targets.len();
+                let mut of_shares = vec![Gradient::default(); n_rows.div_ceil(SHARE)];
+                self.team.each(of_shares.iter_mut().enumerate().collect(), |(share, largest)| {
+                    let range = share * SHARE..n_rows.min((share + 1) * SHARE);
+                    objective.gradients(scores, rows, range, |_, _, gradient| *largest = largest.max(gradient));
+                });
+                of_shares.into_iter().fold(Gradient::default(), Gradient::max)
+            }
+        };
+        let scale = Scale::new(rows.targets.len(), largest);
+        let mut columns: Vec<_> = gradients.iter_mut().map(|of_output| of_output.chunks_mut(SHARE)).collect();
+        let mut shares = Vec::new();
+        for first in (0..rows.targets.len()).step_by(SHARE) {
+            let parts: Vec<&mut [histogram::Part]> = columns.iter_mut().filter_map(Iterator::next).collect();
+            shares.push((first, parts));
+        }
+        self.team.each(shares, |(first, mut parts)| {
+            let range = first..first + parts.first().map_or(0, |part| part.len());
+            objective.gradients(scores, rows, range, |output, row, gradient| {
+                parts[output][row - first] = scale.part(gradient);
+            });
+        });
+        scale
+    }
+
     /// The rows of this round, or `None` for all.
     fn sample(&self, round: usize) -> Option<Vec<u32>> {
         let rows = self.train.targets.len();
@@ -280,12 +358,11 @@ impl<'a> Boost<'a> {
     /// Adds a tree to an output's scores.
     fn add(&mut self, output: usize, tree: Tree, grower: &Grower<'_>) {
         if grower.covers_all_rows() {
-            let scores = &mut self.train.scores[output];
-            grower.for_each_row(|row, value| scores[row] += value);
+            grower.add_to(&mut self.train.scores[output]);
         } else {
-            self.train.add(output, &tree);
+            self.train.add(output, &tree, self.team);
         }
-        self.held_out.add(output, &tree);
+        self.held_out.add(output, &tree, self.team);
         self.trees.push(tree);
     }
 }

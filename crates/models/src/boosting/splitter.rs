@@ -1,6 +1,7 @@
 //! Finds the split of a leaf that lowers the loss most.
 
-use super::histogram::{Bin, Histograms};
+use super::histogram::{Histograms, Scale, Sums, Totals};
+use super::loss::Gradient;
 use super::params::GradientBoostingValidParams;
 use crate::binning::{BinnedMatrix, FeatureBins};
 use crate::category::Set;
@@ -13,7 +14,7 @@ pub(super) struct Split {
     pub cut: Cut,
     pub missing_left: bool,
     /// Sums of the left side.
-    pub left: Bin,
+    pub left: Sums,
 }
 
 /// Between which two values a leaf's step must lie so that trees with monotonic constraints keep them.
@@ -31,15 +32,32 @@ pub(super) struct Splitter<'a> {
     params: &'a GradientBoostingValidParams,
     binned: &'a BinnedMatrix,
     constrained: bool,
+    /// Of the gradients of the tree that is grown.
+    scale: Scale,
 }
 
 impl<'a> Splitter<'a> {
     pub fn new(params: &'a GradientBoostingValidParams, binned: &'a BinnedMatrix) -> Self {
-        Self { params, binned, constrained: params.monotonic_cst.iter().any(|constraint| *constraint != 0) }
+        let constrained = params.monotonic_cst.iter().any(|constraint| *constraint != 0);
+        Self { params, binned, constrained, scale: Scale::new(1, Gradient { first: 1.0, second: 1.0 }) }
+    }
+
+    /// Must be told before a tree is grown.
+    pub fn set_scale(&mut self, scale: Scale) {
+        self.scale = scale;
+    }
+
+    /// The number of rows in sums.
+    pub fn count(&self, sums: &Sums) -> u64 {
+        self.scale.count(sums)
     }
 
     /// What a leaf with these sums adds to the score, before the learning rate: the Newton step, within its bounds.
-    pub fn step(&self, sums: &Bin, bounds: Bounds) -> f64 {
+    pub fn step(&self, sums: &Sums, bounds: Bounds) -> f64 {
+        self.step_of(&self.scale.totals(sums), bounds)
+    }
+
+    fn step_of(&self, sums: &Totals, bounds: Bounds) -> f64 {
         let denominator = sums.second + self.params.l2_regularization;
         let step = if denominator > 0.0 { -sums.first / denominator } else { 0.0 };
         if self.constrained { step.clamp(bounds.low, bounds.high) } else { step }
@@ -47,7 +65,7 @@ impl<'a> Splitter<'a> {
 
     /// The bounds of the two sides of a split. On a constrained feature the middle of their steps parts them, so that
     /// nothing grown below can cross it (the basic method of LightGBM, and XGBoost's).
-    pub fn child_bounds(&self, split: &Split, right: &Bin, bounds: Bounds) -> (Bounds, Bounds) {
+    pub fn child_bounds(&self, split: &Split, right: &Sums, bounds: Bounds) -> (Bounds, Bounds) {
         let middle = (self.step(&split.left, bounds) + self.step(right, bounds)) / 2.0;
         match self.constraint(split.feature) {
             0 => (bounds, bounds),
@@ -61,7 +79,7 @@ impl<'a> Splitter<'a> {
     }
 
     /// The best split of a leaf with this histogram and these sums, if any gains.
-    pub fn best(&self, histograms: &Histograms<'_>, histogram: &[Bin], sums: &Bin, bounds: Bounds) -> Option<Split> {
+    pub fn best(&self, histograms: &Histograms<'_>, histogram: &[Sums], sums: &Sums, bounds: Bounds) -> Option<Split> {
         if self.constrained {
             self.best_of::<true>(histograms, histogram, sums, bounds)
         } else {
@@ -72,11 +90,11 @@ impl<'a> Splitter<'a> {
     fn best_of<const CONSTRAINED: bool>(
         &self,
         histograms: &Histograms<'_>,
-        histogram: &[Bin],
-        sums: &Bin,
+        histogram: &[Sums],
+        sums: &Sums,
         bounds: Bounds,
     ) -> Option<Split> {
-        let unsplit = self.score::<CONSTRAINED>(sums, bounds);
+        let unsplit = self.score::<CONSTRAINED>(&self.scale.totals(sums), bounds);
         // A gain within rounding of nothing is none.
         let to_beat = 1e-12 * unsplit.max(1e-12);
         let sums = *sums;
@@ -85,7 +103,7 @@ impl<'a> Splitter<'a> {
         for (feature, edges) in self.binned.features().iter().enumerate() {
             let bins = &histogram[histograms.range(feature)];
             search.constraint = self.constraint(feature);
-            let has_missing = bins[bins.len() - 1].count > 0;
+            let has_missing = self.count(&bins[bins.len() - 1]) > 0;
             if edges.is_categorical() {
                 search.scan_categories(feature, bins, false);
             } else {
@@ -101,10 +119,10 @@ impl<'a> Splitter<'a> {
     }
 
     /// Twice the loss a leaf with these sums takes away: of the Newton step G² / (H + λ), of any step s -(2 G s + (H + λ) s²).
-    fn score<const CONSTRAINED: bool>(&self, sums: &Bin, bounds: Bounds) -> f64 {
+    fn score<const CONSTRAINED: bool>(&self, sums: &Totals, bounds: Bounds) -> f64 {
         let denominator = sums.second + self.params.l2_regularization;
         if CONSTRAINED {
-            let step = self.step(sums, bounds);
+            let step = self.step_of(sums, bounds);
             return -(2.0 * sums.first * step + denominator * step * step);
         }
         if denominator > 0.0 { sums.first * sums.first / denominator } else { 0.0 }
@@ -114,7 +132,7 @@ impl<'a> Splitter<'a> {
 /// The search in one leaf.
 struct Search<'a, const CONSTRAINED: bool> {
     splitter: &'a Splitter<'a>,
-    sums: Bin,
+    sums: Sums,
     bounds: Bounds,
     unsplit: f64,
     /// The gain of the best split so far.
@@ -126,11 +144,12 @@ struct Search<'a, const CONSTRAINED: bool> {
 
 impl<const CONSTRAINED: bool> Search<'_, CONSTRAINED> {
     /// Moves bin after bin to the left side and scores each border between two that occur in the leaf.
-    fn scan(&mut self, feature: usize, edges: &FeatureBins, bins: &[Bin], missing_left: bool) {
+    fn scan(&mut self, feature: usize, edges: &FeatureBins, bins: &[Sums], missing_left: bool) {
         let (missing, bins) = (&bins[bins.len() - 1], &bins[..bins.len() - 1]);
-        let mut left = if missing_left { *missing } else { Bin::default() };
+        let splitter = self.splitter;
+        let mut left = if missing_left { *missing } else { Sums::default() };
         let mut previous = None;
-        for (bin, sums) in bins.iter().enumerate().filter(|(_, sums)| sums.count > 0) {
+        for (bin, sums) in bins.iter().enumerate().filter(|(_, sums)| splitter.count(sums) > 0) {
             if let Some(previous) = previous
                 && let Some(gain) = self.better(&left)
             {
@@ -141,7 +160,7 @@ impl<const CONSTRAINED: bool> Search<'_, CONSTRAINED> {
             left.add(sums);
             previous = Some(bin);
         }
-        if let (Some(bin), true, false) = (previous, missing.count > 0, missing_left)
+        if let (Some(bin), true, false) = (previous, splitter.count(missing) > 0, missing_left)
             && let Some(gain) = self.better(&left)
         {
             // Every value to the left, the missing ones alone to the right.
@@ -152,18 +171,23 @@ impl<const CONSTRAINED: bool> Search<'_, CONSTRAINED> {
 
     /// The same with the categories in the order of their Newton steps, in which the best subset is a border (Fisher, "On
     /// grouping for maximum homogeneity", JASA 53, 1958), the rare ones pulled to the middle.
-    fn scan_categories(&mut self, feature: usize, bins: &[Bin], missing_left: bool) {
+    fn scan_categories(&mut self, feature: usize, bins: &[Sums], missing_left: bool) {
         let (missing, bins) = (&bins[bins.len() - 1], &bins[..bins.len() - 1]);
-        let smooth = self.splitter.params.cat_smooth.max(f64::MIN_POSITIVE);
-        let key = |bin: &u8| bins[usize::from(*bin)].first / (bins[usize::from(*bin)].second + smooth);
-        let mut order: Vec<u8> = (0..bins.len()).filter(|&bin| bins[bin].count > 0).map(|bin| bin as u8).collect();
+        let splitter = self.splitter;
+        let smooth = splitter.params.cat_smooth.max(f64::MIN_POSITIVE);
+        let key = |bin: &u8| {
+            let Totals { first, second } = splitter.scale.totals(&bins[usize::from(*bin)]);
+            first / (second + smooth)
+        };
+        let mut order: Vec<u8> =
+            (0..bins.len()).filter(|&bin| splitter.count(&bins[bin]) > 0).map(|bin| bin as u8).collect();
         order.sort_by(|a, b| key(a).total_cmp(&key(b)));
-        let mut left = if missing_left { *missing } else { Bin::default() };
+        let mut left = if missing_left { *missing } else { Sums::default() };
         let mut cut_at = None;
         for (place, &bin) in order.iter().enumerate() {
             left.add(&bins[usize::from(bin)]);
             let last = place + 1 == order.len();
-            if (!last || (missing.count > 0 && !missing_left))
+            if (!last || (splitter.count(missing) > 0 && !missing_left))
                 && let Some(gain) = self.better(&left)
             {
                 let missing_left = self.missing_side(&left, missing, missing_left);
@@ -179,22 +203,33 @@ impl<const CONSTRAINED: bool> Search<'_, CONSTRAINED> {
 
     /// The gain of these sums to the left, if both sides are large enough and no split so far gains as much.
     #[inline]
-    fn better(&self, left: &Bin) -> Option<f64> {
-        let Splitter { params, .. } = self.splitter;
+    fn better(&self, left: &Sums) -> Option<f64> {
+        let Splitter { params, scale, .. } = self.splitter;
         let right = self.sums.minus(left);
-        if u64::from(left.count.min(right.count)) < params.min_samples_leaf as u64
-            || left.second.min(right.second) < params.min_child_weight
-        {
+        if scale.count(left).min(scale.count(&right)) < params.min_samples_leaf as u64 {
+            return None;
+        }
+        let (left, right) = (scale.totals(left), scale.totals(&right));
+        if left.second.min(right.second) < params.min_child_weight {
             return None;
         }
         if CONSTRAINED && self.constraint != 0 {
-            let rise = self.splitter.step(&right, self.bounds) - self.splitter.step(left, self.bounds);
+            let rise = self.splitter.step_of(&right, self.bounds) - self.splitter.step_of(&left, self.bounds);
             if rise * f64::from(self.constraint) < 0.0 {
                 return None;
             }
         }
-        let score = |sums: &Bin| self.splitter.score::<CONSTRAINED>(sums, self.bounds);
-        let gain = score(left) + score(&right) - self.unsplit;
+        if !CONSTRAINED {
+            // The same with everything times both denominators: divisions would be most of the time this takes.
+            let of_left = left.second + params.l2_regularization;
+            let of_right = right.second + params.l2_regularization;
+            let both = left.first * left.first * of_right + right.first * right.first * of_left;
+            if both <= (self.unsplit + self.to_beat) * (of_left * of_right) {
+                return None;
+            }
+        }
+        let score = |sums: &Totals| self.splitter.score::<CONSTRAINED>(sums, self.bounds);
+        let gain = score(&left) + score(&right) - self.unsplit;
         (gain > self.to_beat).then_some(gain)
     }
 
@@ -204,7 +239,8 @@ impl<const CONSTRAINED: bool> Search<'_, CONSTRAINED> {
     }
 
     /// Without missing values here, those of later rows follow the larger side.
-    fn missing_side(&self, left: &Bin, missing: &Bin, missing_left: bool) -> bool {
-        if missing.count > 0 { missing_left } else { 2 * u64::from(left.count) >= u64::from(self.sums.count) }
+    fn missing_side(&self, left: &Sums, missing: &Sums, missing_left: bool) -> bool {
+        let count = |sums: &Sums| self.splitter.count(sums);
+        if count(missing) > 0 { missing_left } else { 2 * count(left) >= count(&self.sums) }
     }
 }

@@ -6,11 +6,11 @@ use std::ops::ControlFlow;
 use linfa::Dataset;
 use serde_json::{Map, Value, json};
 
-use super::{Observer, Progress};
+use super::{Observer, Progress, Rows};
 use crate::algorithm::{Error as SpecError, params};
 use crate::boosting::Round;
 use crate::estimator::tabular::{self as fitted, Encoding};
-use crate::{Algorithm, Error, FeatureKind, Table, Target};
+use crate::{Algorithm, Error, FeatureKind, Target};
 
 /// An algorithm of rows of numbers, and where a fit begins.
 #[derive(Clone, Debug, PartialEq)]
@@ -61,8 +61,7 @@ impl Tabular {
     pub fn fit(
         &self,
         kinds: &[FeatureKind],
-        table: &Table,
-        target: &Target,
+        Rows { table, target, groups }: Rows<'_>,
         seed: u64,
         observe: Option<Observer<'_>>,
     ) -> Result<fitted::Tabular, Error> {
@@ -71,20 +70,21 @@ impl Tabular {
             columns.map(|(kind, column)| Encoding::fit(*kind, column, !self.takes_codes())).collect()
         });
         let records = fitted::records(&encodings, table);
-        let of = self.algorithm.rounds();
+        let algorithm = self.algorithm.clone().grouped(groups);
+        let of = algorithm.rounds();
         let model = match (target, observe) {
             (Target::Classes { labels, n_classes }, observe) => {
                 let dataset = Dataset::new(records, labels.clone());
                 match observe {
-                    Some(observe) => self.algorithm.fit_observed(&dataset, *n_classes, seed, &mut told(observe, of))?,
-                    None => self.algorithm.fit(&dataset, *n_classes, seed)?,
+                    Some(observe) => algorithm.fit_observed(&dataset, *n_classes, seed, &mut told(observe, of))?,
+                    None => algorithm.fit(&dataset, *n_classes, seed)?,
                 }
             }
             (Target::Values(values), observe) => {
                 let dataset = Dataset::new(records, values.clone());
                 match observe {
-                    Some(observe) => self.algorithm.fit_regression_observed(&dataset, seed, &mut told(observe, of))?,
-                    None => self.algorithm.fit_regression(&dataset, seed)?,
+                    Some(observe) => algorithm.fit_regression_observed(&dataset, seed, &mut told(observe, of))?,
+                    None => algorithm.fit_regression(&dataset, seed)?,
                 }
             }
         };

@@ -66,3 +66,35 @@ fn an_observer_can_end_the_fit() {
     let continued = eager().n_estimators(2).continue_from(model).fit_traced(&dataset).unwrap();
     assert_eq!(continued.1.iter().map(|round| round.round).collect::<Vec<_>>(), [5, 6]);
 }
+
+/// Rows of a group are copies with one label; a hold-out of single rows finds copies of all it holds out in training.
+#[test]
+fn early_stopping_holds_out_whole_groups() {
+    let groups: Vec<usize> = (0..600).map(|row| row / 10).collect();
+    let of_groups = test_data::interactions(60, 5).records;
+    let records = Array2::from_shape_fn((600, of_groups.ncols()), |(row, column)| of_groups[(groups[row], column)]);
+    let noise = |group: usize| group * 7919 % 13 % 2;
+    let dataset = Dataset::new(records, Array1::from_iter(groups.iter().map(|&group| noise(group))));
+    let params = eager().early_stopping(true).learning_rate(0.3);
+    let by_row = fit(params.clone(), &dataset).n_rounds();
+    let by_group = fit(params.clone().groups(Some(&groups)), &dataset).n_rounds();
+    assert!(by_group <= 5 && by_row >= 20, "{by_group} rounds by group, {by_row} by row");
+    // One group leaves nothing to hold out: all rounds are kept.
+    let one = fit(params.clone().n_estimators(7).groups(Some(&[3; 600])), &dataset);
+    assert_eq!(one.n_rounds(), 7);
+    let short = params.groups(Some(&[1, 2])).fit(&dataset).unwrap_err().to_string();
+    assert!(short.contains("600"), "{short}");
+}
+
+#[test]
+fn groups_are_those_of_the_rows_that_weigh_something() {
+    let dataset = test_data::interactions(400, 5);
+    let (weightless, groups) = (|row: usize| row % 4 == 1, |row: usize| row / 8);
+    let weights = Array1::from_shape_fn(400, |row| if weightless(row) { 0.0 } else { 1.0 });
+    let kept: Vec<usize> = (0..400).filter(|&row| !weightless(row)).collect();
+    let without = Dataset::new(dataset.records.select(Axis(0), &kept), dataset.targets.select(Axis(0), &kept));
+    let of = |rows: &mut dyn Iterator<Item = usize>| rows.map(groups).collect::<Vec<_>>();
+    let params = eager().early_stopping(true).n_estimators(20);
+    let all = params.clone().groups(Some(&of(&mut (0..400)))).fit(&dataset.with_weights(weights)).unwrap();
+    assert_eq!(all, params.groups(Some(&of(&mut kept.into_iter()))).fit(&without).unwrap());
+}
