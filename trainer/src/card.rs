@@ -50,8 +50,16 @@ pub fn model_card(pipeline: &Pipeline, version: &ModelVersion, card: &ModelCard)
         let _ = writeln!(text, "| {} | {} | `{}` |", feature.name, feature.kind.title(), cell(feature.expression()));
     }
     text.push_str("\n## Figures on rows it has not seen\n\n| metric | value |\n|---|---|\n");
-    for (name, value) in &version.metrics {
+    let (searched, figures): (Vec<_>, Vec<_>) =
+        version.metrics.iter().partition(|(name, _)| name.starts_with(SEARCHED));
+    for (name, value) in figures {
         let _ = writeln!(text, "| {name} | {value:.4} |");
+    }
+    if !searched.is_empty() {
+        text.push_str("\n## Search\n\nThe best of many on the rows that it learned from, so a little too good.\n\n| | |\n|---|---|\n");
+        for (name, value) in searched {
+            let _ = writeln!(text, "| {} | {value:.4} |", name.trim_start_matches(SEARCHED));
+        }
     }
     text.push_str("\n## Gates\n\n| gate | | |\n|---|---|---|\n");
     for gate in &version.gates {
@@ -69,6 +77,9 @@ pub fn model_card(pipeline: &Pipeline, version: &ModelVersion, card: &ModelCard)
     );
     text
 }
+
+/// What names of figures of a search begin with.
+const SEARCHED: &str = "search_";
 
 /// Text that does not end the cell of a table.
 fn cell(text: &str) -> String {

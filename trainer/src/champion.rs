@@ -16,6 +16,9 @@ pub(crate) struct Champion {
     /// Its model as it was judged: one that was fitted again on all rows has seen the test rows.
     model: Estimator,
     classes: Vec<String>,
+    /// How the pipeline file said that it is trained and judged.
+    definition: String,
+    imported: bool,
 }
 
 impl Champion {
@@ -53,12 +56,21 @@ impl Champion {
                 artifact::decode(&bytes).map_err(|e| damaged(e.to_string()))?.0
             }
         };
-        Ok(Some(Self { pipeline: pipeline.clone(), version, model, classes: card.classes }))
+        Ok(Some(Self {
+            pipeline: pipeline.clone(),
+            version,
+            model,
+            classes: card.classes,
+            definition: card.definition,
+            imported: card.imported,
+        }))
     }
 
-    /// Its version and its model, to be continued.
-    pub fn into_model(self) -> (u64, Estimator) {
-        (self.version, self.model)
+    /// Its version and its model, to be continued; `None` where rows that judge now may be among those that it has learned, since
+    /// they were split otherwise or by others, and where its classes are numbered otherwise.
+    pub fn into_model(self, wanted: &ModelCard) -> Option<(u64, Estimator)> {
+        let same = self.definition == wanted.definition && self.classes == wanted.classes && !self.imported;
+        same.then_some((self.version, self.model))
     }
 
     /// Its version, and what it says of these rows; `None` when it cannot forecast them. Takes as long as the model does.

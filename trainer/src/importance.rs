@@ -2,6 +2,7 @@
 
 use driftmill_models::Estimator;
 use driftmill_models::importance::{Permutation, table_importance};
+use driftmill_models::split::nested_sample;
 use driftmill_schemas::pipeline::Pipeline;
 use serde::Serialize;
 
@@ -38,7 +39,8 @@ pub fn importances(model: &Estimator, rows: &Rows, pipeline: &Pipeline) -> Resul
     let permutation = Permutation { seed: pipeline.training.seed, ..Permutation::default() };
     let permuted = table_importance(&rows.table, score, &permutation);
     let permuted = permuted.map_err(|error| failed(Fault::Unfit(format!("no importances: {error}"))))?;
-    let explained: Vec<usize> = (0..rows.len().min(MOST_EXPLAINED)).collect();
+    let explained = nested_sample(rows.len(), rows.len().min(MOST_EXPLAINED), pipeline.training.seed);
+    let explained = explained.map_err(|error| failed(Fault::Unfit(error.to_string())))?;
     let shap = model.mean_contributions(&rows.table.select(&explained)).map_err(|error| failed(error.into()))?;
     let of = |(index, importance): (usize, driftmill_models::importance::Importance)| FeatureImportance {
         feature: pipeline.features[index].name.clone(),

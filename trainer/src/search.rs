@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 
 use crate::fit::{Fault, answers, learner, metric};
+use crate::halt::Signal;
 use crate::{Rows, folds, forecasts};
 
 /// The best third goes on.
@@ -69,8 +70,8 @@ impl Trials {
         Ok(Self { rows, pipeline: pipeline.clone(), overrides: overrides.clone(), folds, state, key })
     }
 
-    /// The pipeline's metric of a combination on the rows of a fold that it has not learned from.
-    pub fn score(&self, params: &Params, budget: Budget, fold: usize) -> Result<f64, Fault> {
+    /// The pipeline's metric of a combination on the rows of a fold that it has not learned from. One that is stopped has none.
+    pub fn score(&self, params: &Params, budget: Budget, fold: usize, signal: &Signal) -> Result<f64, Fault> {
         let mut all = self.overrides.clone();
         all.extend(params.clone());
         let (learner, _) = learner(&self.pipeline, &all)?;
@@ -83,8 +84,11 @@ impl Trials {
         let drawn = drawn.map_err(|error| Fault::Unfit(error.to_string()))?;
         let learned = self.rows.select(&drawn.into_iter().map(|index| train[index]).collect::<Vec<_>>());
         let groups = learned.groups_of(&self.pipeline);
-        let mut on = |_: &driftmill_models::Progress| std::ops::ControlFlow::Continue(());
+        let mut on = |_: &driftmill_models::Progress| signal.flow();
         let model = learner.fit_grouped(&learned.table, &learned.target, groups.as_deref(), seed, &mut on)?;
+        if signal.flow().is_break() {
+            return Err(Fault::Unfit("the search was stopped".to_owned()));
+        }
         let judging = self.rows.select(test);
         metric(&self.pipeline, &judging.target, &answers(&model, &judging)?)
     }
@@ -126,7 +130,7 @@ fn domain(declared: &Domain) -> search::Domain {
     }
 }
 
-/// Two searches of the same name would evaluate the same.
+/// Two searches of the same name would evaluate the same, as long as the version says which code it is.
 fn key(pipeline: &Pipeline, overrides: &Map<String, Value>, snapshot: &str, state: &State) -> String {
     let (training, promotion) = (&pipeline.training, &pipeline.promotion);
     let what = (&training.algorithm, &training.params, &training.split, training.seed, promotion.metric, overrides);
@@ -144,6 +148,7 @@ mod tests {
     use ndarray::Array1;
 
     use super::*;
+    use crate::halt::Halt;
 
     /// A class that the sum of two features tells.
     fn rows(count: usize) -> Rows {
@@ -176,8 +181,10 @@ mod tests {
     const DEPTHS: &str = r#"{"space": {"max_depth": {"integer": {"from": 1, "to": 6}}}, "candidates": 6, "folds": 3}"#;
 
     fn run(trials: &Trials) -> search::Outcome {
+        let halt = Halt::default();
+        let signal = halt.signal();
         let mut state = trials.state.clone();
-        let score = |params: &Params, budget, fold| trials.score(params, budget, fold);
+        let score = |params: &Params, budget, fold| trials.score(params, budget, fold, &signal);
         search::run(&mut state, score, |_, _| ControlFlow::Continue(())).unwrap().unwrap()
     }
 

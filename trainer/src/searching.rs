@@ -8,10 +8,10 @@ use driftmill_models::Progress;
 use driftmill_models::search::{self, Evaluation, Outcome, Score, State};
 use driftmill_platform::registry::SearchScore;
 use driftmill_schemas::message::RunEvent;
-use driftmill_schemas::pipeline::{Loaded, SearchWhen};
+use driftmill_schemas::pipeline::{Loaded, Pipeline, SearchWhen};
 use serde_json::{Map, Value};
 use tokio::sync::mpsc;
-use tracing::info;
+use tracing::{info, warn};
 
 use crate::fit::Fault;
 use crate::halt::Halt;
@@ -48,8 +48,15 @@ impl Trainer {
             return Ok(Found::default());
         }
         let failed = |error: Fault| Error::Fit { pipeline: pipeline.name.clone(), error };
-        let rows = snapshot.rows.select(&fit::learnable(&snapshot.rows, pipeline));
-        let trials = Trials::new(rows, pipeline, &reason.params(), &snapshot.hash).map_err(failed)?;
+        let trials = match trials(pipeline, snapshot, reason).await? {
+            Ok(trials) => trials,
+            // Nobody asked for this one: what can be fitted without a search is.
+            Err(error) if !reason.searches() => {
+                warn!(pipeline = pipeline.name, %error, "there is nothing to search for in this training");
+                return Ok(Found::default());
+            }
+            Err(error) => return Err(failed(error)),
+        };
         let key = trials.key.clone();
         let kept = self.registry().scores(&pipeline.name, &key).await?;
         let state = resumed(trials.state.clone(), &kept).map_err(|error| failed(unfit(error)))?;
@@ -69,14 +76,14 @@ impl Trainer {
             let mut state = state;
             let mut best = None;
             let minimize = state.plan().minimize;
-            let score = |params: &search::Params, budget, fold| trials.score(params, budget, fold);
+            let score = |params: &search::Params, budget, fold| trials.score(params, budget, fold, &signal);
             search::run(&mut state, score, |_, told| {
                 tell(&name, &progress(&told, &mut best, minimize));
                 // Nobody to send it to means that nobody waits.
-                if sender.send(told.evaluation.clone()).is_err() {
+                if signal.flow().is_break() || sender.send(told.evaluation.clone()).is_err() {
                     return std::ops::ControlFlow::Break(());
                 }
-                signal.flow()
+                std::ops::ControlFlow::Continue(())
             })
         });
         let row = |evaluation: Evaluation| SearchScore {
@@ -90,8 +97,14 @@ impl Trainer {
             params: Value::Object(candidates[evaluation.candidate].clone()).to_string(),
             score: if let Score::Value(score) = evaluation.score { Some(score) } else { None },
             failure: if let Score::Failed(why) = evaluation.score { why } else { String::new() },
+            snapshot: snapshot.hash.clone(),
             at: self.clock().now(),
         };
+        if let Some(score) = kept.first() {
+            // What is taken up again is the newest search, and this run's.
+            let taken_up = SearchScore { run_id: event.run_id, at: self.clock().now(), ..score.clone() };
+            self.registry().record_scores(&[taken_up]).await?;
+        }
         self.keep(receiver, row).await?;
         let outcome = searching.await.map_err(|error| Error::Lost(error.to_string()))?;
         let outcome = outcome.map_err(|error| failed(unfit(error)))?;
@@ -124,13 +137,24 @@ fn unfit(error: search::Error) -> Fault {
     Fault::Unfit(format!("the search: {error}"))
 }
 
-/// The search with what is known of it.
+/// The search of a training. On a thread that may be blocked: rows are hashed, and combinations drawn.
+async fn trials(pipeline: &Pipeline, snapshot: &Snapshot, reason: &Reason) -> Result<Result<Trials, Fault>, Error> {
+    let (pipeline, snapshot, given) = (pipeline.clone(), snapshot.clone(), reason.params());
+    let making = move || {
+        let rows = snapshot.rows.select(&fit::learnable(&snapshot.rows, &pipeline));
+        Trials::new(rows, &pipeline, &given, &snapshot.hash)
+    };
+    tokio::task::spawn_blocking(making).await.map_err(|error| Error::Lost(error.to_string()))
+}
+
+/// The search with what is known of it. What failed is tried again: the reason may have been the machine.
 fn resumed(state: State, kept: &[SearchScore]) -> Result<State, search::Error> {
-    state.resumed(kept.iter().map(|score| Evaluation {
+    let known = kept.iter().filter_map(|score| Some((score, score.score?)));
+    state.resumed(known.map(|(score, value)| Evaluation {
         rung: score.rung as usize,
         candidate: score.candidate as usize,
         fold: score.fold as usize,
-        score: score.score.map_or_else(|| Score::Failed(score.failure.clone()), Score::Value),
+        score: Score::Value(value),
     }))
 }
 

@@ -8,8 +8,8 @@ use driftmill_platform::clickhouse::{ClickHouse, FeatureTable, quote, quote_text
 use driftmill_platform::store::Store;
 use driftmill_schemas::pipeline::{FeatureType, Pipeline, Severity, SplitBy};
 use polars::prelude::{
-    DataFrame, DataType, IntoColumn as _, IpcStreamReader, ParquetCompression, ParquetWriter, PolarsResult,
-    SerReader as _,
+    DataFrame, DataType, IntoColumn as _, IpcStreamReader, ParquetCompression, ParquetReader, ParquetWriter,
+    PolarsResult, SerReader as _,
 };
 
 use crate::{Error, Rows};
@@ -63,6 +63,15 @@ pub async fn keep(store: &Store, pipeline: &Pipeline, arrow: Bytes) -> Result<Sn
     let hash = store.put(parquet).await.map_err(driftmill_platform::registry::Error::from)?;
     let rows = Rows::of_frame(&frame, pipeline).map_err(damaged)?;
     Ok(Snapshot { rows, hash })
+}
+
+/// Rows that were kept before.
+pub async fn fetch(store: &Store, pipeline: &Pipeline, hash: &str) -> Result<Snapshot, Error> {
+    let bytes = store.get(hash).await.map_err(driftmill_platform::registry::Error::from)?;
+    let frame = ParquetReader::new(Cursor::new(bytes)).finish();
+    let rows = frame.and_then(|frame| Rows::of_frame(&frame, pipeline));
+    let rows = rows.map_err(|error| Error::Snapshot { pipeline: pipeline.name.clone(), error })?;
+    Ok(Snapshot { rows, hash: hash.to_owned() })
 }
 
 /// The labelled rows of an Arrow IPC stream with `_partition`, `_offset`, `event_time`, `label` and the features.

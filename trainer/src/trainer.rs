@@ -12,7 +12,7 @@ use driftmill_platform::error::{Retry, Retryable as _};
 use driftmill_platform::registry::{CHAMPION, ModelVersion, NewVersion, Registry};
 use driftmill_schemas::message::{RunEvent, RunState, StepMetric};
 use driftmill_schemas::model::{CARD_FORMAT, ModelCard};
-use driftmill_schemas::pipeline::Loaded;
+use driftmill_schemas::pipeline::{Loaded, Pipeline};
 use sha2::{Digest as _, Sha256};
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
@@ -285,11 +285,8 @@ impl Trainer {
             event.gates = version.gates;
             return self.decide(reason, event, version.version).await;
         }
-        let store = self.registry.store();
-        let snapshot = match rows {
-            Some(arrow) => snapshot::keep(store, pipeline, arrow).await?,
-            None => snapshot::take(&self.clickhouse, store, pipeline, &reason.since()).await?,
-        };
+        let of_a_file = rows.is_some();
+        let snapshot = self.snapshot(pipeline, reason, rows, event).await?;
         // Which classes there are is known now.
         let loaded = &with_classes(loaded, &snapshot.rows.classes);
         let pipeline = &loaded.pipeline;
@@ -308,10 +305,14 @@ impl Trainer {
             event.gates = version.gates;
             return self.decide(reason, event, version.version).await;
         }
-        let earlier = match pipeline.training.warm_start {
-            Some(_) if given.is_none() => Champion::of(&self.registry, loaded).await?.map(Champion::into_model),
-            _ => None,
+        // Rows of a file are split by their places in it, which another file fills otherwise.
+        let continuable = pipeline.training.warm_start.is_some() && given.is_none() && !of_a_file;
+        let earlier = match continuable {
+            true => Champion::of(&self.registry, loaded).await?,
+            false => None,
         };
+        let declared = card_of(loaded, &snapshot.hash, params.clone());
+        let earlier = earlier.and_then(|champion| champion.into_model(&declared));
         let continues = earlier.as_ref().map(|(version, _)| *version);
         let (progress, clock, halt) = (Arc::clone(&self.progress), Arc::clone(&self.clock), Halt::default());
         let signal = halt.signal();
@@ -362,6 +363,24 @@ impl Trainer {
         let continues = continues.filter(|_| fitted.continued);
         let version = self.register(loaded, &snapshot, fitted, continues, event).await?;
         self.decide(reason, event, version.version).await
+    }
+
+    /// The rows of a run. One that was interrupted while it searched goes on with those that it had.
+    async fn snapshot(
+        &self,
+        pipeline: &Pipeline,
+        reason: &Reason,
+        rows: Option<Bytes>,
+        event: &RunEvent,
+    ) -> Result<Snapshot, Error> {
+        let store = self.registry.store();
+        match rows {
+            Some(arrow) => snapshot::keep(store, pipeline, arrow).await,
+            None => match self.registry.searched_snapshot(&pipeline.name, event.run_id).await? {
+                Some(hash) => snapshot::fetch(store, pipeline, &hash).await,
+                None => snapshot::take(&self.clickhouse, store, pipeline, &reason.since()).await,
+            },
+        }
     }
 
     /// The newest version that the same code made of the same rows, features and parameters: fitting again would make the

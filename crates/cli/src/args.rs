@@ -323,8 +323,8 @@ pub struct CrossValidate {
     pub source: Option<String>,
     /// Folds, made as the pipeline splits: classes in proportion, entities together, or by time. Forecasts are judged by a rolling
     /// origin instead.
-    #[arg(long, default_value_t = 5)]
-    pub folds: usize,
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(2..=1_000))]
+    pub folds: u16,
     /// Hyper-parameter instead of that of the pipeline file, as NAME=JSON.
     #[arg(long = "param", value_name = "NAME=JSON")]
     pub params: Vec<String>,

@@ -22,7 +22,7 @@ pub async fn run(located: Located, asked: CrossValidate) -> anyhow::Result<()> {
     telemetry::init("warn", located.settings.log_format, None).map_err(anyhow::Error::msg)?;
     let loaded = pipelines::load_one(&located.settings.pipelines, &asked.pipeline)?;
     let wanted = Asked {
-        folds: asked.folds,
+        folds: usize::from(asked.folds),
         overrides: params(&asked.params)?,
         slice_by: asked.slice_by.clone(),
         learning_curve: asked.learning_curve,

@@ -58,42 +58,46 @@ pub async fn run(located: Located, asked: Search) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Every combination by how far it got, and then by its mean; those that failed come last.
+/// Every combination by how far it got on all folds, and then by its mean there; then those that are not through yet; those
+/// that failed come last.
 fn ranking(scores: &[SearchScore], minimize: bool) -> Vec<Tried> {
-    let mut by_candidate: BTreeMap<u32, Vec<&SearchScore>> = BTreeMap::new();
+    let folds = scores.iter().map(|score| score.fold as usize + 1).max().unwrap_or_default();
+    let mut by_candidate: BTreeMap<u32, BTreeMap<u32, Vec<&SearchScore>>> = BTreeMap::new();
     for score in scores {
-        by_candidate.entry(score.candidate).or_default().push(score);
+        by_candidate.entry(score.candidate).or_default().entry(score.rung).or_default().push(score);
     }
-    let mut ranked: Vec<(u32, Tried)> = by_candidate.into_values().map(|scores| last_rung(&scores)).collect();
+    let mut ranked: Vec<(u32, Tried)> = by_candidate.into_values().filter_map(|rungs| tried(&rungs, folds)).collect();
     ranked.sort_by(|(rung_a, a), (rung_b, b)| {
         let by_mean = match (a.mean, b.mean) {
             (Some(a), Some(b)) if minimize => a.total_cmp(&b),
             (Some(a), Some(b)) => b.total_cmp(&a),
-            (a, b) => a.is_none().cmp(&b.is_none()),
+            _ => std::cmp::Ordering::Equal,
         };
-        a.mean.is_none().cmp(&b.mean.is_none()).then(rung_b.cmp(rung_a)).then(by_mean)
+        let by_state = |tried: &Tried| (tried.mean.is_none(), tried.folds < folds);
+        by_state(a).cmp(&by_state(b)).then(rung_b.cmp(rung_a)).then(by_mean)
     });
     ranked.into_iter().map(|(_, tried)| tried).collect()
 }
 
-/// A combination by its evaluations, of which there is one at least.
-fn last_rung(scores: &[&SearchScore]) -> (u32, Tried) {
-    let rung = scores.iter().map(|score| score.rung).max().unwrap_or_default();
-    let last: Vec<&&SearchScore> = scores.iter().filter(|score| score.rung == rung).collect();
-    let values: Vec<f64> = last.iter().filter_map(|score| score.score).collect();
-    let failure = last.iter().find(|score| score.score.is_none()).map(|score| score.failure.clone());
+/// A combination in the last rung in which it was evaluated on all folds, or failed; else in the first.
+fn tried(rungs: &BTreeMap<u32, Vec<&SearchScore>>, folds: usize) -> Option<(u32, Tried)> {
+    let through = |scores: &[&SearchScore]| scores.len() == folds || scores.iter().any(|score| score.score.is_none());
+    let last = rungs.iter().rev().find(|(_, scores)| through(scores)).or_else(|| rungs.first_key_value());
+    let (rung, scores) = last?;
+    let values: Vec<f64> = scores.iter().filter_map(|score| score.score).collect();
+    let failure = scores.iter().find(|score| score.score.is_none()).map(|score| score.failure.clone());
     let count = values.len() as f64;
     let mean = (failure.is_none() && !values.is_empty()).then(|| values.iter().sum::<f64>() / count);
     let squares = mean.map(|mean| values.iter().map(|value| (value - mean).powi(2)).sum::<f64>());
     let tried = Tried {
-        params: serde_json::from_str(&last[0].params).unwrap_or_default(),
-        share: last[0].share,
+        params: serde_json::from_str(&scores[0].params).unwrap_or_default(),
+        share: scores[0].share,
         mean,
         deviation: squares.filter(|_| values.len() > 1).map(|squares| (squares / (count - 1.0)).sqrt()),
-        folds: last.len(),
+        folds: scores.len(),
         failure: failure.unwrap_or_default(),
     };
-    (rung, tried)
+    Some((*rung, tried))
 }
 
 /// A value with four digits that matter; `--json` has them all.
@@ -110,6 +114,7 @@ fn short(value: &Value) -> String {
 
 fn told(pipeline: &Pipeline, ranking: &[Tried], evaluations: usize, limit: usize) -> String {
     let metric = pipeline.promotion.metric.name();
+    let folds = ranking.iter().map(|tried| tried.folds).max().unwrap_or_default();
     let mut text = format!(
         "the newest search of {}: {} combinations, {evaluations} evaluations\n\n{metric:>12}  deviation   rows  parameters\n",
         pipeline.name,
@@ -124,9 +129,13 @@ fn told(pipeline: &Pipeline, ranking: &[Tried], evaluations: usize, limit: usize
             None => tried.params.to_string(),
         };
         let number = |value: Option<f64>| value.map_or_else(|| "–".to_owned(), |value| format!("{value:.4}"));
-        let failed = if tried.failure.is_empty() { String::new() } else { format!("  failed: {}", tried.failure) };
+        let state = match tried.failure.as_str() {
+            "" if tried.folds < folds => format!("  not through: {} of {folds} folds", tried.folds),
+            "" => String::new(),
+            failure => format!("  failed: {failure}"),
+        };
         text.push_str(&format!(
-            "{:>12}  {:>9}  {:>3.0} %  {params}{failed}\n",
+            "{:>12}  {:>9}  {:>3.0} %  {params}{state}\n",
             number(tried.mean),
             number(tried.deviation),
             tried.share * 100.0
@@ -153,6 +162,7 @@ mod tests {
             fold,
             params: json!({"depth": candidate}).to_string(),
             score,
+            snapshot: String::new(),
             failure: if score.is_none() { "no rows".to_owned() } else { String::new() },
             at: 0,
         }
@@ -168,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn who_got_further_comes_first_and_who_failed_last() {
+    fn who_got_further_comes_first_and_who_is_not_through_or_failed_comes_last() {
         let scores = [
             score(0, 0, 0, Some(0.9)),
             score(0, 0, 1, Some(0.9)),
@@ -176,13 +186,15 @@ mod tests {
             score(1, 1, 0, Some(0.6)),
             score(1, 1, 1, Some(0.8)),
             score(0, 2, 0, None),
-            score(0, 3, 0, Some(0.5)),
+            score(0, 3, 0, Some(0.99)),
+            score(0, 1, 1, Some(0.7)),
+            score(1, 0, 0, Some(0.99)),
         ];
         let order = |minimize| -> Vec<u64> {
             ranking(&scores, minimize).iter().map(|tried| tried.params["depth"].as_u64().unwrap()).collect()
         };
         assert_eq!(order(false), [1, 0, 3, 2]);
-        assert_eq!(order(true), [1, 3, 0, 2]);
+        assert_eq!(order(true), [1, 0, 3, 2]);
         let best = &ranking(&scores, false)[0];
         assert_eq!((best.mean, best.folds, best.share), (Some(0.7), 2, 1.0));
         assert!((best.deviation.unwrap() - 0.1414).abs() < 1e-3);

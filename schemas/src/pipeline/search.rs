@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 /// The most combinations and folds of a search: what a file can make us compute.
 const MOST_CANDIDATES: usize = 10_000;
 const MOST_FOLDS: usize = 100;
+const MOST_EVALUATIONS: usize = 20_000;
 /// Whole numbers beyond this are not told apart by the numbers that are drawn.
 const MOST_INTEGER: i64 = 1 << 52;
 
@@ -105,6 +106,10 @@ impl Search {
         }
         if !(2..=MOST_FOLDS).contains(&self.folds) {
             faults.push(format!("`search.folds` lies between 2 and {MOST_FOLDS}"));
+        }
+        if self.candidates.saturating_mul(self.folds) > MOST_EVALUATIONS {
+            faults
+                .push(format!("`search` has more than {MOST_EVALUATIONS} evaluations: fewer `candidates` or `folds`"));
         }
         let domains = self.space.iter();
         faults.extend(

@@ -47,6 +47,9 @@ async fn judge(backing: &Backing, loaded: &Arc<Loaded>, asked: &Evaluate) -> any
     let unlabelled = read - labelled.len();
     let about = About { version: &version, alias, data: &asked.data, rejected, unlabelled };
     if let Some(judged) = driftmill_trainer::evaluate_forecasts(&model, &labelled, &loaded.pipeline)? {
+        if asked.importance {
+            anyhow::bail!("--importance is about answers from features, and this model forecasts series: leave it out");
+        }
         return forecast::told(&about, asked, &judged.backtest, &judged.metrics);
     }
     let pipeline = loaded.pipeline.clone();

@@ -126,7 +126,11 @@ impl ImageLearner {
                 Separator::Descriptors(algorithm.fit(&dataset, *n_classes, seed)?)
             }
             Method::Network(params) => {
-                let params = params.clone().seed(seed);
+                let mut params = params.clone().seed(seed);
+                if parallel::threads(None) == 1 {
+                    // Others are at work beside this fit.
+                    params = params.n_jobs(Some(1));
+                }
                 let mut observe = observe;
                 let mut told = |epoch: &Epoch| match &mut observe {
                     Some(observe) => observe(&progress(epoch, &params)),

@@ -147,7 +147,7 @@ pub fn platform_migrations() -> Vec<Migration> {
             statements: vec![format!(
                 "CREATE TABLE IF NOT EXISTS search_scores (pipeline LowCardinality(String), search String, run_id UUID, \
                      rung UInt32, share Float64, candidate UInt32, fold UInt32, params String, score Nullable(Float64), \
-                     failure String, at DateTime64(3, 'UTC')) \
+                     failure String, snapshot String, at DateTime64(3, 'UTC')) \
                      ENGINE = ReplacingMergeTree ORDER BY (pipeline, search, rung, candidate, fold) {DEDUPLICATION}"
             )],
         },

@@ -32,6 +32,8 @@ pub struct SearchScore {
     pub score: Option<f64>,
     /// Why it failed.
     pub failure: String,
+    /// Hash of the snapshot whose rows were learned from.
+    pub snapshot: String,
     /// When, milliseconds since 1970 UTC.
     pub at: i64,
 }
@@ -52,6 +54,19 @@ impl Registry {
         Ok(self.clickhouse.rows(&sql).await?)
     }
 
+    /// The snapshot that a run has searched on, if it has got so far.
+    pub async fn searched_snapshot(&self, pipeline: &str, run_id: Uuid) -> Result<Option<String>, Error> {
+        #[derive(Row, Deserialize)]
+        struct Named {
+            snapshot: String,
+        }
+        let of = quote_text(pipeline);
+        let sql = format!(
+            "SELECT snapshot FROM search_scores WHERE pipeline = {of} AND run_id = '{run_id}' ORDER BY at DESC LIMIT 1"
+        );
+        Ok(self.clickhouse.rows::<Named>(&sql).await?.pop().map(|named| named.snapshot))
+    }
+
     /// The evaluations of the newest search of a pipeline; none when it never had one.
     pub async fn newest_scores(&self, pipeline: &str) -> Result<Vec<SearchScore>, Error> {
         #[derive(Row, Deserialize)]
@@ -68,4 +83,4 @@ impl Registry {
 }
 
 const COLUMNS: &str = "toString(pipeline) AS pipeline, search, run_id, rung, share, candidate, fold, params, score, \
-     failure, toUnixTimestamp64Milli(at) AS at";
+     failure, snapshot, toUnixTimestamp64Milli(at) AS at";

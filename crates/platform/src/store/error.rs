@@ -164,6 +164,11 @@ pub(super) fn without_condition(error: &object_store::Error) -> bool {
     }
 }
 
+/// The upload in parts that the call is about is not there: completed, ended or lost.
+pub(super) fn is_forgotten_upload(error: &object_store::Error) -> bool {
+    tag(&error.to_string(), "Code") == Some("NoSuchUpload")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -191,6 +196,15 @@ mod tests {
             assert!(text.contains(wanted) && text.contains(code) && !text.contains("s3cr3t"), "{text}");
             assert_eq!(error.retry(), Retry::Never);
         }
+    }
+
+    #[test]
+    fn an_upload_that_is_not_there_is_told_from_a_bucket_that_is_not() {
+        let missing = |code: &str| object_store::Error::NotFound {
+            path: "p".to_owned(),
+            source: format!("404: <Error><Code>{code}</Code></Error>").into(),
+        };
+        assert!(is_forgotten_upload(&missing("NoSuchUpload")) && !is_forgotten_upload(&missing("NoSuchBucket")));
     }
 
     #[test]

@@ -106,7 +106,7 @@ impl Store {
     pub async fn put(&self, bytes: Bytes) -> Result<String, Error> {
         let hash = hex::encode(Sha256::digest(&bytes));
         self.has_key().await?;
-        let path = self.path(&hash);
+        let (path, size) = (self.path(&hash), bytes.len());
         let putting = async {
             if bytes.len() <= IN_PARTS {
                 self.put_at_once(&path, bytes).await
@@ -118,6 +118,11 @@ impl Store {
         };
         match putting.await {
             Ok(()) => Ok(hash),
+            // The server has forgotten an upload in parts: it is complete and was told so twice, or it is to be begun anew.
+            Err(error) if error::is_forgotten_upload(&error) => match self.holds(&path, size).await {
+                Ok(true) => Ok(hash),
+                _ => Err(Error::Away { place: self.place.to_string(), reason: "it forgot the upload".to_owned() }),
+            },
             // What is put cannot be missing: where to put it is.
             Err(object_store::Error::NotFound { .. }) if self.s3.is_some() => {
                 Err(Error::NoBucket { place: self.place.to_string() })

@@ -274,9 +274,13 @@ impl Faults<'_> {
         for fault in pipeline.training.search.iter().flat_map(Search::faults) {
             self.add("training", fault);
         }
-        if pipeline.training.warm_start.as_ref().is_some_and(|warm| warm.rounds == 0 || warm.most_rounds < warm.rounds)
+        if pipeline
+            .training
+            .warm_start
+            .as_ref()
+            .is_some_and(|warm| warm.rounds == 0 || warm.most_rounds < warm.rounds || warm.most_rounds > 10_000)
         {
-            self.add("training", "`warm_start`: `rounds` is 1 or more, and `most_rounds` is not less than that");
+            self.add("training", "`warm_start`: `rounds` is 1 or more, and `most_rounds` lies between that and 10000");
         }
         let promotion = &pipeline.promotion;
         if promotion.metric.is_of_values() != pipeline.label.is_value() {
