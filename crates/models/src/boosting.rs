@@ -14,7 +14,7 @@ mod splitter;
 #[cfg(test)]
 mod tests;
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use linfa::dataset::DatasetBase;
 use linfa::traits::Fit;
@@ -51,15 +51,9 @@ pub struct GradientBoosting {
     scorer: Scorer,
 }
 
-/// The same trees in another form, made when it is first asked for; none where they are too large for it.
-#[derive(Debug, Default)]
-struct Scorer(OnceLock<Option<QuickScorer>>);
-
-impl Clone for Scorer {
-    fn clone(&self) -> Self {
-        Self::default()
-    }
-}
+/// The same trees in another form, made when the model is decoded or first asked; none where they are too large for it.
+#[derive(Clone, Debug, Default)]
+struct Scorer(OnceLock<Option<Arc<QuickScorer>>>);
 
 impl PartialEq for Scorer {
     fn eq(&self, _: &Self) -> bool {
@@ -99,7 +93,7 @@ impl GradientBoosting {
     }
 
     fn scorer(&self) -> Option<&QuickScorer> {
-        self.scorer.0.get_or_init(|| QuickScorer::new(&self.trees)).as_ref()
+        self.scorer.0.get_or_init(|| QuickScorer::new(&self.trees).map(Arc::new)).as_deref()
     }
 
     fn start(&self, out: &mut [f64]) {
@@ -177,7 +171,10 @@ impl Predictor for GradientBoosting {
         if !self.trees.len().is_multiple_of(self.baseline.len()) {
             return Err("the last round is incomplete".to_owned());
         }
-        self.trees.iter().try_for_each(|tree| tree.validate(self.n_features, 1))
+        self.trees.iter().try_for_each(|tree| tree.validate(self.n_features, 1))?;
+        // Made here, no request waits for it.
+        self.scorer();
+        Ok(())
     }
 }
 

@@ -135,6 +135,9 @@ impl LogisticRegression {
     /// # Errors
     /// The text says what is not.
     pub fn validate(&self) -> Result<(), String> {
+        if self.n_features() == 0 {
+            return Err("it has no features".to_owned());
+        }
         self.scores.validate(self.n_classes)?;
         self.preparation.as_ref().map_or(Ok(()), |preparation| preparation.validate(self.n_features()))
     }

@@ -72,6 +72,9 @@ pub(crate) fn map<S, T: Send>(
     results.into_iter().map(|(_, result)| result).collect()
 }
 
+/// The most threads of a team: more than one a core, so that results can be shown not to depend on their number.
+const THREADS_PER_CORE: usize = 4;
+
 /// Threads that wait for the next step of one fit: to start them anew for each would cost more than most steps do.
 pub(crate) struct Team {
     pool: Option<rayon::ThreadPool>,
@@ -81,8 +84,10 @@ pub(crate) struct Team {
 impl Team {
     /// A team of so many threads, the calling one among them. Should the system refuse to start them, that one works alone.
     pub fn new(threads: usize) -> Self {
+        // More than the machine has only cost their start.
+        let threads = threads.min(THREADS_PER_CORE * self::threads(None));
         let pool = (threads > 1).then(|| rayon::ThreadPoolBuilder::new().num_threads(threads).build().ok()).flatten();
-        Self { threads: if pool.is_some() { threads } else { 1 }, pool }
+        Self { threads: pool.as_ref().map_or(1, rayon::ThreadPool::current_num_threads), pool }
     }
 
     /// How many work at a time.

@@ -70,7 +70,6 @@ impl<'a> Grower<'a> {
     /// says of its rows, times the learning rate.
     pub fn grow(&mut self, gradients: &[Part], scale: Scale, sample: Option<&[u32]>, step: Option<Step<'_>>) -> Tree {
         self.splitter.set_scale(scale);
-        self.histograms.set_scale(scale);
         self.rows.clear();
         match sample {
             Some(sample) => self.rows.extend_from_slice(sample),
@@ -78,7 +77,7 @@ impl<'a> Grower<'a> {
         }
         self.buffer.resize(self.rows.len(), 0);
         let mut tree = TreeBuilder::new(1);
-        let mut leaves = vec![self.root(gradients, scale)];
+        let mut leaves = vec![self.root(gradients)];
         let mut queue = BinaryHeap::new();
         self.enqueue(&mut queue, &leaves, 0);
         let max_leaves = self.params.max_leaf_nodes.unwrap_or(usize::MAX);
@@ -143,7 +142,7 @@ impl<'a> Grower<'a> {
         });
     }
 
-    fn root(&mut self, gradients: &[Part], scale: Scale) -> Leaf {
+    fn root(&mut self, gradients: &[Part]) -> Leaf {
         let end = self.rows.len();
         let (sums, bounds, histogram) = (Sums::default(), Bounds::NONE, Vec::new());
         let mut leaf = Leaf { start: 0, end, depth: 0, at: Link::Root, sums, bounds, histogram, split: None };
@@ -152,7 +151,7 @@ impl<'a> Grower<'a> {
             leaf.sums = self.histograms.sums(&leaf.histogram);
             leaf.split = self.best_split(&leaf);
         } else {
-            self.rows.iter().for_each(|&row| leaf.sums.add(&scale.one(&gradients[row as usize])));
+            self.rows.iter().for_each(|&row| leaf.sums.add(&Sums::from(&gradients[row as usize])));
         }
         leaf
     }

@@ -22,19 +22,19 @@ const LINE: usize = 64;
 /// A row's derivatives in units of a [`Scale`].
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Part {
-    first: i32,
-    second: u32,
+    first: i64,
+    second: u64,
 }
 
 /// Sums over some rows, in units of a [`Scale`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[repr(align(16))]
 pub(super) struct Sums {
     /// Of the first derivatives.
     first: i64,
-    /// Of the second derivatives in the high bits, of which there are none below 0, and the number of rows in the low ones:
-    /// both are added at once.
-    second_and_count: u64,
+    /// Of the second derivatives, of which there are none below 0.
+    second: u64,
+    /// The number of rows.
+    pub count: u64,
 }
 
 impl Sums {
@@ -42,15 +42,25 @@ impl Sums {
     pub fn add(&mut self, other: &Self) {
         // Within range by the choice of the scale.
         self.first = self.first.wrapping_add(other.first);
-        self.second_and_count = self.second_and_count.wrapping_add(other.second_and_count);
+        self.second = self.second.wrapping_add(other.second);
+        self.count = self.count.wrapping_add(other.count);
     }
 
     #[inline]
     pub fn minus(&self, other: &Self) -> Self {
         Self {
             first: self.first.wrapping_sub(other.first),
-            second_and_count: self.second_and_count.wrapping_sub(other.second_and_count),
+            second: self.second.wrapping_sub(other.second),
+            count: self.count.wrapping_sub(other.count),
         }
+    }
+}
+
+impl From<&Part> for Sums {
+    /// The sums of one row.
+    #[inline]
+    fn from(part: &Part) -> Self {
+        Self { first: part.first, second: part.second, count: 1 }
     }
 }
 
@@ -61,11 +71,10 @@ pub(super) struct Totals {
     pub second: f64,
 }
 
-/// How gradients become whole numbers: 2⁻³¹ of the largest first and of the largest second derivative, or what lets the sums
-/// over all rows still fit. With a million rows, that is 2⁻²⁴ of the second derivatives.
+/// How gradients become whole numbers: parts of the largest first and of the largest second derivative, as small as lets the
+/// sums over all rows still fit. With a million rows, that is 2⁻⁴²: one outlier among the rows does not blur the others.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Scale {
-    count_bits: u32,
     first: f64,
     second: f64,
     unit_of_first: f64,
@@ -75,37 +84,28 @@ pub(super) struct Scale {
 impl Scale {
     /// For so many rows, none of whose derivatives is larger than `largest`, without its sign.
     pub fn new(rows: usize, largest: Gradient) -> Self {
-        let count_bits = usize::BITS - rows.leading_zeros();
-        let (first, unit_of_first) = factor(largest.first, 31);
-        let (second, unit_of_second) = factor(largest.second, (64 - 2 * count_bits as i32).min(31));
-        Self { count_bits, first, second, unit_of_first, unit_of_second }
+        // A number of 64 bits, less its sign; no more of them than a derivative has.
+        let bits = (62 - (usize::BITS - rows.leading_zeros()) as i32).clamp(1, 52);
+        let (first, unit_of_first) = factor(largest.first, bits);
+        let (second, unit_of_second) = factor(largest.second, bits);
+        Self { first, second, unit_of_first, unit_of_second }
     }
 
     /// A row's derivatives.
     #[inline]
     pub fn part(&self, gradient: Gradient) -> Part {
-        // The casts cut off; without the half, sums of second derivatives would be too small.
-        Part { first: (gradient.first * self.first) as i32, second: (gradient.second * self.second + 0.5) as u32 }
-    }
-
-    /// The sums of one row.
-    #[inline]
-    pub fn one(&self, part: &Part) -> Sums {
-        Sums { first: i64::from(part.first), second_and_count: u64::from(part.second) << self.count_bits | 1 }
-    }
-
-    /// The number of rows.
-    #[inline]
-    pub fn count(&self, sums: &Sums) -> u64 {
-        sums.second_and_count & ((1 << self.count_bits) - 1)
+        // The casts cut off: with the half, they round.
+        let first = gradient.first * self.first;
+        Part { first: (first + 0.5_f64.copysign(first)) as i64, second: (gradient.second * self.second + 0.5) as u64 }
     }
 
     /// The derivatives' sums.
     #[inline]
     pub fn totals(&self, sums: &Sums) -> Totals {
+        // Signed numbers become floating-point ones in one step.
         Totals {
             first: sums.first as f64 * self.unit_of_first,
-            second: (sums.second_and_count >> self.count_bits) as i64 as f64 * self.unit_of_second,
+            second: sums.second as i64 as f64 * self.unit_of_second,
         }
     }
 }
@@ -128,7 +128,6 @@ pub(super) struct Histograms<'a> {
     /// Where each feature's bins start in a histogram (value bins, then the missing one), and the total.
     offsets: Vec<usize>,
     spare: Vec<Vec<Sums>>,
-    scale: Scale,
 }
 
 impl<'a> Histograms<'a> {
@@ -137,19 +136,7 @@ impl<'a> Histograms<'a> {
         for feature in binned.features() {
             offsets.push(offsets[offsets.len() - 1] + feature.len() + 1);
         }
-        Self {
-            binned,
-            team,
-            cells: binned.by_row(team),
-            offsets,
-            spare: Vec::new(),
-            scale: Scale::new(1, Gradient::default()),
-        }
-    }
-
-    /// Of the parts that come; must be told first.
-    pub fn set_scale(&mut self, scale: Scale) {
-        self.scale = scale;
+        Self { binned, team, cells: binned.by_row(team), offsets, spare: Vec::new() }
     }
 
     /// Where a feature's bins are in a histogram.
@@ -181,7 +168,10 @@ impl<'a> Histograms<'a> {
     /// The sums over some rows.
     pub fn build(&mut self, rows: &[u32], gradients: &[Part]) -> Vec<Sums> {
         let n_features = self.binned.features().len();
-        let threads = self.team.threads().min(rows.len() * n_features / CELLS_PER_THREAD).max(1);
+        let cells = rows.len() * n_features;
+        // A thread's own histogram must be emptied and added up: that is worth it for several times as many cells.
+        let worth = (cells / CELLS_PER_THREAD).min(cells / (4 * self.offsets[n_features]).max(1));
+        let threads = self.team.threads().min(worth).max(1);
         let mut histogram = self.empty();
         if threads == 1 {
             self.fill(rows, gradients, &mut histogram);
@@ -226,7 +216,7 @@ impl<'a> Histograms<'a> {
         let width = self.binned.features().len();
         let mut touched = 0;
         for (&row, gradient) in rows.iter().zip(of_block) {
-            *gradient = self.scale.one(&gradients[row as usize]);
+            *gradient = Sums::from(&gradients[row as usize]);
             let (mut place, end) = ((row as usize).wrapping_mul(width), (row as usize + 1).wrapping_mul(width));
             touched ^= self.cells[end.wrapping_sub(1)];
             while place < end {
@@ -269,16 +259,24 @@ mod tests {
             for size in [1.0, 1e-200, 0.7, 1e90] {
                 let largest = Gradient { first: size, second: size };
                 let scale = Scale::new(rows, largest);
-                let one = scale.one(&scale.part(Gradient { first: -size, ..largest }));
+                let one = Sums::from(&scale.part(Gradient { first: -size, ..largest }));
                 let mut sums = Sums::default();
                 (0..rows).for_each(|_| sums.add(&one));
                 let totals = scale.totals(&sums);
                 let expected = size * rows as f64;
-                assert_eq!(scale.count(&sums), rows as u64);
+                assert_eq!(sums.count, rows as u64);
                 assert!((totals.first + expected).abs() <= 1e-6 * expected, "{totals:?} {expected}");
                 assert!((totals.second - expected).abs() <= 1e-6 * expected, "{totals:?} {expected}");
                 assert_eq!(sums.minus(&sums), Sums::default());
             }
         }
+    }
+
+    #[test]
+    fn small_derivatives_are_told_apart_beside_large_ones() {
+        let scale = Scale::new(1 << 24, Gradient { first: 1e9, second: 0.25 });
+        let totals = |first, second| scale.totals(&Sums::from(&scale.part(Gradient { first, second })));
+        assert!((totals(-1.0, 1e-5).first + 1.0).abs() < 0.01);
+        assert!((totals(1.0, 1e-5).second - 1e-5).abs() < 1e-10);
     }
 }

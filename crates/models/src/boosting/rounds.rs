@@ -150,15 +150,13 @@ fn hold_out(params: &GradientBoostingValidParams, training: &Training<'_>) -> Re
         (Task::Regression, None) => split::train_test(rows, share, seed)?,
         (task, Some(groups)) => {
             let labels = if task == Task::Regression { vec![0; rows] } else { labels() };
-            let n_groups = groups.iter().collect::<BTreeSet<_>>().len();
-            // The part of one fold is the share asked for, or near it.
-            let folds = ((1.0 / share).round() as usize).clamp(2, n_groups.max(2));
-            if n_groups < folds {
+            let parts = split::stratified_group_train_test(&labels, &groups, share, seed)?;
+            // Rounds that do not know a class can only unlearn the others.
+            let unknown = |class: &usize| parts.train.iter().all(|&row| labels[row] != *class);
+            if labels.iter().collect::<BTreeSet<_>>().into_iter().any(unknown) {
                 return Ok(None);
             }
-            let splits = split::stratified_group_k_fold(&labels, &groups, folds, seed)?;
-            let Some(first) = splits.into_iter().next() else { return Ok(None) };
-            first
+            parts
         }
     };
     // Too few rows to hold any out: all are trained on and no round is judged.

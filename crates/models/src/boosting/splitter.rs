@@ -47,11 +47,6 @@ impl<'a> Splitter<'a> {
         self.scale = scale;
     }
 
-    /// The number of rows in sums.
-    pub fn count(&self, sums: &Sums) -> u64 {
-        self.scale.count(sums)
-    }
-
     /// What a leaf with these sums adds to the score, before the learning rate: the Newton step, within its bounds.
     pub fn step(&self, sums: &Sums, bounds: Bounds) -> f64 {
         self.step_of(&self.scale.totals(sums), bounds)
@@ -103,7 +98,7 @@ impl<'a> Splitter<'a> {
         for (feature, edges) in self.binned.features().iter().enumerate() {
             let bins = &histogram[histograms.range(feature)];
             search.constraint = self.constraint(feature);
-            let has_missing = self.count(&bins[bins.len() - 1]) > 0;
+            let has_missing = bins[bins.len() - 1].count > 0;
             if edges.is_categorical() {
                 search.scan_categories(feature, bins, false);
             } else {
@@ -146,10 +141,9 @@ impl<const CONSTRAINED: bool> Search<'_, CONSTRAINED> {
     /// Moves bin after bin to the left side and scores each border between two that occur in the leaf.
     fn scan(&mut self, feature: usize, edges: &FeatureBins, bins: &[Sums], missing_left: bool) {
         let (missing, bins) = (&bins[bins.len() - 1], &bins[..bins.len() - 1]);
-        let splitter = self.splitter;
         let mut left = if missing_left { *missing } else { Sums::default() };
         let mut previous = None;
-        for (bin, sums) in bins.iter().enumerate().filter(|(_, sums)| splitter.count(sums) > 0) {
+        for (bin, sums) in bins.iter().enumerate().filter(|(_, sums)| sums.count > 0) {
             if let Some(previous) = previous
                 && let Some(gain) = self.better(&left)
             {
@@ -160,7 +154,7 @@ impl<const CONSTRAINED: bool> Search<'_, CONSTRAINED> {
             left.add(sums);
             previous = Some(bin);
         }
-        if let (Some(bin), true, false) = (previous, splitter.count(missing) > 0, missing_left)
+        if let (Some(bin), true, false) = (previous, missing.count > 0, missing_left)
             && let Some(gain) = self.better(&left)
         {
             // Every value to the left, the missing ones alone to the right.
@@ -179,15 +173,14 @@ impl<const CONSTRAINED: bool> Search<'_, CONSTRAINED> {
             let Totals { first, second } = splitter.scale.totals(&bins[usize::from(*bin)]);
             first / (second + smooth)
         };
-        let mut order: Vec<u8> =
-            (0..bins.len()).filter(|&bin| splitter.count(&bins[bin]) > 0).map(|bin| bin as u8).collect();
+        let mut order: Vec<u8> = (0..bins.len()).filter(|&bin| bins[bin].count > 0).map(|bin| bin as u8).collect();
         order.sort_by(|a, b| key(a).total_cmp(&key(b)));
         let mut left = if missing_left { *missing } else { Sums::default() };
         let mut cut_at = None;
         for (place, &bin) in order.iter().enumerate() {
             left.add(&bins[usize::from(bin)]);
             let last = place + 1 == order.len();
-            if (!last || (splitter.count(missing) > 0 && !missing_left))
+            if (!last || (missing.count > 0 && !missing_left))
                 && let Some(gain) = self.better(&left)
             {
                 let missing_left = self.missing_side(&left, missing, missing_left);
@@ -206,7 +199,7 @@ impl<const CONSTRAINED: bool> Search<'_, CONSTRAINED> {
     fn better(&self, left: &Sums) -> Option<f64> {
         let Splitter { params, scale, .. } = self.splitter;
         let right = self.sums.minus(left);
-        if scale.count(left).min(scale.count(&right)) < params.min_samples_leaf as u64 {
+        if left.count.min(right.count) < params.min_samples_leaf as u64 {
             return None;
         }
         let (left, right) = (scale.totals(left), scale.totals(&right));
@@ -240,7 +233,6 @@ impl<const CONSTRAINED: bool> Search<'_, CONSTRAINED> {
 
     /// Without missing values here, those of later rows follow the larger side.
     fn missing_side(&self, left: &Sums, missing: &Sums, missing_left: bool) -> bool {
-        let count = |sums: &Sums| self.splitter.count(sums);
-        if count(missing) > 0 { missing_left } else { 2 * count(left) >= count(&self.sums) }
+        if missing.count > 0 { missing_left } else { 2 * left.count >= self.sums.count }
     }
 }

@@ -14,6 +14,8 @@ const LEAVES: usize = 32;
 const TREES: usize = 128;
 /// The most masks: 32 MiB.
 const MASKS: usize = 8 << 20;
+/// The most features of a block: each costs a row a search and a line, and with about so many the trees are walked as fast.
+const FEATURES: usize = 64;
 
 /// Finds the leaves of rows in trees of up to 32 leaves, each a single value.
 #[derive(Debug)]
@@ -56,8 +58,11 @@ impl QuickScorer {
         // A line for each split and two more for each of the features, which are not more than the splits.
         let masks: usize =
             trees.chunks(TREES).map(|trees| 3 * trees.iter().map(Tree::n_splits).sum::<usize>() * trees.len()).sum();
-        (trees.iter().all(fits) && masks <= MASKS)
-            .then(|| Self { blocks: trees.chunks(TREES).map(Block::new).collect() })
+        if !trees.iter().all(fits) || masks > MASKS {
+            return None;
+        }
+        let blocks: Vec<Block> = trees.chunks(TREES).map(Block::new).collect();
+        blocks.iter().all(|block| block.features.len() <= FEATURES).then_some(Self { blocks })
     }
 
     /// Adds the values of a row's leaves to its outputs, tree after tree: the first tree's to the first output, the next

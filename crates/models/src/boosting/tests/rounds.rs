@@ -67,6 +67,27 @@ fn an_observer_can_end_the_fit() {
     assert_eq!(continued.1.iter().map(|round| round.round).collect::<Vec<_>>(), [5, 6]);
 }
 
+#[test]
+fn the_largest_group_teaches_and_a_class_of_one_group_is_not_taken_away() {
+    // One group of 900 rows and ten of ten: whatever the seed, most rows are learned from.
+    let dataset = test_data::interactions(1_000, 3);
+    let groups: Vec<usize> = (0..1_000_usize).map(|row| row.saturating_sub(890) / 10).collect();
+    let stopped = eager().early_stopping(true).n_estimators(12);
+    for seed in 0..5 {
+        let model = fit(stopped.clone().seed(seed).groups(Some(&groups)), &dataset);
+        assert!(model.n_rounds() > 3, "seed {seed}: {} rounds", model.n_rounds());
+        let learned: f64 = model.trees()[0].leaves().map(|(cover, _)| cover).sum();
+        assert!(learned >= 890.0, "seed {seed}: {learned} rows");
+    }
+    // Three classes of a group each: nothing can be held out, and all rounds are kept.
+    let labels = Array1::from_iter((0..300).map(|row| row / 100));
+    let records =
+        Array2::from_shape_fn((300, 2), |(row, column)| (row / 100) as f64 + ((row * 7 + column) % 10) as f64 / 10.0);
+    let groups: Vec<usize> = labels.to_vec();
+    let model = fit(stopped.groups(Some(&groups)).n_classes(3), &Dataset::new(records, labels));
+    assert_eq!(model.n_rounds(), 12);
+}
+
 /// Rows of a group are copies with one label; a hold-out of single rows finds copies of all it holds out in training.
 #[test]
 fn early_stopping_holds_out_whole_groups() {
