@@ -57,6 +57,32 @@ python_env() {
   printf '%s\n' "$folder"
 }
 
+# work_beside TITLE: makes `work`, a folder that goes when the script ends, however it ends. With it goes the process group
+# `beside`, which the caller sets; if the script failed, what that wrote to $work/log is shown as TITLE's last words.
+work_beside() {
+  work="$(mktemp -d)"
+  beside=""
+  # shellcheck disable=SC2064 # The title of now is meant.
+  trap "work_is_over '$1'" EXIT
+  trap 'exit 130' INT
+  trap 'exit 143' TERM
+}
+
+work_is_over() {
+  local status=$?
+  trap - EXIT
+  if [[ -n "$beside" ]]; then
+    kill -- "-$beside" 2>/dev/null || true
+    wait "$beside" 2>/dev/null || true
+  fi
+  if ((status != 0)) && [[ -s "$work/log" ]]; then
+    step "The last words of $1"
+    tail -n 30 "$work/log" >&2
+  fi
+  rm -rf "$work"
+  exit "$status"
+}
+
 # fetch_with_maven POM HOME JAVA TITLE WANTED GOAL…: has Maven run GOAL of POM, in which DIR is the folder to fill, and keeps
 # what it made as HOME, if WANTED is in it. Does nothing when HOME was made of this very POM.
 fetch_with_maven() {

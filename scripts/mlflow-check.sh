@@ -17,32 +17,13 @@ DRIFTMILL_TEST_MLFLOW_HOME="${DRIFTMILL_TEST_MLFLOW_HOME:-$(scripts/mlflow-fetch
 export DRIFTMILL_TEST_MLFLOW_HOME
 python="$DRIFTMILL_TEST_MLFLOW_HOME/bin/python"
 port="$("$python" -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')"
-work="$(mktemp -d)"
-server=""
-finish() {
-  local status=$?
-  trap - EXIT
-  if [[ -n "$server" ]]; then
-    # All of its group: not every version passes it on to its workers.
-    kill -- "-$server" 2>/dev/null || true
-    wait "$server" 2>/dev/null || true
-  fi
-  if ((status != 0)) && [[ -s "$work/log" ]]; then
-    step "The last words of the MLflow server"
-    tail -n 30 "$work/log" >&2
-  fi
-  rm -rf "$work"
-  exit "$status"
-}
-trap finish EXIT
-trap 'exit 130' INT
-trap 'exit 143' TERM
+work_beside "the MLflow server"
 
 step "Starting an MLflow server on port $port"
-# In a process group of its own, by which it is stopped.
+# In a process group of its own: not every version passes it on to its workers that it is stopped.
 set -m
 scripts/mlflow-server.sh "$work/server" "$port" 2>"$work/log" &
-server=$!
+beside=$!
 set +m
 export DRIFTMILL_TEST_MLFLOW_URL="http://127.0.0.1:$port"
 # The server is on this machine: no proxy stands before it.
@@ -50,7 +31,7 @@ export NO_PROXY="127.0.0.1${NO_PROXY:+,$NO_PROXY}" no_proxy="127.0.0.1${no_proxy
 answers="import urllib.request; urllib.request.urlopen('$DRIFTMILL_TEST_MLFLOW_URL/health', timeout=5)"
 for ((tries = 0; ; tries++)); do
   ! "$python" -c "$answers" 2>/dev/null || break
-  kill -0 "$server" 2>/dev/null || fail "the MLflow server ended while it was starting"
+  kill -0 "$beside" 2>/dev/null || fail "the MLflow server ended while it was starting"
   ((tries < 240)) || fail "the MLflow server does not answer on port $port after two minutes"
   sleep 0.5
 done

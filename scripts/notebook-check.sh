@@ -20,32 +20,14 @@ DRIFTMILL_BIN="$(realpath "$1")"
 export DRIFTMILL_BIN
 environment="$(python_env notebook docs/notebook/requirements.txt "Jupyter and what the notebook imports")"
 
-work="$(mktemp -d)"
-up=""
-finish() {
-  local status=$?
-  trap - EXIT
-  if [[ -n "$up" ]]; then
-    kill "$up" 2>/dev/null || true
-    wait "$up" 2>/dev/null || true
-  fi
-  if ((status != 0)) && [[ -s "$work/log" ]]; then
-    step "The last words of driftmill up"
-    tail -n 30 "$work/log" >&2
-  fi
-  rm -rf "$work"
-  exit "$status"
-}
-trap finish EXIT
-trap 'exit 130' INT
-trap 'exit 143' TERM
+work_beside "driftmill up"
 
 # wait_for WHAT PATTERN: until the newest line of status has PATTERN.
 wait_for() {
   local tries
   for ((tries = 0; tries < 600; tries++)); do
     ! tail -n 1 "$work/status" | grep -Eq "$2" || return 0
-    kill -0 "$up" 2>/dev/null || fail "driftmill up ended while it was waited for $1"
+    kill -0 "$beside" 2>/dev/null || fail "driftmill up ended while it was waited for $1"
     sleep 0.5
   done
   fail "there is no $1 after five minutes"
@@ -58,8 +40,10 @@ mkdir "$DRIFTMILL_PIPELINES"
 cp -r pipelines/iris "$DRIFTMILL_PIPELINES/"
 
 step "Starting driftmill up with pipeline iris"
+set -m
 "$DRIFTMILL_BIN" up --json --broker-port 0 --clickhouse-port 0 --gateway-listen 127.0.0.1:0 >"$work/status" 2>"$work/log" &
-up=$!
+beside=$!
+set +m
 wait_for "first model" '"champion":1\b'
 DRIFTMILL_GATEWAY_LISTEN="$(sed -n '1s|.*"gateway":"http://\([^"]*\)".*|\1|p' "$work/status")"
 export DRIFTMILL_GATEWAY_LISTEN

@@ -23,7 +23,9 @@ mod truth;
 mod world;
 mod zombie;
 
-use crate::harness::BrokerKind;
+use std::time::Duration;
+
+use crate::harness::{BrokerKind, watch};
 use run::{Plan, run};
 
 fn number(variable: &str, default: u64) -> u64 {
@@ -38,7 +40,10 @@ async fn nothing_is_lost_and_nothing_twice_whatever_breaks() {
         seed: number("DRIFTMILL_TEST_CHAOS_SEED", 1),
         first: number("DRIFTMILL_TEST_CHAOS_FIRST", 0),
         rounds: number("DRIFTMILL_TEST_CHAOS_ROUNDS", 10),
+        alone: std::env::var_os("DRIFTMILL_TEST_CHAOS_ROUNDS").is_some(),
     };
+    // Each round waits for its faults to heal, which the run itself bounds.
+    watch::limited_to(Duration::from_mins(10 + plan.rounds));
     if let Err(report) = run(&plan).await {
         panic!("{report}");
     }

@@ -32,16 +32,22 @@ pub struct Plan {
     /// Number of the first round: a run can begin where another one failed.
     pub first: u64,
     pub rounds: u64,
+    /// Whether no other test runs in this process.
+    pub alone: bool,
 }
 
 /// Runs the plan; what went wrong is the error, with everything needed to look into it.
 pub async fn run(plan: &Plan) -> Result<(), String> {
     let (seed, broker) = (plan.seed, plan.broker);
     let mut log = Log::new(format!("chaos: seed {seed}, {} rounds, {broker:?}", plan.rounds));
-    // Before anything is started: whatever ends this run takes everything down with it.
-    let mut interrupt = signal(SignalKind::interrupt()).unwrap();
-    let mut terminate = signal(SignalKind::terminate()).unwrap();
+    // Before anything is started: whatever ends this run takes everything down with it. Not among other tests: a signal that
+    // was caught once no longer ends the process, and so not them either.
     let interrupted = async {
+        if !plan.alone {
+            return std::future::pending().await;
+        }
+        let mut interrupt = signal(SignalKind::interrupt()).unwrap();
+        let mut terminate = signal(SignalKind::terminate()).unwrap();
         tokio::select! {
             _ = interrupt.recv() => "interrupted",
             _ = terminate.recv() => "terminated",
@@ -49,8 +55,9 @@ pub async fn run(plan: &Plan) -> Result<(), String> {
     };
     tokio::pin!(interrupted);
     let world = tokio::select! {
-        world = World::start(broker) => world,
+        biased;
         how = &mut interrupted => return Err(how.to_owned()),
+        world = World::start(broker) => world,
     };
     let outcome = tokio::select! {
         outcome = rounds(plan, &world, &mut log) => outcome,

@@ -2,6 +2,7 @@
 
 use std::process::Command;
 
+use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use crate::harness::{BUCKET, Options, Process, S3Server, Stack, eventually, files_below, free_port};
@@ -116,10 +117,13 @@ async fn while_s3_is_down_the_gateway_answers_and_a_training_waits_and_no_model_
     ends_well(training).await;
     let second = stack.serves("iris", |version| version > first).await;
 
-    // Killed while one is on.
-    let training = train(&stack, folder.path(), 600);
+    // Killed while one is on, which is held there.
+    let mut training = train(&stack, folder.path(), 4_000);
     stack.sql_becomes(runs, "3").await;
+    training.signal(Signal::STOP);
     server.kill();
+    assert!(training.is_running(), "it ended before the server was killed");
+    training.signal(Signal::CONT);
     server.start_again().await;
     ends_well(training).await;
     stack.serves("iris", |version| version > second).await;

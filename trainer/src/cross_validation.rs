@@ -82,7 +82,7 @@ pub fn cross_validate(
     let pipeline = &with_classes;
     let failed = |error: Fault| Error::Fit { pipeline: pipeline.name.clone(), error };
     let (learner, _) = learner(pipeline, &asked.overrides).map_err(failed)?;
-    if learner.algorithm() == "forecast" {
+    if learner.forecasts() {
         tell("rolling the origin", 0, 1);
         let judged = rolling_evaluation(&learner, rows, pipeline).map_err(failed)?;
         return Ok(CrossValidation::Forecasts(Box::new(judged)));

@@ -45,7 +45,7 @@ impl Trials {
             Fault::Unfit(format!("there is nothing to search for: {how}"))
         })?;
         let (learner, _) = learner(pipeline, overrides)?;
-        let forecasts = learner.algorithm() == "forecast";
+        let forecasts = learner.forecasts();
         let folds = match forecasts {
             true => vec![TrainTest::default()],
             false => folds::folds(&rows, pipeline, declared.folds)?,
@@ -76,7 +76,7 @@ impl Trials {
         all.extend(params.clone());
         let (learner, _) = learner(&self.pipeline, &all)?;
         let seed = self.pipeline.training.seed;
-        if learner.algorithm() == "forecast" {
+        if learner.forecasts() {
             return forecasts::rolling_error(&learner, &self.rows, &self.pipeline);
         }
         let TrainTest { train, test } = &self.folds[fold];

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use driftmill_models::search::spread;
 use driftmill_platform::registry::SearchScore;
 use driftmill_platform::telemetry;
 use driftmill_schemas::pipeline::Pipeline;
@@ -86,14 +87,12 @@ fn tried(rungs: &BTreeMap<u32, Vec<&SearchScore>>, folds: usize) -> Option<(u32,
     let (rung, scores) = last?;
     let values: Vec<f64> = scores.iter().filter_map(|score| score.score).collect();
     let failure = scores.iter().find(|score| score.score.is_none()).map(|score| score.failure.clone());
-    let count = values.len() as f64;
-    let mean = (failure.is_none() && !values.is_empty()).then(|| values.iter().sum::<f64>() / count);
-    let squares = mean.map(|mean| values.iter().map(|value| (value - mean).powi(2)).sum::<f64>());
+    let (mean, deviation) = if failure.is_none() { spread(&values) } else { (None, None) };
     let tried = Tried {
         params: serde_json::from_str(&scores[0].params).unwrap_or_default(),
         share: scores[0].share,
         mean,
-        deviation: squares.filter(|_| values.len() > 1).map(|squares| (squares / (count - 1.0)).sqrt()),
+        deviation,
         folds: scores.len(),
         failure: failure.unwrap_or_default(),
     };

@@ -148,6 +148,11 @@ impl Learner {
         }
     }
 
+    /// Whether it learns from series of values and answers with those to come, so that rows are not to be drawn from.
+    pub fn forecasts(&self) -> bool {
+        self.algorithm() == forecast::NAME
+    }
+
     /// Names and kinds of the features.
     pub fn features(&self) -> &[(String, FeatureKind)] {
         &self.features

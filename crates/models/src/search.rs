@@ -27,7 +27,7 @@ use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-pub use self::halving::{Budget, Outcome, Plan, Ranked, Resource, Rung};
+pub use self::halving::{Budget, Outcome, Plan, Ranked, Resource, Rung, spread};
 pub use self::space::{Domain, Error as SpaceError, Params, Space};
 pub use self::state::{Evaluation, Score, State};
 use crate::parallel;

@@ -19,7 +19,7 @@ use driftmill_platform::store::Store;
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
-use super::{Process, eventually, repository};
+use super::{Process, eventually, repository, watch};
 
 /// Which broker the suite runs against.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,6 +43,7 @@ impl BrokerKind {
 
 /// The built program.
 pub fn binary() -> PathBuf {
+    watch::this_test();
     let binary = std::env::var_os("DRIFTMILL_BIN")
         .unwrap_or_else(|| panic!("DRIFTMILL_BIN names the built program: run the tests with `make test`"));
     PathBuf::from(binary)
@@ -52,6 +53,7 @@ pub fn binary() -> PathBuf {
 /// to start, or that a client tries to reach while it is away, would sooner or later find its port given to a client. No
 /// other test of this process is told the same.
 pub fn free_port() -> u16 {
+    watch::this_test();
     const FIRST: u16 = 12_000;
     const COUNT: u16 = 18_000;
     static NEXT: AtomicU16 = AtomicU16::new(0);

@@ -5,6 +5,7 @@ mod process;
 mod registry;
 mod s3;
 mod stack;
+pub mod watch;
 
 pub use backend::{Backend, BrokerKind, binary, free_port, settings_of, start_engine, start_kafka};
 pub use process::{Process, child_of};
@@ -20,6 +21,7 @@ pub const PATIENCE: Duration = Duration::from_secs(90);
 
 /// The repository.
 pub fn repository() -> PathBuf {
+    watch::this_test();
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
 }
 

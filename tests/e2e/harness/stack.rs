@@ -158,7 +158,7 @@ impl Stack {
         clickhouse_settings: config::ClickHouse,
     ) -> Self {
         let clickhouse = ClickHouse::new(&clickhouse_settings);
-        let http = reqwest::Client::builder().no_proxy().build().unwrap();
+        let http = reqwest::Client::builder().no_proxy().timeout(super::PATIENCE).build().unwrap();
         let stack = Self {
             parts,
             sources,

@@ -190,9 +190,7 @@ pub(super) fn outcome(state: &State, rungs: &[Rung]) -> Result<Outcome, Error> {
             Ok(scores) => (scores, None),
             Err(why) => (Vec::new(), Some(why.to_owned())),
         };
-        let mean = (!scores.is_empty()).then(|| mean(&scores));
-        let squares = mean.map(|mean| scores.iter().map(|score| (score - mean).powi(2)).sum::<f64>());
-        let deviation = squares.filter(|_| scores.len() > 1).map(|sum| (sum / (scores.len() - 1) as f64).sqrt());
+        let (mean, deviation) = spread(&scores);
         let params = state.candidates()[candidate].clone();
         Some(Ranked { candidate, params, rung: rung.index, share: rung.share, scores, mean, deviation, failure })
     };
@@ -205,6 +203,14 @@ pub(super) fn outcome(state: &State, rungs: &[Rung]) -> Result<Outcome, Error> {
     let evaluations = state.evaluations();
     let cost = evaluations.iter().map(|evaluation| rungs[evaluation.rung].share).sum();
     Ok(Outcome { ranking, evaluations: evaluations.len(), cost })
+}
+
+/// Mean of scores, if there is one, and their standard deviation (of the sample), if there are two.
+pub fn spread(scores: &[f64]) -> (Option<f64>, Option<f64>) {
+    let mean = (!scores.is_empty()).then(|| mean(scores));
+    let squares = mean.map(|mean| scores.iter().map(|score| (score - mean).powi(2)).sum::<f64>());
+    let deviation = squares.filter(|_| scores.len() > 1).map(|sum| (sum / (scores.len() - 1) as f64).sqrt());
+    (mean, deviation)
 }
 
 fn mean(scores: &[f64]) -> f64 {
