@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use driftmill_platform::kafka::EndsInTime;
 use rdkafka::ClientConfig;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::{DeliveryFuture, FutureProducer, FutureRecord};
@@ -31,7 +32,7 @@ struct Told {
 pub struct Load {
     recipe: Recipe,
     brokers: String,
-    producer: Mutex<FutureProducer>,
+    producer: Mutex<EndsInTime<FutureProducer>>,
     next: AtomicU64,
     told: Arc<Told>,
     deliveries: mpsc::UnboundedSender<(u64, DeliveryFuture)>,
@@ -112,8 +113,8 @@ impl Drop for Load {
     }
 }
 
-fn producer(brokers: &str) -> FutureProducer {
-    ClientConfig::new()
+fn producer(brokers: &str) -> EndsInTime<FutureProducer> {
+    let producer: FutureProducer = ClientConfig::new()
         .set("bootstrap.servers", brokers)
         .set("enable.idempotence", "true")
         .set("linger.ms", "5")
@@ -121,7 +122,8 @@ fn producer(brokers: &str) -> FutureProducer {
         .set("delivery.timeout.ms", "300000")
         .set("log_level", "0")
         .create()
-        .unwrap()
+        .unwrap();
+    EndsInTime::new(producer)
 }
 
 async fn collect(mut deliveries: mpsc::UnboundedReceiver<(u64, DeliveryFuture)>, told: Arc<Told>) {

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use driftmill_platform::kafka::EndsInTime;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::message::BorrowedMessage;
 use rdkafka::{ClientConfig, Message as _, Offset, TopicPartitionList};
@@ -143,8 +144,8 @@ impl Topic {
     }
 }
 
-fn consumer(brokers: &str) -> BaseConsumer {
-    ClientConfig::new()
+fn consumer(brokers: &str) -> EndsInTime<BaseConsumer> {
+    let consumer: BaseConsumer = ClientConfig::new()
         .set("bootstrap.servers", brokers)
         .set("group.id", "chaos-truth")
         .set("enable.auto.commit", "false")
@@ -153,5 +154,6 @@ fn consumer(brokers: &str) -> BaseConsumer {
         .set("reconnect.backoff.max.ms", "500")
         .set("log_level", "0")
         .create()
-        .unwrap()
+        .unwrap();
+    EndsInTime::new(consumer)
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use driftmill_platform::config::Membership;
 use driftmill_platform::kafka::{
-    Admin, BatchPolicy, Consumer, ConsumerOptions, MessageBatch, Outgoing, Position, TopicSpec,
+    Admin, BatchPolicy, Consumer, ConsumerOptions, EndsInTime, MessageBatch, Outgoing, Position, TopicSpec,
 };
 use rdkafka::ClientConfig;
 use rdkafka::client::ClientContext;
@@ -91,6 +91,7 @@ async fn partitions_that_nobody_got_when_a_named_member_died_between_two_rounds_
         .set("enable.auto.commit", "false")
         .create_with_context(Lifeline(Arc::clone(&mortal)))
         .unwrap();
+    let first = EndsInTime::new(first);
     first.subscribe(&[&topic]).unwrap();
     let polling = std::thread::spawn({
         let mortal = Arc::clone(&mortal);

@@ -4,6 +4,8 @@
 
 use std::collections::VecDeque;
 
+use crate::sums::{dot, norm};
+
 /// Steps remembered.
 const MEMORY: usize = 10;
 /// A step must lower the value by at least this share of what the slope promises ...
@@ -133,14 +135,6 @@ fn search(
 
 fn is_flat(at: &Place, tol: f64) -> bool {
     at.gradient.iter().all(|slope| slope.abs() <= tol)
-}
-
-fn dot(a: &[f64], b: &[f64]) -> f64 {
-    a.iter().zip(b).map(|(a, b)| a * b).sum()
-}
-
-fn norm(values: &[f64]) -> f64 {
-    dot(values, values).sqrt()
 }
 
 fn add(factor: f64, values: &[f64], to: &mut [f64]) {

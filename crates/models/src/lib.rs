@@ -65,6 +65,7 @@ mod predictor;
 mod preparation;
 mod random;
 mod scores;
+mod sums;
 mod target;
 #[cfg(test)]
 mod test_data;

@@ -20,7 +20,8 @@ use self::least_squares::Triangle;
 use self::params::Penalty;
 pub use self::params::{LinearRegressionParams, LinearRegressionValidParams};
 use crate::predictor::{MAX_FEATURES, Predictor, Task, predict_inplace};
-use crate::preparation::{Preparation, mean};
+use crate::preparation::Preparation;
+use crate::sums::mean;
 use crate::{Error, weights};
 
 /// The most columns of least squares and ridge: the triangle of their products takes 8 × this² / 2 bytes, twice.

@@ -1,8 +1,13 @@
 //! What a model of weighted sums does to a row first: gaps are filled, columns centred and, if asked, brought to unit
 //! variance. Learnt from the training rows and part of the fitted model, so a row served is prepared as those were.
 
-use ndarray::ArrayView2;
+use ndarray::{ArrayView2, s};
 use serde::{Deserialize, Serialize};
+
+use crate::sums::{deviation, mean};
+
+/// Columns taken from the rows in one go: as many values as memory hands over at a time.
+const TOGETHER: usize = 8;
 
 /// What takes the place of a missing value. A value that is infinite counts as missing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -32,28 +37,40 @@ impl Preparation {
             shift: Vec::with_capacity(width),
             scale: Vec::with_capacity(width),
         };
-        let mut values = Vec::with_capacity(records.nrows());
-        for column in records.columns() {
-            values.clear();
-            values.extend(column.iter().copied());
-            let fill = match imputation {
-                Imputation::Mean => mean(&values, weights),
-                Imputation::Median => median(&values),
-            };
-            values.iter_mut().filter(|value| !value.is_finite()).for_each(|value| *value = fill);
-            let shift = mean(&values, weights);
-            let constant = values.iter().all(|value| *value == values[0]);
-            let scale = match (constant, standardize) {
-                (true, _) => 0.0,
-                (false, false) => 1.0,
-                (false, true) => 1.0 / deviation(&values, shift, weights),
-            };
-            fitted.fill.push(fill);
-            fitted.shift.push(shift);
-            // A spread that over- or underflows is no spread to work with.
-            fitted.scale.push(if scale.is_finite() { scale } else { 0.0 });
+        let mut columns: [Vec<f64>; TOGETHER] = std::array::from_fn(|_| Vec::with_capacity(records.nrows()));
+        for first in (0..width).step_by(TOGETHER) {
+            let columns = &mut columns[..TOGETHER.min(width - first)];
+            columns.iter_mut().for_each(Vec::clear);
+            for row in records.slice(s![.., first..first + columns.len()]).rows() {
+                columns.iter_mut().zip(row).for_each(|(column, value)| column.push(*value));
+            }
+            columns.iter_mut().for_each(|values| fitted.add_column(values, weights, imputation, standardize));
         }
         fitted
+    }
+
+    fn add_column(&mut self, values: &mut [f64], weights: &[f64], imputation: Imputation, standardize: bool) {
+        let fill = match imputation {
+            Imputation::Mean => mean(values, weights),
+            Imputation::Median => median(values),
+        };
+        let mut gaps = false;
+        for value in values.iter_mut().filter(|value| !value.is_finite()) {
+            *value = fill;
+            gaps = true;
+        }
+        // Without gaps, the mean is what would fill them.
+        let shift = if gaps || imputation == Imputation::Median { mean(values, weights) } else { fill };
+        let constant = values.iter().all(|value| *value == values[0]);
+        let scale = match (constant, standardize) {
+            (true, _) => 0.0,
+            (false, false) => 1.0,
+            (false, true) => 1.0 / deviation(values, shift, weights),
+        };
+        self.fill.push(fill);
+        self.shift.push(shift);
+        // A spread that over- or underflows is no spread to work with.
+        self.scale.push(if scale.is_finite() { scale } else { 0.0 });
     }
 
     /// Not checked.
@@ -125,22 +142,6 @@ impl Preparation {
     }
 }
 
-/// Weighted mean of the finite values, 0 when there are none.
-pub(crate) fn mean(values: &[f64], weights: &[f64]) -> f64 {
-    let average = |centre: f64| {
-        let (mut sum, mut total) = (0.0, 0.0);
-        for (value, weight) in values.iter().zip(weights).filter(|(value, _)| value.is_finite()) {
-            sum += weight * (value - centre);
-            total += weight;
-        }
-        if total > 0.0 { sum / total } else { 0.0 }
-    };
-    let first = average(0.0);
-    // The second pass takes back what rounding did to the sum of large values.
-    let mean = first + average(first);
-    if mean.is_finite() { mean } else { 0.0 }
-}
-
 fn median(values: &[f64]) -> f64 {
     let mut sorted: Vec<f64> = values.iter().copied().filter(|value| value.is_finite()).collect();
     sorted.sort_unstable_by(f64::total_cmp);
@@ -149,12 +150,6 @@ fn median(values: &[f64]) -> f64 {
         odd if odd % 2 == 1 => sorted[odd / 2],
         even => f64::midpoint(sorted[even / 2 - 1], sorted[even / 2]),
     }
-}
-
-/// Weighted standard deviation, that of the population.
-fn deviation(values: &[f64], mean: f64, weights: &[f64]) -> f64 {
-    let squares: f64 = values.iter().zip(weights).map(|(value, weight)| weight * (value - mean) * (value - mean)).sum();
-    (squares / weights.iter().sum::<f64>()).sqrt()
 }
 
 #[cfg(test)]

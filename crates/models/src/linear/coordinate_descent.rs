@@ -1,6 +1,8 @@
 //! The elastic net by cyclic coordinate descent (Friedman, Hastie and Tibshirani, "Regularization paths for generalized
 //! linear models via coordinate descent", Journal of Statistical Software 33, 2010).
 
+use crate::sums::dot;
+
 /// ½|y - Xb|² + l1 |b|₁ + ½ l2 |b|², to be minimised over b.
 pub(super) struct ElasticNet<'a> {
     /// X, column after column, `target.len()` values each.
@@ -64,10 +66,6 @@ impl ElasticNet<'_> {
     fn columns(&self) -> impl Iterator<Item = &[f64]> {
         self.columns.chunks_exact(self.target.len().max(1))
     }
-}
-
-fn dot(a: &[f64], b: &[f64]) -> f64 {
-    a.iter().zip(b).map(|(a, b)| a * b).sum()
 }
 
 #[cfg(test)]

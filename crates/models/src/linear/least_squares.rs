@@ -4,6 +4,8 @@
 //! Rows are folded into a triangle as they come; memory does not grow with their number. The triangle is then solved
 //! with column pivoting: columns that are sums of others are found, and of the solutions the shortest is taken.
 
+use crate::sums::{dot, norm};
+
 /// Rows folded together: enough to pay for a pass over the triangle, few enough to stay in the cache.
 const BLOCK: usize = 256;
 /// A column of which less than this share is not already in the others holds rounding errors and nothing else.
@@ -179,14 +181,6 @@ fn inverse_trace(columns: &[Vec<f64>]) -> f64 {
             dot(&inverse, &inverse)
         })
         .sum()
-}
-
-fn dot(a: &[f64], b: &[f64]) -> f64 {
-    a.iter().zip(b).map(|(a, b)| a * b).sum()
-}
-
-fn norm(values: &[f64]) -> f64 {
-    dot(values, values).sqrt()
 }
 
 #[cfg(test)]

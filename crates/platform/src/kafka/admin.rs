@@ -11,7 +11,7 @@ use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::{Offset, TopicPartitionList};
 use tokio::time::Instant;
 
-use super::{Error, Kind, client, customise, held};
+use super::{EndsInTime, Error, Kind, client, customise, held};
 use crate::config;
 use crate::error::{Retry, Retryable as _};
 
@@ -30,8 +30,8 @@ pub struct TopicSpec {
 
 /// Looks at topics and creates them.
 pub struct Admin {
-    admin: AdminClient<DefaultClientContext>,
-    reader: Arc<BaseConsumer>,
+    admin: EndsInTime<AdminClient<DefaultClientContext>>,
+    reader: Arc<EndsInTime<BaseConsumer>>,
     records: ClientConfig,
     replication: i32,
 }
@@ -48,8 +48,8 @@ impl Admin {
         let mut config = client(settings);
         customise(&mut config, settings, Kind::Admin);
         Ok(Self {
-            admin: config.create().map_err(Error::client)?,
-            reader: Arc::new(config.create().map_err(Error::client)?),
+            admin: EndsInTime::new(config.create().map_err(Error::client)?),
+            reader: Arc::new(EndsInTime::new(config.create().map_err(Error::client)?)),
             records: held::reader(settings),
             replication: settings.replication.max(1),
         })

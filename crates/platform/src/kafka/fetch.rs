@@ -13,7 +13,7 @@ use rdkafka::{Message as _, Offset, TopicPartitionList};
 use tokio::time::Instant;
 use tracing::warn;
 
-use super::{Error, Headers, Kind, MessageBatch, client, customise};
+use super::{EndsInTime, Error, Headers, Kind, MessageBatch, client, customise};
 use crate::config;
 
 /// Longest silence of a broker that has more to deliver.
@@ -37,7 +37,7 @@ impl ConsumerContext for Quiet {}
 
 /// Fetches records by position, without a group.
 pub struct Fetcher {
-    inner: Arc<BaseConsumer<Quiet>>,
+    inner: Arc<EndsInTime<BaseConsumer<Quiet>>>,
     /// Where the last scan ended: topic, partition, offset.
     reached: Option<(String, i32, i64)>,
 }
@@ -52,7 +52,7 @@ impl Fetcher {
     /// A client for the cluster.
     pub fn new(settings: &config::Kafka) -> Result<Self, Error> {
         let inner = configuration(settings).create_with_context(Quiet).map_err(Error::client)?;
-        Ok(Self { inner: Arc::new(inner), reached: None })
+        Ok(Self { inner: Arc::new(EndsInTime::new(inner)), reached: None })
     }
 
     /// The messages of `topic` at these positions (partition, offset), with headers, in their order. A position that holds

@@ -8,7 +8,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::{Message as _, Offset, TopicPartitionList};
 
-use super::{Error, Kind, client, customise};
+use super::{EndsInTime, Error, Kind, client, customise};
 use crate::config;
 
 /// How long the broker may be silent.
@@ -41,7 +41,7 @@ pub(super) fn held(
     ranges: &[(i64, i64)],
 ) -> Result<Vec<i64>, Error> {
     let doing = || format!("read topic `{topic}` partition {partition}");
-    let consumer: BaseConsumer = config.create().map_err(Error::client)?;
+    let consumer = EndsInTime::new(config.create::<BaseConsumer>().map_err(Error::client)?);
     let (low, end) = consumer.fetch_watermarks(topic, partition, PATIENCE).map_err(Error::request(doing()))?;
     let kept = ranges.iter().map(|&(from, to)| (from.max(low), to.min(end))).filter(|(from, to)| from < to);
     let mut kept = kept.collect::<Vec<_>>().into_iter().peekable();

@@ -3,6 +3,7 @@
 mod admin;
 mod batch;
 mod consumer;
+mod ending;
 mod error;
 mod fetch;
 mod held;
@@ -13,6 +14,7 @@ mod ranges;
 pub use admin::{Admin, TopicSpec};
 pub use batch::{Coverage, Headers, MessageBatch, OffsetRange, mark};
 pub use consumer::{Age, BatchPolicy, Consumer, ConsumerOptions, Handle, Position, Positions};
+pub use ending::EndsInTime;
 pub use error::Error;
 pub use fetch::Fetcher;
 pub use producer::{Acknowledgement, Outgoing, Producer};

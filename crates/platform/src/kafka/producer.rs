@@ -1,5 +1,6 @@
 //! An idempotent producer: acknowledged means on the broker's disk as often as the topic replicates, and once.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::try_join_all;
@@ -7,7 +8,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{DeliveryFuture, FutureProducer, FutureRecord, Producer as _};
 
-use super::{Error, Headers, Kind, client, customise};
+use super::{EndsInTime, Error, Headers, Kind, client, customise};
 use crate::config;
 
 /// A record on its way out.
@@ -28,7 +29,7 @@ pub struct Outgoing {
 /// Sends records. Clones share one connection and one queue.
 #[derive(Clone)]
 pub struct Producer {
-    inner: FutureProducer,
+    inner: Arc<EndsInTime<FutureProducer>>,
 }
 
 impl std::fmt::Debug for Producer {
@@ -65,7 +66,7 @@ impl Producer {
         if let Some(patience) = patience {
             config.set("delivery.timeout.ms", patience.as_millis().to_string());
         }
-        Ok(Self { inner: config.create().map_err(Error::client)? })
+        Ok(Self { inner: Arc::new(EndsInTime::new(config.create().map_err(Error::client)?)) })
     }
 
     /// Puts a record into the queue. `Ok` holds the acknowledgement to come; `Err` gives the record back when the queue

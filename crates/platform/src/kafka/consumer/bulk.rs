@@ -12,7 +12,7 @@ use rdkafka::error::KafkaError;
 use rdkafka::types::RDKafkaRespErr;
 
 use super::context::Context;
-use crate::kafka::Headers;
+use crate::kafka::{EndsInTime, Headers};
 
 /// Messages taken with one call.
 const RUN: usize = 512;
@@ -31,7 +31,7 @@ pub(super) struct Bulk {
     pending: Vec<Received>,
     queue: Arc<Queue>,
     /// Last: it must outlive the queue and the messages.
-    _consumer: Arc<BaseConsumer<Context>>,
+    _consumer: Arc<EndsInTime<BaseConsumer<Context>>>,
 }
 
 // SAFETY: librdkafka's messages may be used by any thread, and these are used by one at a time.
@@ -74,7 +74,7 @@ impl Drop for Queue {
 }
 
 impl Bulk {
-    pub(super) fn new(consumer: Arc<BaseConsumer<Context>>) -> Self {
+    pub(super) fn new(consumer: Arc<EndsInTime<BaseConsumer<Context>>>) -> Self {
         // SAFETY: the client is alive, here and as long as `_consumer` is.
         let queue = Queue(unsafe { sys::rd_kafka_queue_new(consumer.client().native_ptr()) });
         Self { pending: Vec::with_capacity(RUN), queue: Arc::new(queue), _consumer: consumer }

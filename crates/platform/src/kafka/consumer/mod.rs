@@ -36,7 +36,7 @@ use self::demand::Demand;
 use self::group::GroupWatch;
 use self::poller::Poller;
 use self::progress::Progress;
-use super::{Error, Kind, MessageBatch, OffsetRange, client, customise};
+use super::{EndsInTime, Error, Kind, MessageBatch, OffsetRange, client, customise};
 use crate::config::{self, Membership};
 
 /// Where a partition is read from.
@@ -147,7 +147,7 @@ pub struct Consumer {
 /// What may be done to a consumer while somebody else waits for its batches.
 #[derive(Clone)]
 pub struct Handle {
-    inner: Arc<BaseConsumer<Context>>,
+    inner: Arc<EndsInTime<BaseConsumer<Context>>>,
     age: Age,
     grouped: bool,
 }
@@ -198,7 +198,8 @@ impl Consumer {
         let changes = Arc::new(Changes::default());
         let context =
             Context { topic: options.topic.clone(), positions, changes: Arc::clone(&changes), queue: OnceLock::new() };
-        let inner: Arc<BaseConsumer<Context>> = Arc::new(config.create_with_context(context).map_err(Error::client)?);
+        let inner: BaseConsumer<Context> = config.create_with_context(context).map_err(Error::client)?;
+        let inner = Arc::new(EndsInTime::new(inner));
         let bulk = Bulk::new(Arc::clone(&inner));
         // Set once, here.
         let _ = inner.context().queue.set(Arc::downgrade(bulk.queue()));

@@ -18,7 +18,7 @@ use super::group::GroupWatch;
 use super::progress::{Arrival, Progress, Standing};
 use super::{Age, ConsumerOptions, Position, Spare};
 use crate::error::{Retry, Retryable as _};
-use crate::kafka::{Error, Headers, MessageBatch};
+use crate::kafka::{EndsInTime, Error, Headers, MessageBatch};
 
 /// How long a poll waits when nothing is gathered.
 const IDLE: Duration = Duration::from_millis(100);
@@ -30,7 +30,7 @@ const RUN: usize = 512;
 const LOOK: Duration = Duration::from_secs(10);
 
 pub(super) struct Poller {
-    pub(super) inner: Arc<BaseConsumer<Context>>,
+    pub(super) inner: Arc<EndsInTime<BaseConsumer<Context>>>,
     pub(super) bulk: Bulk,
     pub(super) changes: Arc<Changes>,
     pub(super) demand: Arc<Demand>,
