@@ -3,7 +3,7 @@
 use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 
-use crate::harness::repository;
+use crate::harness::{output, repository};
 
 /// Every line of make, CI, image and scripts that has cargo compile something, with its file.
 fn compiling() -> Vec<(String, String)> {
@@ -43,7 +43,7 @@ fn an_engine_that_is_not_the_pinned_one_is_thrown_away() {
     let path = format!("{}:{}", npm.parent().unwrap().display(), std::env::var("PATH").unwrap());
     let cache = home.path().join("cache");
     let mut fetch = Command::new(repository().join("scripts/fetch-engine.sh"));
-    let output = fetch.env("PATH", path).env("XDG_CACHE_HOME", &cache).output().unwrap();
+    let output = output(fetch.env("PATH", path).env("XDG_CACHE_HOME", &cache));
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(!output.status.success() && said.contains("is not the pinned one and was thrown away"), "{said}");
     let left: Vec<_> = std::fs::read_dir(cache.join("driftmill/engine")).unwrap().collect();

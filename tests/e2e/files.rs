@@ -5,7 +5,7 @@ use std::process::{Command, Output};
 
 use serde_json::Value;
 
-use crate::harness::{Options, Stack, binary, copy_pipelines, repository};
+use crate::harness::{Options, Stack, binary, copy_pipelines, output, repository};
 
 /// A data folder and pipelines on which nothing runs.
 pub struct Alone {
@@ -28,7 +28,7 @@ impl Alone {
     }
 
     pub fn run(&self, arguments: &[&str]) -> Output {
-        self.command(arguments).output().unwrap()
+        output(&self.command(arguments))
     }
 
     pub fn ok(&self, arguments: &[&str]) -> String {
@@ -130,10 +130,11 @@ async fn beside_a_running_stack_a_file_trains_the_model_that_is_served_next() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_command_finds_what_runs_on_its_data_folder_and_no_longer_when_it_was_killed() {
     let mut stack = Stack::start_embedded(Options { sources: false, ..Options::default() }).await;
+    let (pipelines, data) = (stack.pipelines.clone(), stack.data());
     let run = |arguments: &[&str]| {
         let mut command = Command::new(binary());
-        command.arg("--pipelines").arg(&stack.pipelines).arg("--data-dir").arg(stack.data()).args(arguments);
-        command.output().unwrap()
+        command.arg("--pipelines").arg(&pipelines).arg("--data-dir").arg(&data).args(arguments);
+        output(&command)
     };
     // A second engine on the folder is impossible, so this went through the running one.
     let trained = run(&["train", "iris", "--from", &fisher()]);
@@ -142,17 +143,9 @@ async fn a_command_finds_what_runs_on_its_data_folder_and_no_longer_when_it_was_
     assert!(String::from_utf8_lossy(&listed.stdout).contains("champion"), "{listed:?}");
     assert!(stack.data().join("running.json").is_file());
 
-    let data = stack.data();
     stack.kill();
     assert!(data.join("running.json").is_file(), "nobody was there to take it away");
-    let judged = Command::new(binary())
-        .arg("--pipelines")
-        .arg(&stack.pipelines)
-        .arg("--data-dir")
-        .arg(&data)
-        .args(["evaluate", "iris", "--data", &fisher(), "--json"])
-        .output()
-        .unwrap();
+    let judged = run(&["evaluate", "iris", "--data", &fisher(), "--json"]);
     assert!(judged.status.success(), "{}", String::from_utf8_lossy(&judged.stderr));
     assert!(!data.join("running.json").is_file());
 }

@@ -5,7 +5,7 @@ use std::process::Command;
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use crate::harness::{BUCKET, Options, Process, S3Server, Stack, eventually, files_below, free_port};
+use crate::harness::{BUCKET, Options, Process, S3Server, Stack, eventually, files_below, free_port, output};
 
 const FLOWERS: &str = r#"{"input": [[5.1, 3.5, 1.4, 0.2], [6.7, 3.0, 5.2, 2.3]]}"#;
 
@@ -91,7 +91,7 @@ async fn models_and_snapshots_are_in_s3_for_gateways_and_commands_elsewhere() {
     let mut command = stack.command();
     let secret = "n0t-the-secret";
     command.args(["data", "show", &snapshot]).env("AWS_SECRET_ACCESS_KEY", secret);
-    let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+    let output = tokio::task::spawn_blocking(move || output(&command)).await.unwrap();
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(!output.status.success() && said.contains("AWS_SECRET_ACCESS_KEY") && !said.contains(secret), "{said}");
 }

@@ -3,18 +3,13 @@
 use std::net::TcpListener;
 use std::process::{Command, Output};
 
-use crate::harness::{BrokerKind, binary, copy_pipelines};
+use crate::harness::{BrokerKind, binary, copy_pipelines, output};
 
 fn up(folder: &std::path::Path, arguments: &[&str]) -> Output {
     let pipelines = copy_pipelines(&["iris"], folder);
-    Command::new(binary())
-        .args(["up", "--json", "--no-sources", "--pipelines"])
-        .arg(pipelines)
-        .arg("--data-dir")
-        .arg(folder.join("data"))
-        .args(arguments)
-        .output()
-        .unwrap()
+    let mut command = Command::new(binary());
+    command.args(["up", "--json", "--no-sources", "--pipelines"]).arg(pipelines);
+    output(command.arg("--data-dir").arg(folder.join("data")).args(arguments))
 }
 
 fn sentence(output: &Output) -> String {
@@ -58,16 +53,15 @@ fn a_data_folder_held_by_another_process_is_said_with_the_process() {
 fn a_missing_engine_says_how_to_get_it() {
     let folder = tempfile::tempdir().unwrap();
     let pipelines = copy_pipelines(&["iris"], folder.path());
-    let output = Command::new(binary())
+    let mut command = Command::new(binary());
+    command
         .args(["up", "--json", "--broker-port", "0", "--clickhouse-port", "0", "--gateway-listen", "127.0.0.1:0"])
         .arg("--pipelines")
         .arg(pipelines)
         .arg("--data-dir")
         .arg(folder.path().join("data"))
-        .env("DRIFTMILL_CHDB_LIB", folder.path().join("nothing.so"))
-        .output()
-        .unwrap();
-    let said = sentence(&output);
+        .env("DRIFTMILL_CHDB_LIB", folder.path().join("nothing.so"));
+    let said = sentence(&output(&command));
     assert!(said.contains("make setup") || said.contains("nothing.so"), "{said}");
 }
 
@@ -85,21 +79,20 @@ fn a_wrong_pipeline_file_is_refused_with_file_line_and_fix() {
     ];
     for (broken, expected) in cases {
         std::fs::write(&file, broken).unwrap();
-        let output = Command::new(binary()).args(["check", "iris", "--pipelines"]).arg(&pipelines).output().unwrap();
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert!(!output.status.success() && said.contains(expected), "{said}");
+        let ended = output(Command::new(binary()).args(["check", "iris", "--pipelines"]).arg(&pipelines));
+        let said = String::from_utf8_lossy(&ended.stderr);
+        assert!(!ended.status.success() && said.contains(expected), "{said}");
         assert!(said.contains("pipeline.yaml:"), "{said}");
     }
 }
 
 #[test]
 fn settings_are_shown_without_secrets_and_unknown_ones_refused() {
-    let output =
-        Command::new(binary()).arg("--print-config").env("DRIFTMILL_CLICKHOUSE_PASSWORD", "hunter2").output().unwrap();
-    let shown = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success() && shown.contains("brokers") && !shown.contains("hunter2"), "{shown}");
-    let output = Command::new(binary()).arg("--print-config").env("DRIFTMILL_KAFKA_BROKER", "x").output().unwrap();
-    assert!(sentence(&output).contains("KAFKA_BROKERS"));
+    let asked = |variable, value| output(Command::new(binary()).arg("--print-config").env(variable, value));
+    let told = asked("DRIFTMILL_CLICKHOUSE_PASSWORD", "hunter2");
+    let shown = String::from_utf8_lossy(&told.stdout);
+    assert!(told.status.success() && shown.contains("brokers") && !shown.contains("hunter2"), "{shown}");
+    assert!(sentence(&asked("DRIFTMILL_KAFKA_BROKER", "x")).contains("KAFKA_BROKERS"));
 }
 
 #[test]

@@ -3,11 +3,11 @@
 use std::path::Path;
 use std::process::{Command, Output};
 
-use crate::harness::{binary, copy_pipelines, repository};
+use crate::harness::{binary, copy_pipelines, output, repository};
 
 fn test(pipelines: &Path, arguments: &[&str]) -> (bool, String) {
     let Output { status, stdout, stderr } =
-        Command::new(binary()).arg("--pipelines").arg(pipelines).arg("test").args(arguments).output().unwrap();
+        output(Command::new(binary()).arg("--pipelines").arg(pipelines).arg("test").args(arguments));
     let said = [stdout, stderr].map(|bytes| String::from_utf8(bytes).unwrap()).concat();
     (status.success(), said)
 }

@@ -8,7 +8,7 @@ mod stack;
 pub mod watch;
 
 pub use backend::{Backend, BrokerKind, binary, free_port, settings_of, start_engine, start_kafka};
-pub use process::{Process, child_of};
+pub use process::{Process, child_of, output};
 pub use registry::SchemaRegistry;
 pub use s3::{BUCKET, S3Server, files_below, open as open_bucket};
 pub use stack::{Options, Stack};

@@ -2,13 +2,16 @@
 
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::PATIENCE;
+
+/// How long a command may take that ends by itself: the longest are trainings.
+const AT_MOST: Duration = Duration::from_mins(6);
 
 /// A started process; its standard error goes to a file that is shown when it fails.
 pub struct Process {
@@ -115,6 +118,35 @@ impl Process {
         }
         panic!("{} does not stop. Its log:\n{}", self.name, self.log());
     }
+}
+
+/// Runs a command to its end, as [`Command::output`] does. One that takes longer than it may is asked to stop, and what it
+/// wrote is shown: those that wait for a server say so. Blocks.
+pub fn output(command: &Command) -> Output {
+    let said = format!("{:?} {:?}", command.get_program(), command.get_args().collect::<Vec<_>>());
+    let mut command = ends_with_its_parent(command);
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let child = command.spawn().unwrap_or_else(|e| panic!("{said} does not start: {e}"));
+    let pid = Pid::from_child(&child);
+    let (ended, waited) = mpsc::channel::<()>();
+    let watch = std::thread::spawn(move || {
+        let late = |limit| waited.recv_timeout(limit) == Err(mpsc::RecvTimeoutError::Timeout);
+        let is_late = late(AT_MOST);
+        if is_late {
+            let _ = kill_process(pid, Signal::TERM);
+            if late(Duration::from_secs(10)) {
+                let _ = kill_process(pid, Signal::KILL);
+            }
+        }
+        is_late
+    });
+    let output = child.wait_with_output().unwrap();
+    drop(ended);
+    if watch.join().unwrap() {
+        let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        panic!("{said} did not end within {AT_MOST:?}, and was stopped. It said:\n{out}\n{err}");
+    }
+    output
 }
 
 /// The same command, killed by the kernel when this process ends, however it ends.

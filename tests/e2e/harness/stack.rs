@@ -233,7 +233,7 @@ impl Stack {
     pub async fn cli(&self, arguments: &[&str]) -> Output {
         let mut command = self.command();
         command.args(arguments);
-        tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap()
+        tokio::task::spawn_blocking(move || super::output(&command)).await.unwrap()
     }
 
     /// Runs a subcommand that must succeed, and returns what it printed.
