@@ -1,5 +1,6 @@
 //! Grows one boosting tree, the leaf with the best gain first, on histograms of gradients. Of two siblings only the
-//! smaller one's rows are counted: the other's histogram is the parent's minus that.
+//! smaller one's rows are counted: the other's histogram is the parent's minus that. The threads share the rows of large leaves
+//! and the features of small ones, from counting to the best split.
 
 use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
@@ -14,7 +15,7 @@ use crate::parallel::Team;
 use crate::tree::{Link, Rule, Tree, TreeBuilder};
 
 /// Rows from which the threads share them.
-const SHARED: usize = 1 << 14;
+const SHARED: usize = 1 << 12;
 
 /// What a leaf of these rows adds to the score, before the learning rate.
 pub(super) type Step<'a> = &'a (dyn Fn(&[u32]) -> f64 + Sync);

@@ -204,7 +204,7 @@ impl<'a> Histograms<'a> {
     pub fn count(&self, features: &Range<usize>, rows: &[u32], gradients: &[Gradient], bins: &mut [Sums]) {
         bins.fill(Sums::default());
         let passes = features.len().div_ceil(LANES);
-        let lanes = features.len().div_ceil(passes.max(1));
+        let lanes = features.len().div_ceil(passes);
         let mut of_block = [Sums::default(); BLOCK];
         for rows in rows.chunks(BLOCK) {
             self.fetch(rows, gradients, &mut of_block);

@@ -20,7 +20,7 @@ use crate::tree::Tree;
 use crate::{Error, Task, parallel, random, split};
 
 /// Rows that a thread takes at a time.
-const SHARE: usize = 1 << 14;
+const SHARE: usize = 1 << 11;
 
 /// What a round of boosting came to.
 #[derive(Clone, Copy, Debug, PartialEq)]
