@@ -103,14 +103,6 @@ impl Team {
         }
     }
 
-    /// Both, at the same time.
-    pub fn join<A: Send, B: Send>(&self, a: impl FnOnce() -> A + Send, b: impl FnOnce() -> B + Send) -> (A, B) {
-        match &self.pool {
-            Some(pool) => pool.install(|| rayon::join(a, b)),
-            None => (a(), b()),
-        }
-    }
-
     /// `work` on every item, in any order.
     pub fn each<T: Send>(&self, items: Vec<T>, work: impl Fn(T) + Sync) {
         match &self.pool {
@@ -148,7 +140,7 @@ mod tests {
             let mut numbers = vec![0; 100];
             team.each(numbers.iter_mut().enumerate().collect(), |(index, number)| *number += index);
             assert_eq!(numbers, (0..100).collect::<Vec<_>>());
-            assert_eq!(team.run(|| team.join(|| 1, || 2)), (1, 2));
+            assert_eq!(team.run(|| 3), 3);
         }
     }
 }

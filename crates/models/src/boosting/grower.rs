@@ -1,11 +1,13 @@
 //! Grows one boosting tree, the leaf with the best gain first, on histograms of gradients. Of two siblings only the
-//! smaller one's rows are counted: the other's histogram is the parent's minus that.
+//! smaller one's rows are counted: the other's histogram is the parent's minus that. The threads share the rows of large leaves
+//! and the features of small ones, from counting to the best split.
 
 use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
 use std::ops::Range;
 
-use super::histogram::{Histograms, Part, Scale, Sums};
+use super::histogram::{Histograms, Sums};
+use super::loss::Gradient;
 use super::params::GradientBoostingValidParams;
 use super::splitter::{Bounds, Split, Splitter};
 use crate::binning::BinnedMatrix;
@@ -13,7 +15,7 @@ use crate::parallel::Team;
 use crate::tree::{Link, Rule, Tree, TreeBuilder};
 
 /// Rows from which the threads share them.
-const SHARED: usize = 1 << 14;
+const SHARED: usize = 1 << 12;
 
 /// What a leaf of these rows adds to the score, before the learning rate.
 pub(super) type Step<'a> = &'a (dyn Fn(&[u32]) -> f64 + Sync);
@@ -68,8 +70,7 @@ impl<'a> Grower<'a> {
 
     /// Grows a tree on the gradients of the sampled rows, which ascend, or of all. A leaf adds its Newton step, or what `step`
     /// says of its rows, times the learning rate.
-    pub fn grow(&mut self, gradients: &[Part], scale: Scale, sample: Option<&[u32]>, step: Option<Step<'_>>) -> Tree {
-        self.splitter.set_scale(scale);
+    pub fn grow(&mut self, gradients: &[Gradient], sample: Option<&[u32]>, step: Option<Step<'_>>) -> Tree {
         self.rows.clear();
         match sample {
             Some(sample) => self.rows.extend_from_slice(sample),
@@ -142,16 +143,21 @@ impl<'a> Grower<'a> {
         });
     }
 
-    fn root(&mut self, gradients: &[Part]) -> Leaf {
+    fn root(&mut self, gradients: &[Gradient]) -> Leaf {
         let end = self.rows.len();
         let (sums, bounds, histogram) = (Sums::default(), Bounds::NONE, Vec::new());
         let mut leaf = Leaf { start: 0, end, depth: 0, at: Link::Root, sums, bounds, histogram, split: None };
-        if self.may_split(&leaf) {
+        let may_split = self.may_split(&leaf);
+        if may_split && self.histograms.shares(end) {
             leaf.histogram = self.histograms.build(&self.rows, gradients);
             leaf.sums = self.histograms.sums(&leaf.histogram);
-            leaf.split = self.best_split(&leaf);
+            self.find_splits(None, &mut leaf, None);
         } else {
             self.rows.iter().for_each(|&row| leaf.sums.add(&Sums::from(&gradients[row as usize])));
+            if may_split {
+                leaf.histogram = self.histograms.any();
+                self.find_splits(Some((&self.rows, gradients)), &mut leaf, None);
+            }
         }
         leaf
     }
@@ -161,8 +167,36 @@ impl<'a> Grower<'a> {
             && leaf.end - leaf.start >= 2 * self.params.min_samples_leaf
     }
 
-    fn best_split(&self, leaf: &Leaf) -> Option<Split> {
-        self.splitter.best(&self.histograms, &leaf.histogram, &leaf.sums, leaf.bounds)
+    /// Finds the best split of a leaf, whose rows are counted first where they are told with their gradients, and that of its
+    /// larger sibling, whose histogram is still their parent's. Threads share the features.
+    fn find_splits(&self, to_count: Option<(&[u32], &[Gradient])>, small: &mut Leaf, mut large: Option<&mut Leaf>) {
+        let take = |leaf: &mut Leaf| std::mem::take(&mut leaf.histogram);
+        let (mut of_small, mut of_large) = (take(small), large.as_deref_mut().map(take).unwrap_or_default());
+        let parts = self.histograms.parts(to_count.map_or(0, |(rows, _)| rows.len()));
+        let shares = self.histograms.cut(&mut of_small, &parts).zip(self.histograms.cut(&mut of_large, &parts));
+        let mut tasks: Vec<_> = shares.zip(&parts).map(|(bins, features)| (features, bins, [None; 2])).collect();
+        self.team.each(tasks.iter_mut().collect(), |(features, (of_small, of_large), found)| {
+            if let Some((rows, gradients)) = to_count {
+                self.histograms.count(features, rows, gradients, of_small);
+            }
+            of_large.iter_mut().zip(&**of_small).for_each(|(parent, small)| *parent = parent.minus(small));
+            *found = [(Some(&*small), &**of_small), (large.as_deref(), &**of_large)].map(|(leaf, bins)| {
+                let leaf = leaf.filter(|leaf| self.may_split(leaf))?;
+                self.splitter.best(&self.histograms, features, bins, &leaf.sums, leaf.bounds)
+            });
+        });
+        for (_, _, found) in tasks {
+            for (leaf, found) in [Some(&mut *small), large.as_deref_mut()].into_iter().flatten().zip(found) {
+                // Among equal ones the first feature's.
+                if found.is_some_and(|found| leaf.split.is_none_or(|split| found.gain > split.gain)) {
+                    leaf.split = found;
+                }
+            }
+        }
+        small.histogram = of_small;
+        if let Some(large) = large {
+            large.histogram = of_large;
+        }
     }
 
     /// Turns a leaf into an inner node with two leaves. The last two leaves of a tree need no histograms.
@@ -170,8 +204,8 @@ impl<'a> Grower<'a> {
         &mut self,
         leaf: &Leaf,
         split: &Split,
-        mut parent: Vec<Sums>,
-        gradients: &[Part],
+        parent: Vec<Sums>,
+        gradients: &[Gradient],
         tree: &mut TreeBuilder,
         last: bool,
     ) -> (Leaf, Leaf) {
@@ -197,17 +231,11 @@ impl<'a> Grower<'a> {
         }
         let left_is_smaller = left.end - left.start <= right.end - right.start;
         let (small, large) = if left_is_smaller { (&mut left, &mut right) } else { (&mut right, &mut left) };
-        small.histogram = self.histograms.build(&self.rows[small.start..small.end], gradients);
-        let of_small = &small.histogram;
-        let (of_small, of_large) = self.team.join(
-            || self.may_split(small).then(|| self.best_split(small)).flatten(),
-            || {
-                parent.iter_mut().zip(of_small).for_each(|(parent, small)| *parent = parent.minus(small));
-                large.histogram = parent;
-                self.may_split(large).then(|| self.best_split(large)).flatten()
-            },
-        );
-        (small.split, large.split) = (of_small, of_large);
+        let rows = &self.rows[small.start..small.end];
+        let counted = self.histograms.shares(rows.len());
+        small.histogram = if counted { self.histograms.build(rows, gradients) } else { self.histograms.any() };
+        large.histogram = parent;
+        self.find_splits((!counted).then_some((rows, gradients)), small, Some(large));
         for child in [&mut left, &mut right] {
             if child.split.is_none() {
                 self.histograms.recycle(std::mem::take(&mut child.histogram));

@@ -27,9 +27,9 @@ pub(super) struct Gradient {
 }
 
 impl Gradient {
-    /// The larger of each, without signs.
-    pub fn max(self, other: Self) -> Self {
-        Self { first: self.first.max(other.first.abs()), second: self.second.max(other.second) }
+    /// The sums of each, without the sign of the other's.
+    pub fn plus(self, other: Self) -> Self {
+        Self { first: self.first + other.first.abs(), second: self.second + other.second }
     }
 
     pub fn times(self, weight: f64) -> Self {
@@ -132,15 +132,6 @@ impl Objective {
                 first: if score > y { 1.0 - alpha } else { -alpha },
                 second: 1.0,
             }),
-        }
-    }
-
-    /// What no derivative of a row of weight 1 is larger than, without its sign; `None` where that depends on the rows.
-    pub fn bound(self) -> Option<Gradient> {
-        match self {
-            Self::LogLoss { .. } => Some(Gradient { first: 1.0, second: 0.25 }),
-            Self::SquaredError => None,
-            Self::AbsoluteError | Self::Quantile(_) => Some(Gradient { first: 1.0, second: 1.0 }),
         }
     }
 

@@ -9,7 +9,7 @@ use ndarray::{Array2, ArrayView2};
 
 use super::GradientBoosting;
 use super::grower::Grower;
-use super::histogram::{self, Scale};
+use super::histogram::Grid;
 use super::loss::{self, Gradient, Objective, Rows};
 use super::params::{GradientBoostingParams, GradientBoostingValidParams};
 use crate::binning::{BinnedMatrix, MAX_BINS};
@@ -20,7 +20,7 @@ use crate::tree::Tree;
 use crate::{Error, Task, parallel, random, split};
 
 /// Rows that a thread takes at a time.
-const SHARE: usize = 1 << 14;
+const SHARE: usize = 1 << 11;
 
 /// What a round of boosting came to.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -252,7 +252,7 @@ impl<'a> Boost<'a> {
         // The grower goes on while scores change, and needs no more of the rows than this.
         let weights = self.train.weights.clone();
         let mut grower = Grower::new(params, &binned, &weights, team);
-        let mut gradients = vec![vec![histogram::Part::default(); self.train.targets.len()]; self.baseline.len()];
+        let mut gradients = vec![vec![Gradient::default(); self.train.targets.len()]; self.baseline.len()];
         let n_outputs = self.baseline.len();
         let first = self.trees.len() / n_outputs;
         let judged = !self.held_out.targets.is_empty();
@@ -284,14 +284,14 @@ impl<'a> Boost<'a> {
     }
 
     /// Adds a tree per output; `false` when there is nothing left to split and none was added.
-    fn round(&mut self, round: usize, gradients: &mut [Vec<histogram::Part>], grower: &mut Grower<'_>) -> bool {
-        let scale = self.derive(gradients);
+    fn round(&mut self, round: usize, gradients: &mut [Vec<Gradient>], grower: &mut Grower<'_>) -> bool {
+        self.derive(gradients);
         let sample = self.sample(round);
         let mut split_found = false;
         for (output, gradients) in gradients.iter().enumerate() {
             let train = &self.train;
             let tree = match self.objective.quantile() {
-                None => grower.grow(gradients, scale, sample.as_deref(), None),
+                None => grower.grow(gradients, sample.as_deref(), None),
                 Some(share) => {
                     let step = |rows: &[u32]| {
                         let residual = |row: usize| train.targets[row] - train.scores[output][row];
@@ -299,7 +299,7 @@ impl<'a> Boost<'a> {
                         let items = rows.iter().map(|&row| (residual(row as usize), weight(row as usize)));
                         loss::quantile(&mut items.collect::<Vec<_>>(), share)
                     };
-                    grower.grow(gradients, scale, sample.as_deref(), Some(&step))
+                    grower.grow(gradients, sample.as_deref(), Some(&step))
                 }
             };
             split_found |= tree.n_splits() > 0;
@@ -313,36 +313,32 @@ impl<'a> Boost<'a> {
         true
     }
 
-    /// Writes every row's derivatives by each score, and returns their scale.
-    fn derive(&self, gradients: &mut [Vec<histogram::Part>]) -> Scale {
+    /// Writes every row's derivatives by each score, on the grid of each.
+    fn derive(&self, gradients: &mut [Vec<Gradient>]) {
         let (objective, scores, rows) = (self.objective, &self.train.scores, self.train.rows());
-        let heaviest = rows.weights.iter().copied().reduce(f64::max).unwrap_or(1.0);
-        let largest = match objective.bound() {
-            Some(bound) => bound.times(heaviest),
-            None => {
-                let n_rows = rows.targets.len();
-                let mut of_shares = vec![Gradient::default(); n_rows.div_ceil(SHARE)];
-                self.team.each(of_shares.iter_mut().enumerate().collect(), |(share, largest)| {
-                    let range = share * SHARE..n_rows.min((share + 1) * SHARE);
-                    objective.gradients(scores, rows, range, |_, _, gradient| *largest = largest.max(gradient));
-                });
-                of_shares.into_iter().fold(Gradient::default(), Gradient::max)
-            }
-        };
-        let scale = Scale::new(rows.targets.len(), largest);
+        let n_outputs = gradients.len();
         let mut columns: Vec<_> = gradients.iter_mut().map(|of_output| of_output.chunks_mut(SHARE)).collect();
+        // The sums of a share are always those of the same rows: their grid does not depend on the threads.
         let mut shares = Vec::new();
         for first in (0..rows.targets.len()).step_by(SHARE) {
-            let parts: Vec<&mut [histogram::Part]> = columns.iter_mut().filter_map(Iterator::next).collect();
-            shares.push((first, parts));
+            let parts: Vec<&mut [Gradient]> = columns.iter_mut().filter_map(Iterator::next).collect();
+            shares.push((first, parts, vec![Gradient::default(); n_outputs]));
         }
-        self.team.each(shares, |(first, mut parts)| {
+        self.team.each(shares.iter_mut().collect(), |(first, parts, sums)| {
+            let first = *first;
             let range = first..first + parts.first().map_or(0, |part| part.len());
             objective.gradients(scores, rows, range, |output, row, gradient| {
-                parts[output][row - first] = scale.part(gradient);
+                parts[output][row - first] = gradient;
+                sums[output] = sums[output].plus(gradient);
             });
         });
-        scale
+        let sum = |output: usize| shares.iter().fold(Gradient::default(), |sum, (.., sums)| sum.plus(sums[output]));
+        let grids: Vec<Grid> = (0..n_outputs).map(|output| Grid::new(sum(output))).collect();
+        self.team.each(shares, |(_, parts, _)| {
+            for (part, grid) in parts.into_iter().zip(&grids) {
+                part.iter_mut().for_each(|gradient| *gradient = grid.round(*gradient));
+            }
+        });
     }
 
     /// The rows of this round, or `None` for all.

@@ -1,7 +1,8 @@
 //! Finds the split of a leaf that lowers the loss most.
 
-use super::histogram::{Histograms, Scale, Sums, Totals};
-use super::loss::Gradient;
+use std::ops::Range;
+
+use super::histogram::{Histograms, Sums};
 use super::params::GradientBoostingValidParams;
 use crate::binning::{BinnedMatrix, FeatureBins};
 use crate::category::Set;
@@ -32,27 +33,16 @@ pub(super) struct Splitter<'a> {
     params: &'a GradientBoostingValidParams,
     binned: &'a BinnedMatrix,
     constrained: bool,
-    /// Of the gradients of the tree that is grown.
-    scale: Scale,
 }
 
 impl<'a> Splitter<'a> {
     pub fn new(params: &'a GradientBoostingValidParams, binned: &'a BinnedMatrix) -> Self {
         let constrained = params.monotonic_cst.iter().any(|constraint| *constraint != 0);
-        Self { params, binned, constrained, scale: Scale::new(1, Gradient { first: 1.0, second: 1.0 }) }
-    }
-
-    /// Must be told before a tree is grown.
-    pub fn set_scale(&mut self, scale: Scale) {
-        self.scale = scale;
+        Self { params, binned, constrained }
     }
 
     /// What a leaf with these sums adds to the score, before the learning rate: the Newton step, within its bounds.
     pub fn step(&self, sums: &Sums, bounds: Bounds) -> f64 {
-        self.step_of(&self.scale.totals(sums), bounds)
-    }
-
-    fn step_of(&self, sums: &Totals, bounds: Bounds) -> f64 {
         let denominator = sums.second + self.params.l2_regularization;
         let step = if denominator > 0.0 { -sums.first / denominator } else { 0.0 };
         if self.constrained { step.clamp(bounds.low, bounds.high) } else { step }
@@ -73,30 +63,52 @@ impl<'a> Splitter<'a> {
         self.params.monotonic_cst.get(feature).copied().unwrap_or(0)
     }
 
-    /// The best split of a leaf with this histogram and these sums, if any gains.
-    pub fn best(&self, histograms: &Histograms<'_>, histogram: &[Sums], sums: &Sums, bounds: Bounds) -> Option<Split> {
+    /// The best split of a leaf by some features, whose bins these are, if any gains. Which one that is depends on nothing
+    /// but their sums; among equal ones the first feature's and lowest.
+    pub fn best(
+        &self,
+        histograms: &Histograms<'_>,
+        features: &Range<usize>,
+        bins: &[Sums],
+        sums: &Sums,
+        bounds: Bounds,
+    ) -> Option<Split> {
         if self.constrained {
-            self.best_of::<true>(histograms, histogram, sums, bounds)
+            self.best_of::<true>(histograms, features, bins, sums, bounds)
         } else {
-            self.best_of::<false>(histograms, histogram, sums, bounds)
+            self.best_of::<false>(histograms, features, bins, sums, bounds)
         }
     }
 
     fn best_of<const CONSTRAINED: bool>(
         &self,
         histograms: &Histograms<'_>,
-        histogram: &[Sums],
+        features: &Range<usize>,
+        bins: &[Sums],
         sums: &Sums,
         bounds: Bounds,
     ) -> Option<Split> {
-        let unsplit = self.score::<CONSTRAINED>(&self.scale.totals(sums), bounds);
-        // A gain within rounding of nothing is none.
-        let to_beat = 1e-12 * unsplit.max(1e-12);
+        let unsplit = self.score::<CONSTRAINED>(sums, bounds);
         let sums = *sums;
-        let mut search =
-            Search::<CONSTRAINED> { splitter: self, sums, bounds, unsplit, to_beat, constraint: 0, best: None };
-        for (feature, edges) in self.binned.features().iter().enumerate() {
-            let bins = &histogram[histograms.range(feature)];
+        let mut search = Search::<CONSTRAINED> {
+            splitter: self,
+            sums,
+            bounds,
+            unsplit,
+            to_beat: 0.0,
+            too_low: 0.0,
+            constraint: 0,
+            min_count: self.params.min_samples_leaf as u64,
+            min_second: self.params.min_child_weight,
+            l2: self.params.l2_regularization,
+            best: None,
+        };
+        // A gain within rounding of nothing is none.
+        search.raise(1e-12 * unsplit.max(1e-12));
+        let first = features.start;
+        for feature in features.clone() {
+            let edges = &self.binned.features()[feature];
+            let bins = histograms.of_feature(bins, first, feature);
             search.constraint = self.constraint(feature);
             let has_missing = bins[bins.len() - 1].count > 0;
             if edges.is_categorical() {
@@ -114,10 +126,10 @@ impl<'a> Splitter<'a> {
     }
 
     /// Twice the loss a leaf with these sums takes away: of the Newton step G² / (H + λ), of any step s -(2 G s + (H + λ) s²).
-    fn score<const CONSTRAINED: bool>(&self, sums: &Totals, bounds: Bounds) -> f64 {
+    fn score<const CONSTRAINED: bool>(&self, sums: &Sums, bounds: Bounds) -> f64 {
         let denominator = sums.second + self.params.l2_regularization;
         if CONSTRAINED {
-            let step = self.step_of(sums, bounds);
+            let step = self.step(sums, bounds);
             return -(2.0 * sums.first * step + denominator * step * step);
         }
         if denominator > 0.0 { sums.first * sums.first / denominator } else { 0.0 }
@@ -132,35 +144,46 @@ struct Search<'a, const CONSTRAINED: bool> {
     unsplit: f64,
     /// The gain of the best split so far.
     to_beat: f64,
+    /// What both sides' scores are together at least, or their split gains less than that.
+    too_low: f64,
     /// Of the feature being looked at.
     constraint: i8,
+    min_count: u64,
+    min_second: f64,
+    l2: f64,
     best: Option<Split>,
 }
 
 impl<const CONSTRAINED: bool> Search<'_, CONSTRAINED> {
-    /// Moves bin after bin to the left side and scores each border between two that occur in the leaf.
+    /// Moves bin after bin to the left side and scores each border. Those at bins that do not occur in the leaf are scored as
+    /// well: they gain what the one before them does, and to tell them apart would take longer.
     fn scan(&mut self, feature: usize, edges: &FeatureBins, bins: &[Sums], missing_left: bool) {
         let (missing, bins) = (&bins[bins.len() - 1], &bins[..bins.len() - 1]);
+        let occurs = |sums: &Sums| sums.count > 0;
+        let Some(first) = bins.iter().position(occurs) else { return };
         let mut left = if missing_left { *missing } else { Sums::default() };
-        let mut previous = None;
-        for (bin, sums) in bins.iter().enumerate().filter(|(_, sums)| sums.count > 0) {
-            if let Some(previous) = previous
-                && let Some(gain) = self.better(&left)
-            {
-                let cut = Cut::After { bin: previous, threshold: edges.threshold(previous, bin) };
-                let missing_left = self.missing_side(&left, missing, missing_left);
-                self.take(Split { gain, feature, cut, missing_left, left });
-            }
+        let mut found = None;
+        for (bin, sums) in (first..).zip(&bins[first..]) {
             left.add(sums);
-            previous = Some(bin);
+            // From bin to bin, the left side only grows and the right one only shrinks.
+            if !self.large_enough(&left) {
+                continue;
+            }
+            let right = self.sums.minus(&left);
+            if !self.large_enough(&right) {
+                break;
+            }
+            if let Some(gain) = self.better(&left, &right) {
+                self.raise(gain);
+                found = Some((gain, bin, left));
+            }
         }
-        if let (Some(bin), true, false) = (previous, missing.count > 0, missing_left)
-            && let Some(gain) = self.better(&left)
-        {
-            // Every value to the left, the missing ones alone to the right.
-            let cut = Cut::After { bin, threshold: f64::INFINITY };
-            self.take(Split { gain, feature, cut, missing_left: false, left });
-        }
+        let Some((gain, bin, left)) = found else { return };
+        // With no further value, the missing ones are alone to the right.
+        let next = bins[bin + 1..].iter().position(occurs).map(|after| bin + 1 + after);
+        let threshold = next.map_or(f64::INFINITY, |next| edges.threshold(bin, next));
+        let missing_left = self.missing_side(&left, missing, missing_left);
+        self.best = Some(Split { gain, feature, cut: Cut::After { bin, threshold }, missing_left, left });
     }
 
     /// The same with the categories in the order of their Newton steps, in which the best subset is a border (Fisher, "On
@@ -170,7 +193,7 @@ impl<const CONSTRAINED: bool> Search<'_, CONSTRAINED> {
         let splitter = self.splitter;
         let smooth = splitter.params.cat_smooth.max(f64::MIN_POSITIVE);
         let key = |bin: &u8| {
-            let Totals { first, second } = splitter.scale.totals(&bins[usize::from(*bin)]);
+            let Sums { first, second, .. } = bins[usize::from(*bin)];
             first / (second + smooth)
         };
         let mut order: Vec<u8> = (0..bins.len()).filter(|&bin| bins[bin].count > 0).map(|bin| bin as u8).collect();
@@ -181,10 +204,14 @@ impl<const CONSTRAINED: bool> Search<'_, CONSTRAINED> {
             left.add(&bins[usize::from(bin)]);
             let last = place + 1 == order.len();
             if (!last || (missing.count > 0 && !missing_left))
-                && let Some(gain) = self.better(&left)
+                && let right = self.sums.minus(&left)
+                && self.large_enough(&left)
+                && self.large_enough(&right)
+                && let Some(gain) = self.better(&left, &right)
             {
                 let missing_left = self.missing_side(&left, missing, missing_left);
-                self.take(Split { gain, feature, cut: Cut::Apart(Set::default()), missing_left, left });
+                self.raise(gain);
+                self.best = Some(Split { gain, feature, cut: Cut::Apart(Set::default()), missing_left, left });
                 cut_at = Some(place + 1);
             }
         }
@@ -194,41 +221,40 @@ impl<const CONSTRAINED: bool> Search<'_, CONSTRAINED> {
         }
     }
 
-    /// The gain of these sums to the left, if both sides are large enough and no split so far gains as much.
+    /// Whether a side with these sums may be a leaf.
     #[inline]
-    fn better(&self, left: &Sums) -> Option<f64> {
-        let Splitter { params, scale, .. } = self.splitter;
-        let right = self.sums.minus(left);
-        if left.count.min(right.count) < params.min_samples_leaf as u64 {
-            return None;
-        }
-        let (left, right) = (scale.totals(left), scale.totals(&right));
-        if left.second.min(right.second) < params.min_child_weight {
-            return None;
-        }
+    fn large_enough(&self, sums: &Sums) -> bool {
+        sums.count >= self.min_count && sums.second >= self.min_second
+    }
+
+    /// The gain of these sides, if no split so far gains as much.
+    #[inline]
+    fn better(&self, left: &Sums, right: &Sums) -> Option<f64> {
         if CONSTRAINED && self.constraint != 0 {
-            let rise = self.splitter.step_of(&right, self.bounds) - self.splitter.step_of(&left, self.bounds);
+            let rise = self.splitter.step(right, self.bounds) - self.splitter.step(left, self.bounds);
             if rise * f64::from(self.constraint) < 0.0 {
                 return None;
             }
         }
         if !CONSTRAINED {
-            // The same with everything times both denominators: divisions would be most of the time this takes.
-            let of_left = left.second + params.l2_regularization;
-            let of_right = right.second + params.l2_regularization;
+            // With everything times both denominators: divisions would be most of the time this takes.
+            let of_left = left.second + self.l2;
+            let of_right = right.second + self.l2;
             let both = left.first * left.first * of_right + right.first * right.first * of_left;
-            if both <= (self.unsplit + self.to_beat) * (of_left * of_right) {
+            if both < self.too_low * (of_left * of_right) {
                 return None;
             }
         }
-        let score = |sums: &Totals| self.splitter.score::<CONSTRAINED>(sums, self.bounds);
-        let gain = score(&left) + score(&right) - self.unsplit;
+        let score = |sums: &Sums| self.splitter.score::<CONSTRAINED>(sums, self.bounds);
+        let gain = score(left) + score(right) - self.unsplit;
         (gain > self.to_beat).then_some(gain)
     }
 
-    fn take(&mut self, split: Split) {
-        self.to_beat = split.gain;
-        self.best = Some(split);
+    /// From here on, a split must gain more than this.
+    fn raise(&mut self, gain: f64) {
+        self.to_beat = gain;
+        // Less by more than what rounding does to it: whether a split is better is not for this product to say.
+        self.too_low = (self.unsplit + gain) * (1.0 - 1e-13);
     }
 
     /// Without missing values here, those of later rows follow the larger side.

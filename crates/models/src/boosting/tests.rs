@@ -157,6 +157,23 @@ fn threads_do_not_change_the_model() {
 }
 
 #[test]
+fn threads_that_share_the_features_do_not_change_the_model() {
+    // Every feature twice: whoever finds the second one's splits must not win.
+    let dataset = test_data::gappy(1_500, 3);
+    let twice = ndarray::concatenate![Axis(1), dataset.records, dataset.records];
+    for n_classes in [2, 3] {
+        let dataset = Dataset::new(twice.clone(), dataset.targets.mapv(|label| label % n_classes));
+        let params = eager().n_estimators(5).categorical_features(vec![2, 6]);
+        let model = |jobs| fit(params.clone().n_jobs(Some(jobs)), &dataset);
+        let alone = model(1);
+        assert!([2, 3, 4].into_iter().all(|jobs| model(jobs) == alone));
+        let mut splits = [0; 8];
+        alone.trees().iter().for_each(|tree| tree.count_splits(&mut splits));
+        assert!(splits[0] > 0 && splits[2] > 0 && splits[4..] == [0; 4], "{splits:?}");
+    }
+}
+
+#[test]
 fn degenerate_data_gives_the_class_frequencies() {
     let frequencies = |records: Array2<f64>, targets: Array1<usize>, n_classes| {
         let model = fit(eager().n_classes(n_classes), &Dataset::new(records, targets));
