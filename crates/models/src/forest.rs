@@ -99,8 +99,12 @@ impl RandomForest {
     }
 }
 
+#[inline]
 fn add(sums: &mut [f64], leaf: &[f64]) {
-    sums.iter_mut().zip(leaf).for_each(|(sum, value)| *sum += value);
+    let leaf = &leaf[..sums.len()];
+    for output in 0..sums.len() {
+        sums[output] += leaf[output];
+    }
 }
 
 impl Predictor for RandomForest {
@@ -130,7 +134,7 @@ impl Predictor for RandomForest {
 
     /// Trees are large: the more rows pass through one before the next one comes, the less often each is read from memory.
     fn block(&self) -> usize {
-        2048
+        4096
     }
 
     fn split_counts(&self) -> Vec<u64> {

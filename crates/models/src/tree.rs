@@ -3,9 +3,9 @@
 mod builder;
 mod nodes;
 mod quick_scorer;
-mod walker;
 #[cfg(test)]
 mod tests;
+mod walker;
 
 use serde::{Deserialize, Serialize};
 
@@ -223,12 +223,7 @@ impl Node {
 const LANES: usize = 8;
 
 /// Calls `each` with the number of every tree and the values of the leaf the row falls into there, in order of the trees.
-pub(crate) fn for_each_tree(
-    trees: &[Tree],
-    walker: Option<&Walker>,
-    row: &[f64],
-    mut each: impl FnMut(usize, &[f64]),
-) {
+pub(crate) fn for_each_tree(trees: &[Tree], walker: Option<&Walker>, row: &[f64], mut each: impl FnMut(usize, &[f64])) {
     if let Some(walker) = walker.filter(|walker| walker.takes_one_row()) {
         return walker.for_each_tree(trees, row, each);
     }

@@ -16,13 +16,21 @@ mod ranks;
 #[cfg(test)]
 mod tests;
 
+use std::hint::black_box;
+
 use self::ranks::Ranks;
 use super::Tree;
 
 /// Walks that go on at a time: their rows and places stay in the first cache.
 const WALKS: usize = 256;
-/// Steps between looks for those that have arrived.
-const STEPS: usize = 2;
+/// Steps between looks for those that have arrived: of one row, whose nodes come from memory, fewer, for more walks to be on
+/// their way; of many rows, whose tree is in the cache.
+const ROW_STEPS: usize = 2;
+const ROWS_STEPS: usize = 3;
+/// Nodes in a line of the cache.
+const LINE: usize = 64 / size_of::<Node>();
+/// Lines of a tree that a row comes to, about, without those that many come to.
+const FETCH_ROWS: usize = 8;
 /// Fewer rows are walked one after the other, each in all trees: a tree for so few of them would wait for memory.
 const FEW_ROWS: usize = 24;
 /// The most ranks of a row that is walked by itself: they are kept on the stack.
@@ -42,6 +50,8 @@ pub(crate) struct Walker {
     width: usize,
     /// How many low bits of a node's column tell the column.
     bits: u32,
+    /// Whether there are no splits on categories and no numbers beyond the low half, so that columns are all there is.
+    plain: bool,
     first_category: u16,
 }
 
@@ -75,11 +85,10 @@ impl Walker {
         let mut walks = [Walk::default(); WALKS];
         let mut leaves = [0; WALKS];
         for (chunk, roots) in self.roots.chunks(WALKS).enumerate() {
-            let walks = &mut walks[..roots.len()];
             for (number, (walk, root)) in walks.iter_mut().zip(roots).enumerate() {
                 *walk = Walk { place: *root, number: number as u32 };
             }
-            self.descend::<true>(walks, ranks, &mut leaves[..roots.len()]);
+            self.descend::<true>(&mut walks, roots.len(), ranks, &mut leaves);
             for (number, leaf) in leaves[..roots.len()].iter().enumerate() {
                 let number = chunk * WALKS + number;
                 each(number, self.values(&trees[number], *leaf));
@@ -89,13 +98,7 @@ impl Walker {
 
     /// Calls `each` with the numbers of every tree and every row and the values of the leaf, for each row in order of the
     /// trees. `rows` holds rows of `width` values.
-    pub fn for_each_row(
-        &self,
-        trees: &[Tree],
-        rows: &[f64],
-        width: usize,
-        mut each: impl FnMut(usize, usize, &[f64]),
-    ) {
+    pub fn for_each_row(&self, trees: &[Tree], rows: &[f64], width: usize, mut each: impl FnMut(usize, usize, &[f64])) {
         if rows.len() < FEW_ROWS * width && self.ranks.len() <= ROW_RANKS {
             for (number, row) in rows.chunks_exact(width).enumerate() {
                 self.for_each_tree(trees, row, |tree, leaf| each(tree, number, leaf));
@@ -106,17 +109,26 @@ impl Walker {
         let mut walks = [Walk::default(); WALKS];
         let mut leaves = [0; WALKS];
         for (tree_number, (tree, root)) in trees.iter().zip(&self.roots).enumerate() {
+            self.fetch(tree_number, rows.len() / width);
             for (chunk, ranks) in ranks.chunks(WALKS * self.ranks.len()).enumerate() {
                 let count = ranks.len() / self.ranks.len();
-                let walks = &mut walks[..count];
-                for (number, walk) in walks.iter_mut().enumerate() {
+                for (number, walk) in walks.iter_mut().take(count).enumerate() {
                     *walk = Walk { place: *root, number: number as u32 };
                 }
-                self.descend::<false>(walks, ranks, &mut leaves[..count]);
+                self.descend::<false>(&mut walks, count, ranks, &mut leaves);
                 for (number, leaf) in leaves[..count].iter().enumerate() {
                     each(tree_number, chunk * WALKS + number, self.values(tree, *leaf));
                 }
             }
+        }
+    }
+
+    /// Reads a tree line after line, which memory is fast at, before many rows read it here and there.
+    fn fetch(&self, tree: usize, rows: usize) {
+        let end = self.roots.get(tree + 1).map_or(self.nodes.len(), |next| *next as usize);
+        let nodes = &self.nodes[self.roots[tree] as usize..end];
+        if rows * FETCH_ROWS >= nodes.len() / LINE {
+            black_box(nodes.iter().step_by(LINE).fold(0, |sum, node| sum ^ node.child));
         }
     }
 
@@ -127,45 +139,58 @@ impl Walker {
 
     /// Walks to the leaves and writes each one's place where the walk's number says. `ONE_ROW`: all walks are of the same row,
     /// else a number is a row's, too.
-    fn descend<const ONE_ROW: bool>(&self, walks: &mut [Walk], ranks: &[u16], leaves: &mut [u32]) {
-        if self.sets.is_empty() {
-            self.descend_by::<ONE_ROW, false>(walks, ranks, leaves);
-        } else {
-            self.descend_by::<ONE_ROW, true>(walks, ranks, leaves);
+    fn descend<const ONE_ROW: bool>(
+        &self,
+        walks: &mut [Walk; WALKS],
+        count: usize,
+        ranks: &[u16],
+        leaves: &mut [u32; WALKS],
+    ) {
+        match (ONE_ROW, self.plain) {
+            (true, true) => self.descend_by::<true, true, ROW_STEPS>(walks, count, ranks, leaves),
+            (true, false) => self.descend_by::<true, false, ROW_STEPS>(walks, count, ranks, leaves),
+            (false, true) => self.descend_by::<false, true, ROWS_STEPS>(walks, count, ranks, leaves),
+            (false, false) => self.descend_by::<false, false, ROWS_STEPS>(walks, count, ranks, leaves),
         }
     }
 
-    fn descend_by<const ONE_ROW: bool, const CATEGORIES: bool>(
+    fn descend_by<const ONE_ROW: bool, const PLAIN: bool, const STEPS: usize>(
         &self,
-        walks: &mut [Walk],
+        walks: &mut [Walk; WALKS],
+        count: usize,
         ranks: &[u16],
-        leaves: &mut [u32],
+        leaves: &mut [u32; WALKS],
     ) {
         let width = self.ranks.len();
-        let mut walking = walks.len();
+        let nodes = self.nodes.as_slice();
+        let mut walking = count.min(WALKS);
         while walking > 0 {
-            let mut stay = 0;
+            let mut stay = 0_usize;
             for index in 0..walking {
-                let Walk { mut place, number } = walks[index];
-                let row = if ONE_ROW { ranks } else { &ranks[number as usize * width..][..width] };
+                let Walk { mut place, number } = walks[index % WALKS];
+                let row = if ONE_ROW { ranks } else { &ranks[(number as usize).wrapping_mul(width)..][..width] };
                 for _ in 0..STEPS {
-                    place = self.step::<CATEGORIES>(place, row);
+                    place = self.step::<PLAIN>(nodes, place, row);
                 }
-                leaves[number as usize] = place;
+                leaves[number as usize % WALKS] = place;
                 // Written without a branch; the next one that stays takes the place of one that does not.
-                walks[stay] = Walk { place, number };
-                stay += usize::from(self.nodes[place as usize].child != place);
+                walks[stay % WALKS] = Walk { place, number };
+                stay = stay.wrapping_add(usize::from(nodes[place as usize].child != place));
             }
             walking = stay;
         }
     }
 
     #[inline(always)]
-    fn step<const CATEGORIES: bool>(&self, place: u32, row: &[u16]) -> u32 {
-        let node = self.nodes[place as usize];
+    fn step<const PLAIN: bool>(&self, nodes: &[Node], place: u32, row: &[u16]) -> u32 {
+        let node = nodes[place as usize];
+        if PLAIN {
+            let right = row[usize::from(node.column)] > node.rank;
+            return node.child.wrapping_add(u32::from(right));
+        }
         let column = node.column & ((1 << self.bits) - 1);
         let rank = row[usize::from(column)];
-        let right = if CATEGORIES && column >= self.first_category {
+        let right = if column >= self.first_category {
             let set = &self.sets[self.number(node)];
             set[usize::from(rank >> 6)] >> (rank & 63) & 1 == 0
         } else {

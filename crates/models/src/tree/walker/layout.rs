@@ -6,6 +6,7 @@ use std::hash::{BuildHasher as _, BuildHasherDefault, DefaultHasher};
 use super::ranks::{Ranks, ZERO};
 use super::{Node, Walker};
 use crate::category::Set;
+use crate::parallel;
 use crate::tree::{CATEGORICAL, LEAF, Tree};
 
 /// Bytes of a line of the cache, and the pairs of nodes in one.
@@ -19,16 +20,23 @@ const SHARED_PAIRS: usize = 1024;
 impl Walker {
     /// `None` where the trees cannot be laid out so, or to find a row's ranks would take longer than to walk it.
     pub fn new(trees: &[Tree]) -> Option<Self> {
-        let ranks = Ranks::new(trees)?;
+        let threads = parallel::threads(None);
+        let ranks = Ranks::new(trees, threads)?;
         let covers: Vec<Vec<f64>> = trees.iter().map(Tree::inner_covers).collect();
         if ranks.cost() > visits(trees, &covers) {
             return None;
         }
+        let tests = parallel::map(trees.len(), threads, || (), |(), tree| ranks.tests(&trees[tree]));
         let mut layout = Layout::new(trees, ranks)?;
-        let roots = trees.iter().zip(&covers).map(|(tree, covers)| layout.add(tree, covers)).collect::<Option<_>>()?;
+        let mut roots = Vec::with_capacity(trees.len());
+        for ((tree, covers), tests) in trees.iter().zip(&covers).zip(&tests) {
+            roots.push(layout.add(tree, covers, tests)?);
+        }
         let Layout { ranks, nodes, sets, leaves, width, bits, .. } = layout;
         let first_category = ranks.first_category();
-        Some(Self { ranks, nodes, roots, sets, leaves: leaves.map(|leaves| leaves.values), width, bits, first_category })
+        let plain = sets.is_empty() && nodes.iter().all(|node| u32::from(node.column) >> bits == 0);
+        let leaves = leaves.map(|leaves| leaves.values);
+        Some(Self { ranks, nodes, roots, sets, leaves, width, bits, plain, first_category })
     }
 }
 
@@ -81,10 +89,10 @@ impl Layout {
     }
 
     /// Lays out the next tree and returns the place of its root.
-    fn add(&mut self, tree: &Tree, covers: &[f64]) -> Option<u32> {
+    fn add(&mut self, tree: &Tree, covers: &[f64], tests: &[(u16, u16)]) -> Option<u32> {
         let root = self.nodes.len();
         self.nodes.resize(root + 2, Node::default());
-        let mut later: Vec<Open> = self.put(root, tree, tree.root, covers)?.into_iter().collect();
+        let mut later: Vec<Open> = self.put(root, tree, tree.root, covers, tests)?.into_iter().collect();
         while let Some(open) = later.pop() {
             // A line is filled with those that most rows come to.
             let mut near = vec![open];
@@ -101,7 +109,7 @@ impl Layout {
                 self.nodes.resize(left + 2, Node::default());
                 self.nodes[place].child = left as u32;
                 for (place, link) in (left..).zip(children) {
-                    near.extend(self.put(place, tree, link, covers)?);
+                    near.extend(self.put(place, tree, link, covers, tests)?);
                 }
                 room -= 1;
             }
@@ -113,15 +121,22 @@ impl Layout {
     }
 
     /// Writes what a link leads to, and returns it if it has children.
-    fn put(&mut self, place: usize, tree: &Tree, link: u32, covers: &[f64]) -> Option<Option<Open>> {
+    fn put(
+        &mut self,
+        place: usize,
+        tree: &Tree,
+        link: u32,
+        covers: &[f64],
+        tests: &[(u16, u16)],
+    ) -> Option<Option<Open>> {
         if link & LEAF != 0 {
             let number = self.leaf(link);
             self.nodes[place] = self.numbered(place as u32, ZERO, number)?;
             return Some(None);
         }
         let node = &tree.nodes[link as usize];
+        let (column, rank) = tests[link as usize];
         self.nodes[place] = if node.feature & CATEGORICAL == 0 {
-            let (column, rank) = self.ranks.test(node.feature(), node.threshold, node.missing_left)?;
             Node { child: 0, rank, column }
         } else {
             let set = words(&tree.sets[node.threshold as usize], node.missing_left);
@@ -130,7 +145,7 @@ impl Layout {
             if number == next {
                 self.sets.push(set);
             }
-            self.numbered(0, self.ranks.category(node.feature())?, number)?
+            self.numbered(0, column, number)?
         };
         Some(Some(Open { cover: covers[link as usize], place, children: node.children }))
     }
@@ -182,7 +197,8 @@ impl Leaves {
             let number = *known.entry(key).or_insert(next);
             if number == next {
                 values.extend_from_slice(leaf);
-            } else if !bits().eq(values[number as usize * leaf.len()..][..leaf.len()].iter().map(|v: &f64| v.to_bits())) {
+            } else if !bits().eq(values[number as usize * leaf.len()..][..leaf.len()].iter().map(|v: &f64| v.to_bits()))
+            {
                 return None;
             }
             (number < DIFFERENT as u32).then_some(number)

@@ -1,7 +1,9 @@
 //! A row's values as their ranks among the thresholds of each feature.
 
-use super::super::{CATEGORICAL, Tree};
-use crate::category;
+use std::sync::{Mutex, PoisonError};
+
+use super::super::{self as tree, CATEGORICAL, Tree};
+use crate::{category, parallel};
 
 /// The rank of a missing value at splits that send it right: above all others.
 const LAST: u16 = u16::MAX;
@@ -22,7 +24,7 @@ pub(super) struct Ranks {
 
 impl Ranks {
     /// `None` where there are more features or thresholds than two bytes can number.
-    pub fn new(trees: &[Tree]) -> Option<Self> {
+    pub fn new(trees: &[Tree], threads: usize) -> Option<Self> {
         let n_features = trees.iter().flat_map(|tree| &tree.nodes).map(|node| node.feature() + 1).max().unwrap_or(0);
         let mut thresholds = vec![Vec::new(); n_features];
         let mut categorical = vec![false; n_features];
@@ -32,13 +34,21 @@ impl Ranks {
                 _ => categorical[node.feature()] = true,
             }
         }
-        for thresholds in &mut thresholds {
-            thresholds.sort_unstable_by(f64::total_cmp);
-            // By value: the negative zero is no other threshold than the positive one.
-            thresholds.dedup();
-            thresholds.shrink_to_fit();
-        }
-        let numbers: Vec<_> = thresholds.into_iter().enumerate().filter(|(_, list)| !list.is_empty()).collect();
+        let thresholds: Vec<_> = thresholds.into_iter().map(Mutex::new).collect();
+        let sorted = parallel::map(
+            thresholds.len(),
+            threads,
+            || (),
+            |(), feature| {
+                let mut list = std::mem::take(&mut *thresholds[feature].lock().unwrap_or_else(PoisonError::into_inner));
+                list.sort_unstable_by(f64::total_cmp);
+                // By value: the negative zero is no other threshold than the positive one.
+                list.dedup();
+                list.shrink_to_fit();
+                list
+            },
+        );
+        let numbers: Vec<_> = sorted.into_iter().enumerate().filter(|(_, list)| !list.is_empty()).collect();
         let categories: Vec<_> = (0..n_features).filter(|&feature| categorical[feature]).collect();
         let len = 1 + 2 * numbers.len() + categories.len();
         let fits = numbers.iter().all(|(_, list)| list.len() <= usize::from(LAST)) && len <= 1 << 15;
@@ -53,26 +63,27 @@ impl Ranks {
 
     /// Comparisons that a row's ranks take, about.
     pub fn cost(&self) -> f64 {
-        let steps = |(_, list): &(usize, Vec<f64>)| f64::from(list.len().ilog2() + 2);
-        self.numbers.iter().map(steps).sum::<f64>() + self.categories.len() as f64
+        self.numbers.iter().map(|(_, list)| f64::from(list.len().ilog2() + 2)).sum::<f64>()
+            + self.categories.len() as f64
     }
 
-    /// The column of a split, and the rank of its threshold.
-    pub fn test(&self, feature: usize, threshold: f64, missing_left: bool) -> Option<(u16, u16)> {
-        let at = self.numbers.binary_search_by_key(&feature, |(feature, _)| *feature).ok()?;
-        let rank = self.numbers[at].1.partition_point(|limit| *limit < threshold);
-        Some(((1 + 2 * at + usize::from(missing_left)) as u16, rank as u16))
+    /// The column of each of a tree's splits, and the rank of its threshold.
+    pub fn tests(&self, tree: &Tree) -> Vec<(u16, u16)> {
+        let test = |node: &tree::Node| {
+            if node.feature & CATEGORICAL != 0 {
+                let at = self.categories.partition_point(|feature| *feature < node.feature());
+                return (self.first_category() + at as u16, 0);
+            }
+            let at = self.numbers.partition_point(|(feature, _)| *feature < node.feature());
+            let rank = self.numbers[at].1.partition_point(|limit| *limit < node.threshold);
+            ((1 + 2 * at + usize::from(node.missing_left)) as u16, rank as u16)
+        };
+        tree.nodes.iter().map(test).collect()
     }
 
     /// The first column that is a category's code.
     pub fn first_category(&self) -> u16 {
         (self.len - self.categories.len()) as u16
-    }
-
-    /// The column of a split on categories.
-    pub fn category(&self, feature: usize) -> Option<u16> {
-        let at = self.categories.binary_search(&feature).ok()?;
-        Some((1 + 2 * self.numbers.len() + at) as u16)
     }
 
     /// Writes a row's ranks.

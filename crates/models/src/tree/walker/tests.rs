@@ -34,7 +34,11 @@ fn grown(rng: &mut impl RngCore, leaves: usize, width: usize, n_features: usize,
     }
     for at in open {
         let first = rng.next_u32() % different;
-        tree.push_leaf(at, f64::from(1 + rng.next_u32() % 9), (0..width).map(|n| 1.0 / f64::from(first + 3 + n as u32)));
+        tree.push_leaf(
+            at,
+            f64::from(1 + rng.next_u32() % 9),
+            (0..width).map(|n| 1.0 / f64::from(first + 3 + n as u32)),
+        );
     }
     tree.finish()
 }
