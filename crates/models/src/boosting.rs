@@ -14,8 +14,6 @@ mod splitter;
 #[cfg(test)]
 mod tests;
 
-use std::sync::{Arc, OnceLock};
-
 use linfa::dataset::DatasetBase;
 use linfa::traits::Fit;
 use ndarray::Array2;
@@ -24,9 +22,10 @@ use serde::{Deserialize, Serialize};
 pub use self::loss::Loss;
 pub use self::params::{GradientBoostingParams, GradientBoostingValidParams};
 pub use self::rounds::Round;
+use crate::derived::Derived;
 use crate::predictor::{MAX_FEATURES, Predictor, predict_inplace};
 use crate::shap::Ensemble;
-use crate::tree::{self, QuickScorer, Tree};
+use crate::tree::{self, QuickScorer, Tree, Walker};
 use crate::{Error, Targets, Task};
 
 impl<T: Targets> Fit<Array2<f64>, T, Error> for GradientBoostingValidParams {
@@ -48,17 +47,10 @@ pub struct GradientBoosting {
     /// Round after round, one tree per output; leaves hold a score, the learning rate applied.
     trees: Vec<Tree>,
     #[serde(skip)]
-    scorer: Scorer,
-}
-
-/// The same trees in another form, made when the model is decoded or first asked; none where they are too large for it.
-#[derive(Clone, Debug, Default)]
-struct Scorer(OnceLock<Option<Arc<QuickScorer>>>);
-
-impl PartialEq for Scorer {
-    fn eq(&self, _: &Self) -> bool {
-        true
-    }
+    scorer: Derived<QuickScorer>,
+    /// Of trees that are too large for that.
+    #[serde(skip)]
+    walker: Derived<Walker>,
 }
 
 impl GradientBoosting {
@@ -69,7 +61,7 @@ impl GradientBoosting {
 
     /// Not checked.
     pub(crate) fn from_parts(n_features: usize, task: Task, baseline: Vec<f64>, trees: Vec<Tree>) -> Self {
-        Self { n_features, task, baseline, trees, scorer: Scorer::default() }
+        Self { n_features, task, baseline, trees, scorer: Derived::default(), walker: Derived::default() }
     }
 
     /// The trees: round after round, one per score.
@@ -93,7 +85,11 @@ impl GradientBoosting {
     }
 
     fn scorer(&self) -> Option<&QuickScorer> {
-        self.scorer.0.get_or_init(|| QuickScorer::new(&self.trees).map(Arc::new)).as_deref()
+        self.scorer.get(|| QuickScorer::new(&self.trees))
+    }
+
+    fn walker(&self) -> Option<&Walker> {
+        self.walker.get(|| Walker::new(&self.trees))
     }
 
     fn start(&self, out: &mut [f64]) {
@@ -127,7 +123,7 @@ impl Predictor for GradientBoosting {
         let first = self.first_score();
         match self.scorer() {
             Some(scorer) => scorer.add(row, &mut out[first..]),
-            None => tree::for_each_tree(&self.trees, row, |index, score| {
+            None => tree::for_each_tree(&self.trees, self.walker(), row, |index, score| {
                 out[first + index % self.baseline.len()] += score[0];
             }),
         }
@@ -142,10 +138,9 @@ impl Predictor for GradientBoosting {
         if let Some(scorer) = self.scorer() {
             scorer.add_rows(rows, self.n_features, out, width, first);
         } else {
-            for (index, tree) in self.trees.iter().enumerate() {
-                let place = first + index % self.baseline.len();
-                tree::for_each_row(tree, rows, self.n_features, |row, score| out[row * width + place] += score[0]);
-            }
+            tree::for_each_row(&self.trees, self.walker(), rows, self.n_features, |tree, row, score| {
+                out[row * width + first + tree % self.baseline.len()] += score[0];
+            });
         }
         out.chunks_exact_mut(width).for_each(|out| self.finish(out));
     }
@@ -173,7 +168,9 @@ impl Predictor for GradientBoosting {
         }
         self.trees.iter().try_for_each(|tree| tree.validate(self.n_features, 1))?;
         // Made here, no request waits for it.
-        self.scorer();
+        if self.scorer().is_none() {
+            self.walker();
+        }
         Ok(())
     }
 }

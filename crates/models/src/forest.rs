@@ -22,10 +22,11 @@ use self::grower::{Grower, Growth};
 pub use self::params::{MaxFeatures, RandomForestParams, RandomForestValidParams};
 use self::statistic::{Counts, Moments, Statistic};
 use crate::binning::{BinnedMatrix, MAX_BINS};
+use crate::derived::Derived;
 use crate::predictor::{MAX_FEATURES, Predictor, predict_inplace};
 use crate::shap::Ensemble;
 use crate::training::Training;
-use crate::tree::{self, Tree};
+use crate::tree::{self, Tree, Walker};
 use crate::{Error, Targets, Task, parallel};
 
 /// Most rows a tree's links can number.
@@ -50,7 +51,7 @@ impl<T: Targets> Fit<Array2<f64>, T, Error> for RandomForestValidParams {
             Task::Classification { .. } if training.weights.is_empty() => self.grow::<Counts<'_>>(&growth, threads),
             _ => self.grow::<Moments<'_>>(&growth, threads),
         };
-        Ok(RandomForest { n_features, task, trees })
+        Ok(RandomForest::from_parts(n_features, task, trees))
     }
 }
 
@@ -68,6 +69,8 @@ pub struct RandomForest {
     task: Task,
     /// Leaves hold class frequencies, or the mean.
     trees: Vec<Tree>,
+    #[serde(skip)]
+    walker: Derived<Walker>,
 }
 
 impl RandomForest {
@@ -78,12 +81,16 @@ impl RandomForest {
 
     /// Not checked.
     pub(crate) fn from_parts(n_features: usize, task: Task, trees: Vec<Tree>) -> Self {
-        Self { n_features, task, trees }
+        Self { n_features, task, trees, walker: Derived::default() }
     }
 
     /// The trees, whose leaves hold class frequencies, or the mean.
     pub fn trees(&self) -> &[Tree] {
         &self.trees
+    }
+
+    fn walker(&self) -> Option<&Walker> {
+        self.walker.get(|| Walker::new(&self.trees))
     }
 
     fn average(&self, sums: &mut [f64]) {
@@ -92,8 +99,12 @@ impl RandomForest {
     }
 }
 
+#[inline]
 fn add(sums: &mut [f64], leaf: &[f64]) {
-    sums.iter_mut().zip(leaf).for_each(|(sum, value)| *sum += value);
+    let leaf = &leaf[..sums.len()];
+    for output in 0..sums.len() {
+        sums[output] += leaf[output];
+    }
 }
 
 impl Predictor for RandomForest {
@@ -107,23 +118,23 @@ impl Predictor for RandomForest {
 
     fn write_outputs(&self, row: &[f64], out: &mut [f64]) {
         out.fill(0.0);
-        tree::for_each_tree(&self.trees, row, |_, leaf| add(out, leaf));
+        tree::for_each_tree(&self.trees, self.walker(), row, |_, leaf| add(out, leaf));
         self.average(out);
     }
 
     fn write_outputs_block(&self, rows: &[f64], out: &mut [f64]) {
         out.fill(0.0);
         let width = self.task.n_outputs();
-        for tree in &self.trees {
-            let rows = &rows[..out.len() / width * self.n_features];
-            tree::for_each_row(tree, rows, self.n_features, |row, leaf| add(&mut out[row * width..][..width], leaf));
-        }
+        let rows = &rows[..out.len() / width * self.n_features];
+        tree::for_each_row(&self.trees, self.walker(), rows, self.n_features, |_, row, leaf| {
+            add(&mut out[row * width..][..width], leaf);
+        });
         self.average(out);
     }
 
     /// Trees are large: the more rows pass through one before the next one comes, the less often each is read from memory.
     fn block(&self) -> usize {
-        2048
+        4096
     }
 
     fn split_counts(&self) -> Vec<u64> {
@@ -145,7 +156,10 @@ impl Predictor for RandomForest {
         if self.trees.is_empty() {
             return Err("a forest has no trees".to_owned());
         }
-        self.trees.iter().try_for_each(|tree| tree.validate(self.n_features, self.task.n_outputs()))
+        self.trees.iter().try_for_each(|tree| tree.validate(self.n_features, self.task.n_outputs()))?;
+        // Made here, no request waits for it.
+        self.walker();
+        Ok(())
     }
 }
 

@@ -58,6 +58,7 @@ pub mod tree;
 
 mod category;
 mod cut;
+mod derived;
 mod labels;
 mod lbfgs;
 mod parallel;

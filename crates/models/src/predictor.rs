@@ -1,15 +1,24 @@
 //! What every fitted algorithm answers, and the checks all of them share.
 
+#[cfg(test)]
+mod tests;
+
+use std::sync::{Mutex, PoisonError};
+
 use ndarray::{Array1, Array2, ArrayView2};
 use serde::{Deserialize, Serialize};
 
-use crate::Error;
 use crate::shap::Ensemble;
+use crate::{Error, parallel};
 
 /// The most classes a model may have: bounds what a hostile label or artifact can make us allocate.
 pub(crate) const MAX_CLASSES: usize = 65_536;
 /// The most features a model may have.
 pub(crate) const MAX_FEATURES: usize = 1 << 20;
+/// Rows from which a model of trees shares them among threads: thousands of microseconds, beside which the start of a thread
+/// is little. Requests are answered row by row or have fewer rows, so their threads do not multiply; batches of so many are
+/// the trainer's, which waits for nothing else.
+const SHARED_ROWS: usize = 8_192;
 /// Rows predicted together: what they are predicted with stays in the cache while this many pass through it.
 const BLOCK: usize = 64;
 
@@ -54,7 +63,7 @@ impl Task {
 }
 
 /// A fitted model. Methods that write expect lengths that [`outputs_into`] and [`outputs`] have checked.
-pub(crate) trait Predictor {
+pub(crate) trait Predictor: Sync {
     fn n_features(&self) -> usize;
     fn task(&self) -> Task;
 
@@ -99,14 +108,30 @@ pub(crate) fn outputs_into(model: &dyn Predictor, row: &[f64], out: &mut [f64]) 
 /// Outputs of many rows: rows × outputs.
 pub(crate) fn outputs(model: &dyn Predictor, records: ArrayView2<'_, f64>) -> Result<Array2<f64>, Error> {
     check_features(model, records.ncols())?;
+    let threads = match model.ensemble() {
+        Some(_) if records.nrows() >= SHARED_ROWS => parallel::threads(None),
+        _ => 1,
+    };
+    outputs_on(threads, model, records)
+}
+
+/// So many threads give the same bits as one: every row is added up by itself.
+fn outputs_on(threads: usize, model: &dyn Predictor, records: ArrayView2<'_, f64>) -> Result<Array2<f64>, Error> {
     let (rows, width) = (records.nrows(), model.task().n_outputs());
     let mut flat = vec![0.0; rows * width];
     let records = records.as_standard_layout();
     let records = records.as_slice().unwrap_or_default();
-    let size = model.block();
-    for (block, out) in flat.chunks_mut(size * width).enumerate() {
-        model.write_outputs_block(&records[block * size * model.n_features()..], out);
-    }
+    let size = model.block().min(rows.div_ceil(threads)).max(1);
+    let blocks: Vec<_> = flat.chunks_mut(size * width).map(Mutex::new).collect();
+    parallel::map(
+        blocks.len(),
+        threads,
+        || (),
+        |(), block| {
+            let mut out = blocks[block].lock().unwrap_or_else(PoisonError::into_inner);
+            model.write_outputs_block(&records[block * size * model.n_features()..], &mut out);
+        },
+    );
     Array2::from_shape_vec((rows, width), flat).map_err(|error| Error::Linfa(error.into()))
 }
 

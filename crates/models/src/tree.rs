@@ -5,11 +5,13 @@ mod nodes;
 mod quick_scorer;
 #[cfg(test)]
 mod tests;
+mod walker;
 
 use serde::{Deserialize, Serialize};
 
 pub(crate) use self::builder::{Link, Rule, TreeBuilder};
 pub(crate) use self::quick_scorer::QuickScorer;
+pub(crate) use self::walker::Walker;
 use crate::category::{self, Set};
 
 /// Marks a link as the number of a leaf instead of an inner node's.
@@ -221,7 +223,10 @@ impl Node {
 const LANES: usize = 8;
 
 /// Calls `each` with the number of every tree and the values of the leaf the row falls into there, in order of the trees.
-pub(crate) fn for_each_tree(trees: &[Tree], row: &[f64], mut each: impl FnMut(usize, &[f64])) {
+pub(crate) fn for_each_tree(trees: &[Tree], walker: Option<&Walker>, row: &[f64], mut each: impl FnMut(usize, &[f64])) {
+    if let Some(walker) = walker.filter(|walker| walker.takes_one_row()) {
+        return walker.for_each_tree(trees, row, each);
+    }
     let (chunks, rest) = trees.as_chunks::<LANES>();
     for (chunk, trees) in chunks.iter().enumerate() {
         let leaves = walk(std::array::from_fn(|lane| (&trees[lane], row)));
@@ -232,18 +237,30 @@ pub(crate) fn for_each_tree(trees: &[Tree], row: &[f64], mut each: impl FnMut(us
     }
 }
 
-/// Calls `each` with the number of every row and the values of its leaf. `rows` holds rows of `width` values.
-pub(crate) fn for_each_row(tree: &Tree, rows: &[f64], width: usize, mut each: impl FnMut(usize, &[f64])) {
+/// Calls `each` with the numbers of every tree and every row and the values of the leaf, for each row in order of the trees.
+/// `rows` holds rows of `width` values.
+pub(crate) fn for_each_row(
+    trees: &[Tree],
+    walker: Option<&Walker>,
+    rows: &[f64],
+    width: usize,
+    mut each: impl FnMut(usize, usize, &[f64]),
+) {
+    if let Some(walker) = walker {
+        return walker.for_each_row(trees, rows, width, each);
+    }
     let count = rows.len() / width;
     let row = |index: usize| &rows[index * width..][..width];
-    let mut done = 0;
-    while done + LANES <= count {
-        let leaves: [_; LANES] = walk(std::array::from_fn(|lane| (tree, row(done + lane))));
-        leaves.into_iter().enumerate().for_each(|(lane, leaf)| each(done + lane, leaf));
-        done += LANES;
-    }
-    for index in done..count {
-        each(index, tree.leaf(row(index)));
+    for (number, tree) in trees.iter().enumerate() {
+        let mut done = 0;
+        while done + LANES <= count {
+            let leaves: [_; LANES] = walk(std::array::from_fn(|lane| (tree, row(done + lane))));
+            leaves.into_iter().enumerate().for_each(|(lane, leaf)| each(number, done + lane, leaf));
+            done += LANES;
+        }
+        for index in done..count {
+            each(number, index, tree.leaf(row(index)));
+        }
     }
 }
 

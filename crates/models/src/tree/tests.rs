@@ -93,9 +93,9 @@ fn many_rows_and_many_trees_walk_as_one_row_does() {
     let trees: Vec<Tree> = (0..19).map(|i| if i % 3 == 0 { categorical(i % 2 == 0) } else { tree() }).collect();
     let rows: Vec<f64> = (0..46).map(|i| f64::from(i % 5)).collect();
     for row in rows.chunks(2) {
-        for_each_tree(&trees, row, |index, values| assert_eq!(values, trees[index].leaf(row)));
+        for_each_tree(&trees, None, row, |index, values| assert_eq!(values, trees[index].leaf(row)));
     }
-    for tree in &trees {
-        for_each_row(tree, &rows, 2, |row, values| assert_eq!(values, tree.leaf(&rows[2 * row..][..2])));
-    }
+    for_each_row(&trees, None, &rows, 2, |tree, row, values| {
+        assert_eq!(values, trees[tree].leaf(&rows[2 * row..][..2]));
+    });
 }
