@@ -134,7 +134,7 @@ impl Predictor for RandomForest {
 
     /// Trees are large: the more rows pass through one before the next one comes, the less often each is read from memory.
     fn block(&self) -> usize {
-        4096
+        8192
     }
 
     fn split_counts(&self) -> Vec<u64> {

@@ -15,9 +15,10 @@ use crate::{Error, parallel};
 pub(crate) const MAX_CLASSES: usize = 65_536;
 /// The most features a model may have.
 pub(crate) const MAX_FEATURES: usize = 1 << 20;
-/// Rows from which a model of trees shares them among threads: thousands of microseconds, beside which the start of a thread
-/// is little. Requests are answered row by row or have fewer rows, so their threads do not multiply; batches of so many are
-/// the trainer's, which waits for nothing else.
+/// Rows from which a model of trees shares them among threads: some thousands of microseconds, beside which the start of a
+/// thread is little. The gateway asks models of numbers row by row, and `serving.max_rows` bounds the others' requests, so its
+/// threads do not multiply; batches of so many rows are the trainer's, when it evaluates. Within [`parallel::map`] one thread
+/// does it all.
 const SHARED_ROWS: usize = 8_192;
 /// Rows predicted together: what they are predicted with stays in the cache while this many pass through it.
 const BLOCK: usize = 64;

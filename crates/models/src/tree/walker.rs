@@ -30,7 +30,7 @@ const ROWS_STEPS: usize = 3;
 /// Nodes in a line of the cache.
 const LINE: usize = 64 / size_of::<Node>();
 /// Lines of a tree that a row comes to, about, without those that many come to.
-const FETCH_ROWS: usize = 8;
+const LINES_A_ROW: usize = 8;
 /// Fewer rows are walked one after the other, each in all trees: a tree for so few of them would wait for memory.
 const FEW_ROWS: usize = 24;
 /// The most ranks of a row that is walked by itself: they are kept on the stack.
@@ -127,7 +127,7 @@ impl Walker {
     fn fetch(&self, tree: usize, rows: usize) {
         let end = self.roots.get(tree + 1).map_or(self.nodes.len(), |next| *next as usize);
         let nodes = &self.nodes[self.roots[tree] as usize..end];
-        if rows * FETCH_ROWS >= nodes.len() / LINE {
+        if rows * LINES_A_ROW >= nodes.len() / LINE {
             black_box(nodes.iter().step_by(LINE).fold(0, |sum, node| sum ^ node.child));
         }
     }

@@ -12,6 +12,8 @@ use crate::tree::{CATEGORICAL, LEAF, Tree};
 /// Bytes of a line of the cache, and the pairs of nodes in one.
 const LINE: usize = 64;
 const PAIRS: usize = LINE / (2 * size_of::<Node>());
+/// Splits from which threads share the work: fewer take no longer than the threads' start.
+const SHARED_SPLITS: usize = 20_000;
 /// The most different leaves that are looked for.
 const DIFFERENT: usize = 4096;
 /// The most pairs of leaves that are kept once: they are to stay in the first cache.
@@ -20,7 +22,8 @@ const SHARED_PAIRS: usize = 1024;
 impl Walker {
     /// `None` where the trees cannot be laid out so, or to find a row's ranks would take longer than to walk it.
     pub fn new(trees: &[Tree]) -> Option<Self> {
-        let threads = parallel::threads(None);
+        let splits: usize = trees.iter().map(Tree::n_splits).sum();
+        let threads = if splits < SHARED_SPLITS { 1 } else { parallel::threads(None) };
         let ranks = Ranks::new(trees, threads)?;
         let covers: Vec<Vec<f64>> = trees.iter().map(Tree::inner_covers).collect();
         if ranks.cost() > visits(trees, &covers) {
