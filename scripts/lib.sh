@@ -73,6 +73,13 @@ work_is_over() {
   trap - EXIT
   if [[ -n "$beside" ]]; then
     kill -- "-$beside" 2>/dev/null || true
+    # Who ends this script gives it half a minute.
+    local tries
+    for ((tries = 0; tries < 200; tries++)); do
+      kill -0 -- "-$beside" 2>/dev/null || break
+      sleep 0.1
+    done
+    kill -KILL -- "-$beside" 2>/dev/null || true
     wait "$beside" 2>/dev/null || true
   fi
   if ((status != 0)) && [[ -s "$work/log" ]]; then

@@ -16,10 +16,9 @@ pub(crate) const MAX_CLASSES: usize = 65_536;
 /// The most features a model may have.
 pub(crate) const MAX_FEATURES: usize = 1 << 20;
 /// Rows from which a model of trees shares them among threads: some thousands of microseconds, beside which the start of a
-/// thread is little. The gateway asks models of numbers row by row, and `serving.max_rows` bounds the others' requests, so its
-/// threads do not multiply; batches of so many rows are the trainer's, when it evaluates. Within [`parallel::map`] one thread
-/// does it all.
-const SHARED_ROWS: usize = 8_192;
+/// thread is little, and more than the gateway lets a request have unless a pipeline says otherwise (`serving.max_rows`), so
+/// that the threads of requests do not multiply. Within [`parallel::map`] one thread does it all.
+const SHARED_ROWS: usize = 16_384;
 /// Rows predicted together: what they are predicted with stays in the cache while this many pass through it.
 const BLOCK: usize = 64;
 

@@ -1,14 +1,15 @@
 //! A child process that never outlives its test.
 
 use std::io::{BufRead, BufReader};
+use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
-use super::PATIENCE;
+use super::{PATIENCE, watch};
 
 /// How long a command may take that ends by itself: the longest are trainings.
 const AT_MOST: Duration = Duration::from_mins(6);
@@ -123,9 +124,11 @@ impl Process {
 /// Runs a command to its end, as [`Command::output`] does. One that takes longer than it may is asked to stop, and what it
 /// wrote is shown: those that wait for a server say so. Blocks.
 pub fn output(command: &Command) -> Output {
+    watch::this_test();
     let said = format!("{:?} {:?}", command.get_program(), command.get_args().collect::<Vec<_>>());
     let mut command = ends_with_its_parent(command);
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    // A group of its own: what it has started holds its pipes, too.
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
     let child = command.spawn().unwrap_or_else(|e| panic!("{said} does not start: {e}"));
     let pid = Pid::from_child(&child);
     let (ended, waited) = mpsc::channel::<()>();
@@ -133,9 +136,9 @@ pub fn output(command: &Command) -> Output {
         let late = |limit| waited.recv_timeout(limit) == Err(mpsc::RecvTimeoutError::Timeout);
         let is_late = late(AT_MOST);
         if is_late {
-            let _ = kill_process(pid, Signal::TERM);
+            let _ = kill_process_group(pid, Signal::TERM);
             if late(Duration::from_secs(10)) {
-                let _ = kill_process(pid, Signal::KILL);
+                let _ = kill_process_group(pid, Signal::KILL);
             }
         }
         is_late

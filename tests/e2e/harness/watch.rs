@@ -51,7 +51,7 @@ pub fn limited_to(limit: Duration) {
     TEST.with_borrow_mut(|test| {
         if test.is_none() || limit != LIMIT {
             running(|tests| tests.insert(name.clone(), Instant::now() + limit));
-            *test = Some(Watched(name));
+            test.get_or_insert(Watched(name));
         }
     });
 }

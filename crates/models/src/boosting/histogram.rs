@@ -65,8 +65,8 @@ impl From<&Gradient> for Sums {
 ///
 /// With u the power of two for which the sum of all derivatives without their signs lies below 2⁵² u, one is rounded by up to
 /// u/2, and of fewer than 2³² rows no sum leaves ±2⁵³ u, up to where every multiple of u is a number. By the choice of u,
-/// u/2 is no more than 2⁻⁵² of the sum: what the last bit of a sum over all rows is worth anyway. Neither an outlier nor the
-/// many rows of a common class blur others more than they do in sums that are rounded as they grow.
+/// u/2 is no more than 2⁻⁵² of the sum: what the last bit of a sum over all rows is worth anyway. A leaf's sum is off by no more
+/// than that for each of its rows; with a million equal rows, 2⁻³² of a derivative.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Grid {
     /// 2⁵² u: numbers this large have no digits below u.
@@ -188,8 +188,10 @@ impl<'a> Histograms<'a> {
     /// The sums over some rows.
     pub fn build(&mut self, rows: &[u32], gradients: &[Gradient]) -> Vec<Sums> {
         let n_features = self.binned.features().len();
-        let mut histograms: Vec<Vec<Sums>> = (0..self.sharing(rows.len())).map(|_| self.any()).collect();
-        let shares = rows.chunks(rows.len().div_ceil(histograms.len()).max(1)).zip(&mut histograms).collect();
+        let size = rows.len().div_ceil(self.sharing(rows.len())).max(1);
+        // As many as there are shares, which may be fewer than threads: one that is not counted into holds whatever sums.
+        let mut histograms: Vec<Vec<Sums>> = (0..rows.len().div_ceil(size).max(1)).map(|_| self.any()).collect();
+        let shares = rows.chunks(size).zip(&mut histograms).collect();
         self.team.each(shares, |(rows, histogram)| self.count(&(0..n_features), rows, gradients, histogram));
         let mut histograms = histograms.into_iter();
         let mut histogram = histograms.next().unwrap_or_default();

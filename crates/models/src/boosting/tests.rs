@@ -157,6 +157,18 @@ fn threads_do_not_change_the_model() {
 }
 
 #[test]
+fn more_threads_than_shares_of_the_rows_do_not_change_the_model() {
+    // So many cells of so few rows that 8 threads are worth it, for whom 25 rows make 7 shares or fewer.
+    let records =
+        Array2::from_shape_fn((25, 20_001), |(row, feature)| if feature == 0 { row as f64 } else { f64::NAN });
+    let dataset = Dataset::new(records, Array1::from_shape_fn(25, |row| row % 2));
+    let params = eager().min_samples_leaf(1).n_estimators(3);
+    let model = |jobs| fit(params.clone().n_jobs(Some(jobs)), &dataset);
+    let alone = model(1);
+    assert!((2..=8).all(|jobs| model(jobs) == alone));
+}
+
+#[test]
 fn threads_that_share_the_features_do_not_change_the_model() {
     // Every feature twice: whoever finds the second one's splits must not win.
     let dataset = test_data::gappy(1_500, 3);
