@@ -1,13 +1,15 @@
 //! What a model of weighted sums does to a row first: gaps are filled, columns centred and, if asked, brought to unit
 //! variance. Learnt from the training rows and part of the fitted model, so a row served is prepared as those were.
 
-use ndarray::{ArrayView2, s};
+use ndarray::{ArrayView2, Axis, s};
 use serde::{Deserialize, Serialize};
 
 use crate::sums::{deviation, mean};
 
 /// Columns taken from the rows in one go: as many values as memory hands over at a time.
 const TOGETHER: usize = 8;
+/// Rows they are taken from before the next ones: those stay in the first cache for all of the columns.
+const BLOCK: usize = 64;
 
 /// What takes the place of a missing value. A value that is infinite counts as missing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -37,14 +39,18 @@ impl Preparation {
             shift: Vec::with_capacity(width),
             scale: Vec::with_capacity(width),
         };
-        let mut columns: [Vec<f64>; TOGETHER] = std::array::from_fn(|_| Vec::with_capacity(records.nrows()));
+        let n_rows = records.nrows();
+        let mut columns = vec![0.0; n_rows * TOGETHER.min(width)];
         for first in (0..width).step_by(TOGETHER) {
-            let columns = &mut columns[..TOGETHER.min(width - first)];
-            columns.iter_mut().for_each(Vec::clear);
-            for row in records.slice(s![.., first..first + columns.len()]).rows() {
-                columns.iter_mut().zip(row).for_each(|(column, value)| column.push(*value));
+            let records = records.slice(s![.., first..width.min(first + TOGETHER)]);
+            for (block, records) in records.axis_chunks_iter(Axis(0), BLOCK).enumerate() {
+                for (column, values) in records.columns().into_iter().zip(columns.chunks_exact_mut(n_rows.max(1))) {
+                    values[block * BLOCK..].iter_mut().zip(column).for_each(|(to, value)| *to = *value);
+                }
             }
-            columns.iter_mut().for_each(|values| fitted.add_column(values, weights, imputation, standardize));
+            for values in columns.chunks_exact_mut(n_rows.max(1)).take(records.ncols()) {
+                fitted.add_column(values, weights, imputation, standardize);
+            }
         }
         fitted
     }

@@ -1,12 +1,20 @@
-//! Sums in several lanes: with one, each addition waits for the one before. Their order is fixed, so the same values give the
-//! same bits everywhere.
+//! Sums of products, means and spreads. Their order is fixed, so the same values give the same bits everywhere.
 
+/// Sums that go on side by side: with one, each addition waits for the one before.
 const LANES: usize = 8;
 
 /// Σ a × b. Of equally many values each.
 pub(crate) fn dot(a: &[f64], b: &[f64]) -> f64 {
-    let [sum] = sums(a, b, |a, b| [a * b]);
-    sum
+    let ((a, last_a), (b, last_b)) = (a.as_chunks::<LANES>(), b.as_chunks::<LANES>());
+    let mut sums = [0.0; LANES];
+    for (a, b) in a.iter().zip(b) {
+        for lane in 0..LANES {
+            sums[lane] += a[lane] * b[lane];
+        }
+    }
+    let [a, b, c, d, e, f, g, h] = sums;
+    let last: f64 = last_a.iter().zip(last_b).map(|(a, b)| a * b).sum();
+    ((a + b) + (c + d)) + ((e + f) + (g + h)) + last
 }
 
 /// Euclidean length.
@@ -17,11 +25,12 @@ pub(crate) fn norm(values: &[f64]) -> f64 {
 /// Weighted mean of the finite values, 0 when there are none. A weight for each value.
 pub(crate) fn mean(values: &[f64], weights: &[f64]) -> f64 {
     let beside = |centre: f64| {
-        let part = |value: f64, weight: f64| {
-            if value.is_finite() { [weight * (value - centre), weight] } else { [0.0, 0.0] }
-        };
-        let [sum, count] = sums(values, weights, part);
-        if count > 0.0 { sum / count } else { 0.0 }
+        let (mut sum, mut total) = (0.0, 0.0);
+        for (value, weight) in values.iter().zip(weights).filter(|(value, _)| value.is_finite()) {
+            sum += weight * (value - centre);
+            total += weight;
+        }
+        if total > 0.0 { sum / total } else { 0.0 }
     };
     let first = beside(0.0);
     // The second pass takes back what rounding did to the sum of large values.
@@ -31,28 +40,8 @@ pub(crate) fn mean(values: &[f64], weights: &[f64]) -> f64 {
 
 /// Weighted standard deviation around `mean`, that of the population. A weight for each value.
 pub(crate) fn deviation(values: &[f64], mean: f64, weights: &[f64]) -> f64 {
-    let [squares, count] = sums(values, weights, |value, weight| {
-        let beside = value - mean;
-        [weight * beside * beside, weight]
-    });
-    (squares / count).sqrt()
-}
-
-/// What `part` makes of each pair, summed up.
-fn sums<const N: usize>(a: &[f64], b: &[f64], part: impl Fn(f64, f64) -> [f64; N]) -> [f64; N] {
-    let ((a, last_a), (b, last_b)) = (a.as_chunks::<LANES>(), b.as_chunks::<LANES>());
-    let mut lanes = [[0.0; LANES]; N];
-    for (a, b) in a.iter().zip(b) {
-        for lane in 0..LANES {
-            let parts = part(a[lane], b[lane]);
-            lanes.iter_mut().zip(parts).for_each(|(sums, part)| sums[lane] += part);
-        }
-    }
-    let mut totals = lanes.map(|[a, b, c, d, e, f, g, h]| ((a + b) + (c + d)) + ((e + f) + (g + h)));
-    for (&a, &b) in last_a.iter().zip(last_b) {
-        totals.iter_mut().zip(part(a, b)).for_each(|(total, part)| *total += part);
-    }
-    totals
+    let squares: f64 = values.iter().zip(weights).map(|(value, weight)| weight * (value - mean) * (value - mean)).sum();
+    (squares / weights.iter().sum::<f64>()).sqrt()
 }
 
 #[cfg(test)]
