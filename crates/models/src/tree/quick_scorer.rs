@@ -17,6 +17,11 @@ const MASKS: usize = 8 << 20;
 /// The most features of a block: each costs a row a search and a line, and with about so many the trees are walked as fast.
 const FEATURES: usize = 64;
 
+/// Trees whose masks are met at a time.
+const CHUNK: usize = 32;
+/// Rows of a batch whose leaves are added up at a time.
+const ROWS: usize = 4;
+
 /// Finds the leaves of rows in trees of up to 32 leaves, each a single value.
 #[derive(Debug)]
 pub(crate) struct QuickScorer {
@@ -76,6 +81,10 @@ impl QuickScorer {
     /// The same for rows of `width` values, each with outputs of its own from `first` on of every `n_outputs` places.
     pub fn add_rows(&self, rows: &[f64], width: usize, outputs: &mut [f64], n_outputs: usize, first: usize) {
         for (index, block) in self.blocks.iter().enumerate() {
+            if n_outputs == first + 1 {
+                block.add_to_single(rows, width, outputs, n_outputs);
+                continue;
+            }
             let place = index * TREES % (n_outputs - first);
             for (row, outputs) in rows.chunks_exact(width).zip(outputs.chunks_exact_mut(n_outputs)) {
                 block.add(row, place, &mut outputs[first..]);
@@ -111,18 +120,34 @@ impl Block {
         Self { features, masks, leaves }
     }
 
+    /// Adds to the last of the outputs of each row. Some rows at a time: the sum of one waits for each addition.
+    fn add_to_single(&self, rows: &[f64], width: usize, outputs: &mut [f64], n_outputs: usize) {
+        for (rows, outputs) in rows.chunks(ROWS * width).zip(outputs.chunks_mut(ROWS * n_outputs)) {
+            if rows.len() < ROWS * width {
+                for (row, outputs) in rows.chunks_exact(width).zip(outputs.chunks_exact_mut(n_outputs)) {
+                    self.add(row, 0, &mut outputs[n_outputs - 1..]);
+                }
+                continue;
+            }
+            let mut reached = [[u32::MAX; TREES]; ROWS];
+            for (row, reached) in rows.chunks_exact(width).zip(&mut reached) {
+                self.reach(row, &mut reached[..self.leaves.len()]);
+            }
+            let mut sums: [f64; ROWS] = std::array::from_fn(|row| outputs[(row + 1) * n_outputs - 1]);
+            for (tree, leaves) in self.leaves.iter().enumerate() {
+                for row in 0..ROWS {
+                    sums[row] += leaves[reached[row][tree].trailing_zeros() as usize % LEAVES];
+                }
+            }
+            outputs.chunks_exact_mut(n_outputs).zip(sums).for_each(|(outputs, sum)| outputs[n_outputs - 1] = sum);
+        }
+    }
+
     #[inline]
     fn add(&self, row: &[f64], first: usize, outputs: &mut [f64]) {
-        let trees = self.leaves.len();
         let mut reached = [u32::MAX; TREES];
-        let reached = &mut reached[..trees];
-        for Feature { number, thresholds, first } in &self.features {
-            let value = row[*number];
-            let place =
-                if value.is_nan() { thresholds.len() + 1 } else { thresholds.partition_point(|limit| *limit < value) };
-            let line = &self.masks[(first + place) * trees..][..trees];
-            reached.iter_mut().zip(line).for_each(|(reached, mask)| *reached &= mask);
-        }
+        let reached = &mut reached[..self.leaves.len()];
+        self.reach(row, reached);
         let values =
             self.leaves.iter().zip(reached).map(|(leaves, reached)| leaves[reached.trailing_zeros() as usize % LEAVES]);
         if let [output] = outputs {
@@ -133,6 +158,37 @@ impl Block {
         for value in values {
             outputs[place] += value;
             place = if place + 1 == outputs.len() { 0 } else { place + 1 };
+        }
+    }
+
+    /// The leaves of each tree that the row can reach.
+    #[inline]
+    fn reach(&self, row: &[f64], reached: &mut [u32]) {
+        let mut lines = [&[][..]; FEATURES];
+        let trees = self.leaves.len();
+        for (Feature { number, thresholds, first }, line) in self.features.iter().zip(&mut lines) {
+            let value = row[*number];
+            let place =
+                if value.is_nan() { thresholds.len() + 1 } else { thresholds.partition_point(|limit| *limit < value) };
+            *line = &self.masks[(first + place) * trees..][..trees];
+        }
+        let lines = &lines[..self.features.len()];
+        let (chunks, rest) = reached.as_chunks_mut::<CHUNK>();
+        for (chunk, reached) in chunks.iter_mut().enumerate() {
+            // Of its own, so that it stays in the processor's registers.
+            let mut left = [u32::MAX; CHUNK];
+            for line in lines {
+                let Some(masks) = line[chunk * CHUNK..].first_chunk::<CHUNK>() else { return };
+                for tree in 0..CHUNK {
+                    left[tree] &= masks[tree];
+                }
+            }
+            *reached = left;
+        }
+        let start = trees - rest.len();
+        rest.fill(u32::MAX);
+        for line in lines {
+            rest.iter_mut().zip(&line[start..]).for_each(|(reached, mask)| *reached &= mask);
         }
     }
 }
