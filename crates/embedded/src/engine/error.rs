@@ -88,6 +88,16 @@ pub enum Error {
 }
 
 impl Error {
+    /// The store of this data folder is another engine's, whom its status file names.
+    pub(super) fn in_use(data_dir: &Path) -> Self {
+        let store = data_dir.join(STORE_FOLDER);
+        let holder = std::fs::read_to_string(store.join("status"))
+            .ok()
+            .and_then(|status| holder_in_status(&status))
+            .map_or_else(|| "another ClickHouse".to_owned(), processes::describe);
+        Self::StoreInUse { store, holder }
+    }
+
     pub(super) fn file(path: &Path, source: io::Error) -> Self {
         Self::File { path: path.to_owned(), source }
     }
@@ -96,12 +106,7 @@ impl Error {
     pub(super) fn of_early_end(ending: String, data_dir: &Path, port: Option<u16>) -> Self {
         let said = said(data_dir);
         if said.contains("Code: 76.") && said.contains("Cannot lock file") {
-            let store = data_dir.join(STORE_FOLDER);
-            let holder = std::fs::read_to_string(store.join("status"))
-                .ok()
-                .and_then(|status| holder_in_status(&status))
-                .map_or_else(|| "another ClickHouse".to_owned(), processes::describe);
-            return Self::StoreInUse { store, holder };
+            return Self::in_use(data_dir);
         }
         if let Some(port) = port
             && said.contains("Code: 210.")

@@ -15,6 +15,7 @@
 mod child;
 mod config;
 mod credentials;
+mod deduplication;
 mod error;
 pub mod library;
 mod process;
@@ -188,6 +189,9 @@ fn prepare(data_dir: &Path) -> Result<Password, Error> {
     };
     let store = data_dir.join(STORE_FOLDER);
     files::create_private_dir(&store).map_err(failed(&store))?;
+    if !deduplication::repair(&store).map_err(failed(&store))? {
+        return Err(Error::in_use(data_dir));
+    }
     // Tables of the `system` database are not attached again at the next start, and their leftovers are in the way of
     // their successors. None are configured; this is for a store that has seen another configuration.
     let leftovers = store.join("data/system");
