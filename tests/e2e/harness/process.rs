@@ -180,7 +180,12 @@ impl Drop for Process {
 
 /// The one child of a process.
 pub fn child_of(parent: Pid) -> Option<Pid> {
-    std::fs::read_dir("/proc").ok()?.flatten().find_map(|entry| {
+    children_of(parent).next()
+}
+
+/// The children of a process.
+pub fn children_of(parent: Pid) -> impl Iterator<Item = Pid> {
+    std::fs::read_dir("/proc").into_iter().flatten().flatten().filter_map(move |entry| {
         let pid: i32 = entry.file_name().to_str()?.parse().ok()?;
         let stat = std::fs::read_to_string(entry.path().join("stat")).ok()?;
         // After the name, which may hold anything: state, then the parent.

@@ -10,8 +10,10 @@ use std::sync::{LazyLock, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, getpid, kill_process};
 use tokio::time::Instant;
+
+use super::process::children_of;
 
 /// How long one test may take. Each thing it waits for has a limit of its own, far below; this one is for what was forgotten.
 const LIMIT: Duration = Duration::from_mins(10);
@@ -69,22 +71,22 @@ fn watch() {
         // Straight to the terminal: what a test prints is kept back until it has ended.
         let mut out = std::io::stderr();
         let _ = writeln!(out, "\n{name} hangs, so the run ends here. What every test and its processes wait for:");
-        let ours = descendants(std::process::id());
-        for process in std::iter::once(&std::process::id()).chain(&ours) {
+        let family = family(getpid());
+        for process in &family {
             let _ = out.write_all(state(*process).as_bytes());
         }
-        for process in ours.iter().filter_map(|pid| Pid::from_raw(i32::try_from(*pid).ok()?)) {
-            let _ = kill_process(process, Signal::KILL);
+        for process in &family[1..] {
+            let _ = kill_process(*process, Signal::KILL);
         }
         std::process::exit(101);
     }
 }
 
 /// The command of a process, and where in the kernel each of its threads waits.
-fn state(pid: u32) -> String {
+fn state(pid: Pid) -> String {
     let of = |path: &Path, name: &str| fs::read_to_string(path.join(name)).unwrap_or_default().trim_end().to_owned();
-    let process = PathBuf::from(format!("/proc/{pid}"));
-    let mut told = format!("{pid} {}\n", of(&process, "cmdline").replace('\0', " "));
+    let process = PathBuf::from(format!("/proc/{}", pid.as_raw_pid()));
+    let mut told = format!("{} {}\n", pid.as_raw_pid(), of(&process, "cmdline").replace('\0', " "));
     let mut waits: BTreeMap<(String, String), usize> = BTreeMap::new();
     for thread in fs::read_dir(process.join("task")).into_iter().flatten().flatten() {
         *waits.entry((of(&thread.path(), "comm"), of(&thread.path(), "wchan"))).or_default() += 1;
@@ -95,21 +97,13 @@ fn state(pid: u32) -> String {
     told
 }
 
-/// The processes that a process has started, and those that they have.
-fn descendants(of: u32) -> Vec<u32> {
-    let mut parents = BTreeMap::new();
-    for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
-        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<u32>().ok()) else { continue };
-        let stat = fs::read_to_string(entry.path().join("stat")).unwrap_or_default();
-        // After the name, which may hold anything: state, then the parent.
-        let parent = stat.rsplit_once(") ").and_then(|(_, rest)| rest.split(' ').nth(1)?.parse::<u32>().ok());
-        parents.insert(pid, parent.unwrap_or_default());
-    }
+/// A process, those that it has started, and those that they have.
+fn family(of: Pid) -> Vec<Pid> {
     let mut found = vec![of];
     let mut next = 0;
     while let Some(parent) = found.get(next).copied() {
-        found.extend(parents.iter().filter(|(_, of)| **of == parent).map(|(pid, _)| *pid));
+        found.extend(children_of(parent));
         next += 1;
     }
-    found.split_off(1)
+    found
 }

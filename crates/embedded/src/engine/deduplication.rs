@@ -13,10 +13,9 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{FlockOperation, flock};
 use tracing::warn;
 
+use super::STATUS_FILE;
 use crate::files;
 
-/// Locked by an engine as long as it uses the store.
-const STATUS_FILE: &str = "status";
 /// The folder of a table that has the names.
 const LOGS_FOLDER: &str = "deduplication_logs";
 /// What a line begins with that adds a block; the part's name and the block's follow, between tabs.

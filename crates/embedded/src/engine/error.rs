@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use url::Url;
 
-use super::{STDERR_FILE, STORE_FOLDER, config, library};
+use super::{STATUS_FILE, STDERR_FILE, STORE_FOLDER, config, library};
 use crate::processes;
 
 /// How much of the engine's last words goes into a message, bytes.
@@ -91,7 +91,7 @@ impl Error {
     /// The store of this data folder is another engine's, whom its status file names.
     pub(super) fn in_use(data_dir: &Path) -> Self {
         let store = data_dir.join(STORE_FOLDER);
-        let holder = std::fs::read_to_string(store.join("status"))
+        let holder = std::fs::read_to_string(store.join(STATUS_FILE))
             .ok()
             .and_then(|status| holder_in_status(&status))
             .map_or_else(|| "another ClickHouse".to_owned(), processes::describe);

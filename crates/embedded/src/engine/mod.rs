@@ -47,6 +47,8 @@ pub const DATABASE: &str = "driftmill";
 
 /// The ClickHouse path, in the data folder.
 const STORE_FOLDER: &str = "clickhouse";
+/// In the store: names the engine that uses it, and is locked by that one.
+const STATUS_FILE: &str = "status";
 /// What the child writes to standard error, in the data folder: start-up errors and last words. Overwritten at each start.
 const STDERR_FILE: &str = "engine.stderr";
 
