@@ -6,10 +6,12 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 pub mod audit;
+mod counting;
 pub mod dead_letters;
 pub mod drift;
 pub mod expectations;
 pub mod ingest;
 pub mod rebuild;
+mod references;
 pub mod sinks;
 pub mod trial;

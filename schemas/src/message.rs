@@ -186,6 +186,16 @@ pub struct DriftEvent {
     pub next_profile: i64,
     /// Every number behind the verdict, as the drift library reports it.
     pub report: serde_json::Value,
+    /// What was watched: `records` that are ingested, or `predictions` that are served.
+    #[serde(default = "records")]
+    pub stream: String,
+    /// What the drift processor needs to go on from here after a restart, beside the profiles topic.
+    #[serde(default, skip_serializing_if = "serde_json::Value::is_null")]
+    pub checkpoint: serde_json::Value,
+}
+
+fn records() -> String {
+    "records".to_owned()
 }
 
 /// The verdict that asks for a new model.

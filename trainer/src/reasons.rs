@@ -84,7 +84,8 @@ impl Reports {
     async fn consider(&self, event: DriftEvent) -> Result<(), Error> {
         let Some(loaded) = self.trainer.loaded(&self.pipeline) else { return Ok(()) };
         let policy = &loaded.pipeline.drift;
-        if event.verdict != DRIFTED || !policy.retrain {
+        // Where the drift of predictions began is not known in offsets of records: it is told, and the records' own drift trains.
+        if event.verdict != DRIFTED || event.stream != "records" || !policy.retrain {
             return Ok(());
         }
         let reason =

@@ -1,21 +1,86 @@
-//! The reference profile that goes with a model: what its training rows looked like.
+//! The reference profile that goes with a model: what its training rows looked like, and what it answers on rows that it has
+//! not seen.
 
-use driftmill_drift::ReferenceProfile;
-use driftmill_models::Column;
-use driftmill_schemas::pipeline::Pipeline;
+use driftmill_drift::reference::{CONFIDENCE, LABEL, PREDICTION};
+use driftmill_drift::{ReferenceProfile, Values, reference};
+use driftmill_features::aspects;
+use driftmill_models::estimator::most_probable;
+use driftmill_models::{Column, Target, Task};
+use driftmill_schemas::pipeline::{Feature, FeatureType, Pipeline};
 
 use crate::Rows;
+use crate::fit::Fitted;
 
-/// The profile of the numbers among the features of `rows`, as JSON.
-pub fn of(pipeline: &Pipeline, rows: &Rows) -> Result<Vec<u8>, String> {
-    let names = pipeline.features.iter().map(|feature| feature.name.as_str());
-    let named: Vec<(&str, &[f64])> = names
-        .zip(rows.table.columns())
-        .filter_map(|(name, column)| match column {
-            Column::Number(values) => Some((name, values.as_slice())),
-            _ => None,
-        })
-        .collect();
-    let reference = ReferenceProfile::build(&named).map_err(|e| e.to_string())?;
-    serde_json::to_vec(&reference).map_err(|e| e.to_string())
+/// The profile of `rows` and of the answers on the rows that judged `fitted`, as JSON.
+pub fn of(pipeline: &Pipeline, rows: &Rows, fitted: &Fitted) -> Result<Vec<u8>, String> {
+    let mut profile = ReferenceProfile { features: Vec::new(), rows: rows.len() as u64 };
+    for (feature, column) in pipeline.features.iter().zip(rows.table.columns()) {
+        profile = with_feature(profile, feature, column).map_err(|e| e.to_string())?;
+        if let (true, Column::Number(values)) = (pipeline.drift.seasonal.contains(&feature.name), column) {
+            profile = profile.with_hours(&feature.name, values, &rows.times);
+        }
+    }
+    profile = with_target(profile, LABEL, &rows.target, &rows.classes).map_err(|e| e.to_string())?;
+    profile = with_answers(profile, fitted, &rows.classes)?;
+    serde_json::to_vec(&profile).map_err(|e| e.to_string())
+}
+
+fn with_feature(
+    mut profile: ReferenceProfile,
+    feature: &Feature,
+    column: &Column,
+) -> Result<ReferenceProfile, reference::Error> {
+    let names = aspects::names(&feature.name, feature.kind);
+    let columns = match column {
+        Column::Number(values) => return profile.with(&feature.name, values.as_slice().into()),
+        Column::Text(texts) if feature.kind == FeatureType::Category => {
+            let categories: Vec<Option<&str>> = texts.iter().map(Option::as_deref).collect();
+            return profile.with(&feature.name, Values::Categories(&categories));
+        }
+        Column::Text(texts) => aspects::of_texts(texts.iter().map(Option::as_deref)),
+        Column::Image { pixels, .. } => aspects::of_images(pixels.iter().map(Option::as_deref)),
+    };
+    for (name, values) in names.iter().zip(&columns) {
+        profile = profile.with(name, values.as_slice().into())?;
+    }
+    Ok(profile)
+}
+
+fn with_target(
+    profile: ReferenceProfile,
+    name: &str,
+    target: &Target,
+    classes: &[String],
+) -> Result<ReferenceProfile, reference::Error> {
+    match target {
+        Target::Values(values) => profile.with(name, Values::Numbers(&values.to_vec())),
+        Target::Classes { labels, .. } => {
+            let named: Vec<Option<&str>> = labels.iter().map(|label| classes.get(*label).map(String::as_str)).collect();
+            profile.with(name, Values::Categories(&named))
+        }
+    }
+}
+
+/// What the model answers on rows that it did not learn from, and how sure it is. A forecaster's answers hang on what came
+/// before them: they have no reference.
+fn with_answers(profile: ReferenceProfile, fitted: &Fitted, classes: &[String]) -> Result<ReferenceProfile, String> {
+    let model = fitted.judged.as_ref().unwrap_or(&fitted.model);
+    if model.forecaster().is_some() || fitted.test.is_empty() {
+        return Ok(profile);
+    }
+    let table = &fitted.test.table;
+    match model.task() {
+        Task::Regression => {
+            let values = model.values(table).map_err(|e| e.to_string())?.to_vec();
+            profile.with(PREDICTION, Values::Numbers(&values))
+        }
+        Task::Classification { n_classes } => {
+            let outputs = model.outputs(table).map_err(|e| e.to_string())?;
+            let answers = Target::Classes { labels: most_probable(outputs.view()), n_classes };
+            let sure: Vec<f64> = outputs.rows().into_iter().map(|row| row.fold(0.0, |a: f64, b| a.max(*b))).collect();
+            with_target(profile, PREDICTION, &answers, classes)
+                .and_then(|profile| profile.with(CONFIDENCE, Values::Numbers(&sure)))
+        }
+    }
+    .map_err(|e| e.to_string())
 }

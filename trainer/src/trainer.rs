@@ -45,7 +45,11 @@ fn note(progress: &Progress, at: i64, steps: &mut Vec<StepMetric>) {
 fn card_of(loaded: &Loaded, snapshot: &str, params: serde_json::Map<String, serde_json::Value>) -> ModelCard {
     let pipeline = &loaded.pipeline;
     // How it was split and judged. These always serialise.
-    let how = serde_json::to_vec(&(&pipeline.training, &pipeline.promotion)).unwrap_or_default();
+    let mut how = serde_json::to_vec(&(&pipeline.training, &pipeline.promotion)).unwrap_or_default();
+    // The reference that is kept with the model hangs on it.
+    if !pipeline.drift.seasonal.is_empty() {
+        how.extend(serde_json::to_vec(&pipeline.drift.seasonal).unwrap_or_default());
+    }
     ModelCard {
         format: CARD_FORMAT,
         pipeline: pipeline.name.clone(),
@@ -453,7 +457,9 @@ impl Trainer {
         }
         let header = serde_json::to_value(&card).map_err(|e| lost(e.to_string()))?;
         let artifact = artifact::encode(&fitted.model, &header).map_err(|e| lost(e.to_string()))?;
-        let reference = reference::of(pipeline, &snapshot.rows).map_err(lost)?;
+        // Sorts every column: the other tasks of this thread move elsewhere meanwhile.
+        let reference = tokio::task::block_in_place(|| reference::of(pipeline, &snapshot.rows, &fitted));
+        let reference = reference.map_err(lost)?;
         let new = NewVersion {
             pipeline: pipeline.name.clone(),
             run_id: event.run_id,

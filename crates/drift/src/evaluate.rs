@@ -4,13 +4,12 @@
 mod tests;
 
 use crate::{
+    compare::compare,
     fdr,
     hashing::Hasher,
-    ks::{self, Bounds},
-    layout::FeatureLayout,
+    pane::Stream,
     policy::{self, Policy},
     profile::{self, Profile},
-    psi,
     report::{DriftReport, FeatureReport},
     verdict::{Facts, History, Verdict, decide},
     window::PaneSet,
@@ -57,6 +56,7 @@ pub fn evaluate(
     let window_id = window_id(window, &policy_hash);
     let mut report = DriftReport {
         window_id,
+        stream: window.stream(),
         model_version: window.model_version(),
         reference_hash: layout.hash().to_owned(),
         policy: policy.clone(),
@@ -101,57 +101,15 @@ pub fn feature_reports(profile: &Profile, policy: &Policy) -> Vec<FeatureReport>
     reports
 }
 
-fn compare(feature: &FeatureLayout, profile: &Profile, index: usize, policy: &Policy) -> FeatureReport {
-    let (reference, live) = (feature.reference(), profile.feature(index));
-    let (m, n) = (reference.values(), u64::from(live.values()));
-    let unknown = Bounds { low: 0.0, high: 1.0 };
-    let bounds = feature.ks(live);
-    let Bounds { low, high } = bounds.unwrap_or(unknown);
-    let p = if bounds.is_some() { ks::p_value(low, m, n) } else { 1.0 };
-    let groups = psi::regroup(&reference.counts, policy.psi_cells);
-    let mut before = psi::grouped(&reference.counts, &groups);
-    let mut now = psi::grouped(live.counts(), &groups);
-    // Missing values are a cell where there are any.
-    if reference.missing > 0 || live.missing() > 0 {
-        before.push(reference.missing);
-        now.push(u64::from(live.missing()));
-    }
-    let (m_rows, n_rows) = (m + reference.missing, u64::from(live.rows()));
-    let psi_noise = psi::noise(before.len(), policy.alpha, m_rows, n_rows).min(f64::MAX);
-    FeatureReport {
-        name: reference.name.clone(),
-        reference_rows: m_rows,
-        reference_missing: reference.missing,
-        live_rows: n_rows,
-        live_missing: u64::from(live.missing()),
-        below: u64::from(profile.below(index)),
-        above: u64::from(profile.above(index)),
-        d_low: low,
-        d_high: high,
-        d_noise: d_noise(policy.alpha, m, n),
-        p,
-        q: 1.0,
-        psi: psi::psi(&before, &now),
-        psi_threshold: policy.psi_threshold.max(psi_noise),
-        psi_noise,
-        importance: 0.0,
-    }
-}
-
-/// The KS statistic that two samples of one distribution exceed with probability about `alpha` (first term of Kolmogorov's
-/// series): √(½·ln(2/α)·(1/m + 1/n)), 1 at most.
-fn d_noise(alpha: f64, m: u64, n: u64) -> f64 {
-    if m == 0 || n == 0 {
-        return 1.0;
-    }
-    ((2.0 / alpha).ln() / 2.0 * (1.0 / m as f64 + 1.0 / n as f64)).sqrt().min(1.0)
-}
-
 fn window_id(window: &PaneSet, policy_hash: &str) -> String {
     let mut hasher = Hasher::of("driftmill window 1");
     hasher.integer(window.model_version());
     hasher.text(window.layout().hash());
     hasher.text(policy_hash);
+    // Records alone were watched at first, and their windows keep their ids.
+    if window.stream() != Stream::Records {
+        hasher.text(window.stream().name());
+    }
     for range in window.ranges() {
         hasher.integer(range.partition as u64);
         hasher.integer(range.from_offset as u64);

@@ -4,19 +4,34 @@ use crate::{
     binner::Binner,
     ks::{self, Bounds},
     profile::FeatureProfile,
-    reference::{Error, FeatureReference, ReferenceProfile},
+    reference::{Error, FeatureReference, ReferenceProfile, Scale, seasonal_groups},
 };
 use std::{collections::HashMap, sync::Arc};
 
-/// The bins of one feature.
+/// How values of a feature find their cells.
+#[derive(Debug)]
+pub enum Cells {
+    /// Numbers, by a guide table; which bins can hold one single value.
+    Numbers {
+        /// Maps values to bins.
+        binner: Binner,
+        /// Bins without an inside.
+        singletons: Vec<bool>,
+    },
+    /// Categories, by name.
+    Categories(HashMap<Box<str>, u16>),
+}
+
+/// The cells of one feature.
 #[derive(Debug)]
 pub struct FeatureLayout {
     reference: FeatureReference,
-    binner: Binner,
-    singletons: Vec<bool>,
+    cells: Cells,
+    /// The group of each bin that is counted by hour of the week, where the feature has such a rhythm.
+    seasons: Option<Vec<usize>>,
 }
 
-/// The bins of all features of a model version, with the hash that names them.
+/// The cells of all features of a model version, with the hash that names them.
 #[derive(Debug)]
 pub struct Layout {
     features: Vec<FeatureLayout>,
@@ -73,9 +88,18 @@ impl Layout {
 
 impl FeatureLayout {
     fn new(reference: FeatureReference) -> Self {
-        let binner = Binner::new(&reference.edges);
-        let singletons = (0..reference.counts.len()).map(|bin| reference.is_singleton(bin)).collect();
-        Self { reference, binner, singletons }
+        let cells = match &reference.scale {
+            Scale::Numbers(numbers) => Cells::Numbers {
+                binner: Binner::new(&numbers.edges),
+                singletons: (0..reference.counts.len()).map(|bin| numbers.is_singleton(bin)).collect(),
+            },
+            // At most 1,024 of them, so indices fit.
+            Scale::Categories(table) => Cells::Categories(
+                table.categories.iter().enumerate().map(|(cell, name)| (name.as_str().into(), cell as u16)).collect(),
+            ),
+        };
+        let seasons = reference.seasonal.is_some().then(|| seasonal_groups(&reference.counts));
+        Self { reference, cells, seasons }
     }
 
     /// The feature's reference.
@@ -83,22 +107,38 @@ impl FeatureLayout {
         &self.reference
     }
 
-    /// Maps values to bins.
-    pub fn binner(&self) -> &Binner {
-        &self.binner
+    /// How values find their cells.
+    pub fn cells(&self) -> &Cells {
+        &self.cells
+    }
+
+    /// How many cells there are, that of missing values not among them.
+    pub fn cell_count(&self) -> usize {
+        self.reference.counts.len()
+    }
+
+    /// The group of each bin that is counted by hour of the week; `None` for a feature without such a rhythm.
+    pub fn seasons(&self) -> Option<&[usize]> {
+        self.seasons.as_deref()
     }
 
     /// Bounds of the two-sample KS statistic between the reference and a live profile of this feature; `None` when either
-    /// has no value.
+    /// has no value, and for categories, which have no order.
     pub fn ks(&self, live: &FeatureProfile) -> Option<Bounds> {
-        ks::bounds(&self.reference.counts, live.counts(), |bin| self.singletons[bin])
+        match &self.cells {
+            Cells::Numbers { singletons, .. } => {
+                ks::bounds(&self.reference.counts, live.counts(), |bin| singletons[bin])
+            }
+            Cells::Categories(_) => None,
+        }
     }
 
     /// Whether bin 0 (`first`) or the last bin counts nothing but values out of the reference's range. It does, except where
     /// the reference reaches the outermost float.
     pub(crate) fn end_is_out_of_range(&self, first: bool) -> bool {
         let counts = &self.reference.counts;
-        counts.len() > 1 && counts[if first { 0 } else { counts.len() - 1 }] == 0
+        let numbers = self.reference.numbers().is_some();
+        numbers && counts.len() > 1 && counts[if first { 0 } else { counts.len() - 1 }] == 0
     }
 
     #[cfg(test)]

@@ -18,12 +18,14 @@
 
 pub mod binner;
 pub mod chi2;
+mod compare;
 mod edges;
 pub mod evaluate;
 pub mod fdr;
 mod hashing;
 pub mod ks;
 pub mod layout;
+pub mod onset;
 pub mod pane;
 pub mod policy;
 pub mod profile;
@@ -36,14 +38,17 @@ pub mod retrain;
 mod testing;
 pub mod verdict;
 pub mod window;
+pub mod windowing;
 
 pub use evaluate::{Rejects, evaluate};
 pub use layout::Layout;
-pub use pane::{Pane, PaneId};
+pub use onset::Onset;
+pub use pane::{Pane, PaneId, Stream};
 pub use policy::Policy;
 pub use profile::Profile;
-pub use reference::{FeatureReference, ReferenceProfile};
-pub use report::{DriftReport, FeatureReport};
+pub use reference::{FeatureReference, ReferenceProfile, Values};
+pub use report::{CellReport, DriftReport, FeatureReport};
 pub use retrain::{RetrainDecision, decide_retrain};
 pub use verdict::{History, Verdict};
 pub use window::PaneSet;
+pub use windowing::{Span, Windows};

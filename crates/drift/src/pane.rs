@@ -54,6 +54,27 @@ impl std::fmt::Display for PaneId {
     }
 }
 
+/// What a pane counts.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stream {
+    /// Records as they are ingested: features and labels.
+    #[default]
+    Records,
+    /// Served predictions: the features that requests gave, and what the model answered.
+    Predictions,
+}
+
+impl Stream {
+    /// Its name, as it is written.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Records => "records",
+            Self::Predictions => "predictions",
+        }
+    }
+}
+
 /// The counts of one range of offsets under one model version.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Pane {
@@ -78,6 +99,9 @@ pub struct PaneHeader {
     pub model_version: u64,
     /// [`crate::ReferenceProfile::hash`] of the reference counted over.
     pub reference_hash: String,
+    /// What was counted.
+    #[serde(default)]
+    pub stream: Stream,
     /// Records of the range that did not pass validation.
     #[serde(default)]
     pub rejected: u64,
@@ -93,6 +117,23 @@ struct StoredPane {
 }
 
 impl Pane {
+    /// Records of the range, good and bad.
+    pub fn records(&self) -> u64 {
+        self.profile.rows().saturating_add(self.rejected)
+    }
+
+    /// Adds the pane that goes on where this one ends.
+    ///
+    /// # Errors
+    /// Another reference, or more rows than counters hold; nothing is added then.
+    pub(crate) fn append(&mut self, next: &Self) -> Result<(), profile::Error> {
+        self.profile.merge(&next.profile)?;
+        self.id.to_offset = next.id.to_offset;
+        self.rejected = self.rejected.saturating_add(next.rejected);
+        self.max_event_time = self.max_event_time.max(next.max_event_time);
+        Ok(())
+    }
+
     /// The header of a stored pane.
     ///
     /// # Errors
@@ -102,11 +143,12 @@ impl Pane {
     }
 
     /// The stored form; equal panes give equal bytes.
-    pub fn to_json(&self) -> String {
+    pub fn to_json(&self, stream: Stream) -> String {
         let header = PaneHeader {
             id: self.id,
             model_version: self.model_version,
             reference_hash: self.profile.layout().hash().to_owned(),
+            stream,
             rejected: self.rejected,
             max_event_time: self.max_event_time,
         };
@@ -120,7 +162,7 @@ impl Pane {
     /// Bytes that are no pane, an empty range, another reference, counts that do not add up.
     pub fn from_json(layout: &Arc<Layout>, json: &[u8]) -> Result<Self, Error> {
         let stored: StoredPane = serde_json::from_slice(json).map_err(|error| Error::Syntax(error.to_string()))?;
-        let PaneHeader { id, model_version, reference_hash, rejected, max_event_time } = stored.header;
+        let PaneHeader { id, model_version, reference_hash, rejected, max_event_time, .. } = stored.header;
         if id.from_offset >= id.to_offset {
             return Err(Error::EmptyRange(id));
         }

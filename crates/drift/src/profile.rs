@@ -1,7 +1,14 @@
 //! The live profile: integer counts over the reference's bins. Merging is addition, so order never matters.
 
-use crate::layout::{FeatureLayout, Layout};
-use serde::{Deserialize, Serialize};
+mod stored;
+#[cfg(test)]
+mod tests;
+pub use stored::{SparseFeature, SparseProfile};
+
+use crate::{
+    layout::{Cells, FeatureLayout, Layout},
+    reference::{Values, hour_of_week},
+};
 use std::{collections::BTreeMap, sync::Arc};
 
 /// Why values or a stored profile cannot be counted.
@@ -41,17 +48,22 @@ pub enum Error {
         /// What is wrong.
         what: &'static str,
     },
+    /// Numbers for a feature of categories, or the other way round.
+    #[error("the feature `{0}` has other values than the model's reference: was it a number and is a category now?")]
+    OtherKind(String),
     /// Text that is no stored profile.
     #[error("this is no stored profile: {0}")]
     Syntax(String),
 }
 
-/// Counts of one feature: its bins, then the missing values.
+/// Counts of one feature: its cells, then the missing values.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FeatureProfile {
-    /// One cell a bin and the cell of the missing values last, so that counting has no branch. 4 bytes a cell.
+    /// One cell a bin or category and the cell of the missing values last, so that counting has no branch. 4 bytes a cell.
     cells: Vec<u32>,
     rows: u32,
+    /// Counts by hour of the week, over the layout's groups of bins; only of features that have such a rhythm.
+    hours: BTreeMap<u8, Vec<u32>>,
 }
 
 /// Live counts over the bins of one model version's reference.
@@ -61,33 +73,9 @@ pub struct Profile {
     features: Vec<FeatureProfile>,
 }
 
-/// The stored form: only cells that are not zero, in the order of bins; features by name.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct SparseProfile {
-    /// Rows counted.
-    pub rows: u64,
-    /// Every feature that counted anything.
-    pub features: BTreeMap<String, SparseFeature>,
-}
-
-/// The stored counts of one feature.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct SparseFeature {
-    /// `[bin, count]` of the bins that are not empty, ascending.
-    pub cells: Vec<(u16, u32)>,
-    /// Rows without a value.
-    pub missing: u32,
-    /// Values below the reference's smallest; they are counted in the first bin too.
-    pub below: u32,
-    /// Values above the reference's largest; they are counted in the last bin too.
-    pub above: u32,
-}
-
 impl FeatureProfile {
     pub(crate) fn new(layout: &FeatureLayout) -> Self {
-        Self { cells: vec![0; layout.binner().bins() + 1], rows: 0 }
+        Self { cells: vec![0; layout.cell_count() + 1], rows: 0, hours: BTreeMap::new() }
     }
 
     /// Counts in each bin.
@@ -110,9 +98,14 @@ impl FeatureProfile {
         self.rows - self.missing()
     }
 
-    /// The hot loop. The caller has made sure that the rows still fit.
+    /// Counts by hour of the week, over the groups of [`FeatureLayout::seasons`].
+    pub fn hours(&self) -> &BTreeMap<u8, Vec<u32>> {
+        &self.hours
+    }
+
+    /// The hot loop. The caller has made sure that the rows still fit, and that the feature has numbers.
     pub(crate) fn observe(&mut self, layout: &FeatureLayout, values: &[f64]) {
-        let binner = layout.binner();
+        let Cells::Numbers { binner, .. } = layout.cells() else { return };
         let missing = binner.bins();
         let cells = &mut self.cells[..missing + 1];
         for &value in values {
@@ -120,6 +113,28 @@ impl FeatureProfile {
             cells[if value.is_nan() { missing } else { bin }] += 1;
         }
         self.rows += values.len() as u32;
+    }
+
+    /// Counts numbers by the hour of the week as well, where the feature has such a rhythm.
+    fn observe_hours(&mut self, layout: &FeatureLayout, values: &[f64], times: &[i64]) {
+        let (Cells::Numbers { binner, .. }, Some(groups)) = (layout.cells(), layout.seasons()) else { return };
+        let count = groups.last().map_or(0, |last| last + 1);
+        for (&value, &time) in values.iter().zip(times).filter(|(value, _)| !value.is_nan()) {
+            let cells = self.hours.entry(hour_of_week(time)).or_insert_with(|| vec![0; count]);
+            cells[groups[binner.bin(value)]] += 1;
+        }
+    }
+
+    fn observe_categories<'a>(&mut self, layout: &FeatureLayout, values: impl Iterator<Item = Option<&'a str>>) {
+        let Cells::Categories(table) = layout.cells() else { return };
+        let missing = self.cells.len() - 1;
+        let mut rows = 0;
+        for value in values {
+            let cell = value.map_or(missing, |value| table.get(value).map_or(missing - 1, |cell| usize::from(*cell)));
+            self.cells[cell] += 1;
+            rows += 1;
+        }
+        self.rows += rows;
     }
 }
 
@@ -145,23 +160,48 @@ impl Profile {
         self.features.iter().map(|feature| u64::from(feature.rows)).max().unwrap_or(0)
     }
 
-    /// Counts values of one feature; NaN is a missing value. Every feature must be given every row, see [`observe_batch`].
+    /// Counts numbers of one feature; NaN is a missing value. Every feature must be given every row, see [`observe_batch`].
     ///
     /// [`observe_batch`]: Self::observe_batch
     ///
     /// # Errors
-    /// An unknown feature, or more rows than counters hold; nothing is counted then.
+    /// An unknown feature or one of categories, or more rows than counters hold; nothing is counted then.
     pub fn observe(&mut self, feature: &str, values: &[f64]) -> Result<(), Error> {
+        self.observe_values(feature, Values::Numbers(values), &[])
+    }
+
+    /// Counts values of one feature. `times` are when the rows happened, milliseconds since 1970 (UTC), one for each value;
+    /// without them, nothing is counted by the hour of the week.
+    ///
+    /// # Errors
+    /// An unknown feature or one of other values, times of another number than values, or more rows than counters hold;
+    /// nothing is counted then.
+    pub fn observe_values(&mut self, feature: &str, values: Values<'_>, times: &[i64]) -> Result<(), Error> {
         let index = self.layout.index_of(feature).ok_or_else(|| Error::UnknownFeature(feature.to_owned()))?;
         self.check_room(index, values.len())?;
-        self.features[index].observe(self.layout.feature(index), values);
+        if !times.is_empty() && times.len() != values.len() {
+            let (feature, expected) = (feature.to_owned(), times.len());
+            return Err(Error::UnequalLengths { feature, rows: values.len(), expected });
+        }
+        let (layout, counts) = (self.layout.feature(index), &mut self.features[index]);
+        match (layout.cells(), values) {
+            (Cells::Numbers { .. }, Values::Numbers(values)) => {
+                counts.observe(layout, values);
+                counts.observe_hours(layout, values, times);
+            }
+            (Cells::Categories(_), Values::Categories(values)) => {
+                counts.observe_categories(layout, values.iter().copied());
+            }
+            _ => return Err(Error::OtherKind(feature.to_owned())),
+        }
         Ok(())
     }
 
-    /// Counts one batch of `rows` rows. A feature of the reference that the batch lacks counts as missing in every row.
+    /// Counts one batch of `rows` rows of numbers. A feature of the reference that the batch lacks counts as missing in every
+    /// row.
     ///
     /// # Errors
-    /// An unknown feature, columns of other lengths, too many rows; nothing is counted then.
+    /// An unknown feature or one of categories, columns of other lengths, too many rows; nothing is counted then.
     pub fn observe_batch(&mut self, rows: usize, columns: &[(&str, &[f64])]) -> Result<(), Error> {
         let mut found: Vec<Option<&[f64]>> = vec![None; self.features.len()];
         for (name, values) in columns {
@@ -169,13 +209,15 @@ impl Profile {
             if values.len() != rows {
                 return Err(Error::UnequalLengths { feature: (*name).to_owned(), rows: values.len(), expected: rows });
             }
+            if !matches!(self.layout.feature(index).cells(), Cells::Numbers { .. }) {
+                return Err(Error::OtherKind((*name).to_owned()));
+            }
             if found[index].replace(values).is_some() {
                 return Err(Error::Damaged {
                     feature: (*name).to_owned(),
                     what: "the batch has two columns of this name",
                 });
             }
-            self.check_room(index, rows)?;
         }
         for index in 0..self.features.len() {
             self.check_room(index, rows)?;
@@ -209,6 +251,10 @@ impl Profile {
         for (feature, from) in self.features.iter_mut().zip(&other.features) {
             feature.cells.iter_mut().zip(&from.cells).for_each(|(cell, more)| *cell += more);
             feature.rows += from.rows;
+            for (hour, counts) in &from.hours {
+                let cells = feature.hours.entry(*hour).or_insert_with(|| vec![0; counts.len()]);
+                cells.iter_mut().zip(counts).for_each(|(cell, more)| *cell += more);
+            }
         }
         Ok(())
     }
@@ -225,55 +271,12 @@ impl Profile {
         if last { self.features[index].counts().last().copied().unwrap_or(0) } else { 0 }
     }
 
-    /// The stored form.
-    pub fn to_sparse(&self) -> SparseProfile {
-        let features =
-            self.features.iter().enumerate().filter(|(_, feature)| feature.rows > 0).map(|(index, feature)| {
-                // At most 1,026 bins, so indices fit.
-                let cells = feature.counts().iter().enumerate().filter(|(_, count)| **count > 0);
-                let cells = cells.map(|(bin, &count)| (bin as u16, count)).collect();
-                let (below, above) = (self.below(index), self.above(index));
-                let name = self.layout.feature(index).reference().name.clone();
-                (name, SparseFeature { cells, missing: feature.missing(), below, above })
-            });
-        SparseProfile { rows: self.rows(), features: features.collect() }
-    }
-
-    /// Reads the stored form, checking every number against the reference.
-    ///
-    /// # Errors
-    /// An unknown feature or bin, and counts that contradict each other.
-    pub fn from_sparse(layout: &Arc<Layout>, sparse: &SparseProfile) -> Result<Self, Error> {
-        let mut profile = Self::new(layout);
-        for (name, stored) in &sparse.features {
-            let index = layout.index_of(name).ok_or_else(|| Error::UnknownFeature(name.clone()))?;
-            profile.features[index].read(stored).map_err(|what| Error::Damaged { feature: name.clone(), what })?;
-            if (profile.below(index), profile.above(index)) != (stored.below, stored.above) {
-                return Err(Error::Damaged {
-                    feature: name.clone(),
-                    what: "its end bins and its out-of-range counts differ",
-                });
-            }
-        }
-        if profile.rows() != sparse.rows {
-            return Err(Error::Damaged { feature: String::new(), what: "its counts do not add up to its rows" });
-        }
-        Ok(profile)
-    }
-
-    /// The stored form as JSON; equal profiles give equal bytes.
-    pub fn to_json(&self) -> String {
-        // Maps with text keys and integers: serialisation has no way to fail.
-        serde_json::to_string(&self.to_sparse()).unwrap_or_default()
-    }
-
-    /// Reads [`to_json`](Self::to_json)'s form.
-    ///
-    /// # Errors
-    /// Text of another form, and all of [`from_sparse`](Self::from_sparse).
-    pub fn from_json(layout: &Arc<Layout>, json: &str) -> Result<Self, Error> {
-        let sparse: SparseProfile = serde_json::from_str(json).map_err(|error| Error::Syntax(error.to_string()))?;
-        Self::from_sparse(layout, &sparse)
+    /// Values of no category that the reference has; 0 where the reference has more categories than cells, so that nobody can
+    /// tell.
+    pub fn unseen(&self, index: usize) -> u32 {
+        let layout = self.layout.feature(index);
+        let all_named = matches!(layout.cells(), Cells::Categories(_)) && layout.reference().counts.last() == Some(&0);
+        if all_named { self.features[index].counts().last().copied().unwrap_or(0) } else { 0 }
     }
 
     fn check_room(&self, index: usize, rows: usize) -> Result<(), Error> {
@@ -282,34 +285,8 @@ impl Profile {
     }
 }
 
-impl FeatureProfile {
-    fn read(&mut self, stored: &SparseFeature) -> Result<(), &'static str> {
-        let missing = self.cells.len() - 1;
-        let mut rows = u64::from(stored.missing);
-        let mut next = 0;
-        for &(bin, count) in &stored.cells {
-            let bin = usize::from(bin);
-            if bin >= missing {
-                return Err("it counts a bin the reference does not have");
-            }
-            if bin < next || count == 0 {
-                return Err("its cells are not ascending and above zero");
-            }
-            next = bin + 1;
-            self.cells[bin] = count;
-            rows += u64::from(count);
-        }
-        self.cells[missing] = stored.missing;
-        self.rows = u32::try_from(rows).map_err(|_| "it has more rows than a profile holds")?;
-        Ok(())
-    }
-}
-
 impl PartialEq for Profile {
     fn eq(&self, other: &Self) -> bool {
         self.layout.hash() == other.layout.hash() && self.features == other.features
     }
 }
-
-#[cfg(test)]
-mod tests;

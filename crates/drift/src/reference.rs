@@ -1,6 +1,15 @@
 //! The reference profile: what the model was trained on, in at most 1,026 counts a feature.
 
-use crate::{edges::quantile_edges, hashing::Hasher};
+mod categories;
+mod numbers;
+mod seasonal;
+
+pub use categories::{Categories, MOST_CATEGORIES};
+pub use numbers::Numbers;
+pub(crate) use seasonal::groups as seasonal_groups;
+pub use seasonal::{HOURS_OF_WEEK, Seasonal, hour_of_week};
+
+use crate::hashing::Hasher;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
@@ -32,31 +41,73 @@ pub enum Error {
     },
 }
 
-/// One numeric feature of the training data.
+/// The entry of a profile that counts the labels of records.
+pub const LABEL: &str = "@label";
+/// The entry of a profile that counts what a model answers.
+pub const PREDICTION: &str = "@prediction";
+/// The entry of a profile that counts how probable a model takes its answers to be.
+pub const CONFIDENCE: &str = "@confidence";
+
+/// Values of a feature, a row each.
+#[derive(Debug, Clone, Copy)]
+pub enum Values<'a> {
+    /// Numbers; NaN is a missing one.
+    Numbers(&'a [f64]),
+    /// Categories; `None` is a missing one.
+    Categories(&'a [Option<&'a str>]),
+}
+
+impl<'a> From<&'a [f64]> for Values<'a> {
+    fn from(values: &'a [f64]) -> Self {
+        Self::Numbers(values)
+    }
+}
+
+impl Values<'_> {
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Numbers(values) => values.len(),
+            Self::Categories(values) => values.len(),
+        }
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// What the cells of a feature stand for.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(untagged)]
+pub enum Scale {
+    /// Bins along the line of numbers.
+    Numbers(Numbers),
+    /// A table of categories.
+    Categories(Categories),
+}
+
+/// One feature of the training data.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct FeatureReference {
     /// The feature's name.
     pub name: String,
-    /// Finite, strictly increasing upper edges of the right-closed bins; empty when there was no value.
-    pub edges: Vec<f64>,
-    /// Values in each bin: one more than edges, the last bin being open.
+    /// What the cells stand for.
+    #[serde(flatten)]
+    pub scale: Scale,
+    /// Values in each cell: of numbers one more than edges, the last bin being open; of categories one more than the table
+    /// has, the last cell being that of all others.
     pub counts: Vec<u64>,
-    /// Rows without a value (NaN).
+    /// Rows without a value.
     pub missing: u64,
-    /// Smallest value; an infinite one stands as the outermost finite number. `None` without values.
-    pub min: Option<f64>,
-    /// Largest value, likewise.
-    pub max: Option<f64>,
-    /// Mean of the values, for display. `None` without values or where it overflows.
-    pub mean: Option<f64>,
-    /// Sample standard deviation (n − 1), for display. `None` for fewer than two values or where it overflows.
-    pub std: Option<f64>,
+    /// What is usual at each hour of the week, where the feature has such a rhythm.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seasonal: Option<Seasonal>,
 }
 
 /// The reference profile of a model version: one entry a feature, in the signature's order.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct ReferenceProfile {
     /// The features.
     pub features: Vec<FeatureReference>,
@@ -65,23 +116,63 @@ pub struct ReferenceProfile {
 }
 
 impl ReferenceProfile {
-    /// Profiles columns of equal length, NaN meaning missing. Zero rows, constant and all-missing columns are fine.
+    /// Profiles columns of equal length. Zero rows, constant and all-missing columns are fine.
     ///
     /// # Errors
     /// Duplicate names and columns of different lengths.
-    pub fn build(columns: &[(&str, &[f64])]) -> Result<Self, Error> {
+    pub fn of(columns: &[(&str, Values<'_>)]) -> Result<Self, Error> {
         let expected = columns.first().map_or(0, |(_, values)| values.len());
-        let mut names = BTreeSet::new();
+        let mut profile = Self { features: Vec::with_capacity(columns.len()), rows: expected as u64 };
         for (name, values) in columns {
-            if !names.insert(*name) {
-                return Err(Error::DuplicateFeature((*name).to_owned()));
-            }
             if values.len() != expected {
                 return Err(Error::UnequalLengths { feature: (*name).to_owned(), rows: values.len(), expected });
             }
+            profile = profile.with(name, *values)?;
         }
-        let features = columns.iter().map(|(name, values)| FeatureReference::build(name, values)).collect();
-        Ok(Self { features, rows: expected as u64 })
+        Ok(profile)
+    }
+
+    /// [`of`](Self::of) columns of numbers, NaN meaning missing.
+    ///
+    /// # Errors
+    /// As [`of`](Self::of).
+    pub fn build(columns: &[(&str, &[f64])]) -> Result<Self, Error> {
+        let columns: Vec<(&str, Values<'_>)> = columns.iter().map(|(name, values)| (*name, (*values).into())).collect();
+        Self::of(&columns)
+    }
+
+    /// The profile with one more feature, of any length: what the model answered on the rows that judged it, for example.
+    ///
+    /// # Errors
+    /// A name that is taken.
+    pub fn with(mut self, name: &str, values: Values<'_>) -> Result<Self, Error> {
+        if self.features.iter().any(|feature| feature.name == name) {
+            return Err(Error::DuplicateFeature(name.to_owned()));
+        }
+        let (scale, counts, missing) = match values {
+            Values::Numbers(values) => {
+                let (numbers, counts, missing) = Numbers::of(values);
+                (Scale::Numbers(numbers), counts, missing)
+            }
+            Values::Categories(values) => {
+                let (categories, counts, missing) = Categories::of(values);
+                (Scale::Categories(categories), counts, missing)
+            }
+        };
+        self.features.push(FeatureReference { name: name.to_owned(), scale, counts, missing, seasonal: None });
+        Ok(self)
+    }
+
+    /// The profile with what is usual for the feature `name` at each hour of the week. `times` are milliseconds since 1970
+    /// (UTC), one for each of the `values` that the feature was profiled from. Nothing changes for a feature that is not
+    /// there or has no numbers.
+    pub fn with_hours(mut self, name: &str, values: &[f64], times: &[i64]) -> Self {
+        if let Some(feature) = self.features.iter_mut().find(|feature| feature.name == name)
+            && let Scale::Numbers(numbers) = &feature.scale
+        {
+            feature.seasonal = Some(Seasonal::of(numbers, &feature.counts, values, times));
+        }
+        self
     }
 
     /// SHA-256 (hex) over everything that decides how values are counted and compared. Display statistics are left out.
@@ -90,14 +181,7 @@ impl ReferenceProfile {
         hasher.integer(self.rows);
         hasher.integer(self.features.len() as u64);
         for feature in &self.features {
-            hasher.text(&feature.name);
-            hasher.integer(feature.edges.len() as u64);
-            feature.edges.iter().for_each(|&edge| hasher.float(edge));
-            hasher.integer(feature.counts.len() as u64);
-            feature.counts.iter().for_each(|&count| hasher.integer(count));
-            hasher.integer(feature.missing);
-            hasher.optional(feature.min);
-            hasher.optional(feature.max);
+            feature.feed(&mut hasher);
         }
         hasher.finish()
     }
@@ -112,80 +196,79 @@ impl ReferenceProfile {
             if !names.insert(&feature.name) {
                 return Err(Error::DuplicateFeature(feature.name.clone()));
             }
-            feature
-                .fault(self.rows)
-                .map_or(Ok(()), |what| Err(Error::Damaged { feature: feature.name.clone(), what }))?;
+            feature.fault().map_or(Ok(()), |what| Err(Error::Damaged { feature: feature.name.clone(), what }))?;
         }
         Ok(())
     }
 }
 
 impl FeatureReference {
-    fn build(name: &str, values: &[f64]) -> Self {
-        // Infinities stand as the outermost finite numbers (JSON has no others), -0.0 as 0.0.
-        let mut sorted: Vec<f64> =
-            values.iter().filter(|value| !value.is_nan()).map(|value| value.clamp(f64::MIN, f64::MAX) + 0.0).collect();
-        sorted.sort_unstable_by(f64::total_cmp);
-        let edges = quantile_edges(&sorted);
-        let mut counts = vec![0u64; edges.len() + 1];
-        let mut bin = 0;
-        for &value in &sorted {
-            while bin < edges.len() && edges[bin] < value {
-                bin += 1;
-            }
-            counts[bin] += 1;
-        }
-        let (mean, std) = moments(&sorted);
-        Self {
-            name: name.to_owned(),
-            edges,
-            counts,
-            missing: (values.len() - sorted.len()) as u64,
-            min: sorted.first().copied(),
-            max: sorted.last().copied(),
-            mean,
-            std,
-        }
-    }
-
     /// Rows that had a value.
     pub fn values(&self) -> u64 {
         self.counts.iter().sum()
     }
 
-    /// Whether bin `index` can hold one single value only (its edges are neighbouring floats): it has no inside.
-    pub fn is_singleton(&self, index: usize) -> bool {
-        let lower =
-            index.checked_sub(1).and_then(|before| self.edges.get(before)).map_or(f64::MIN, |edge| edge.next_up());
-        let upper = self.edges.get(index).copied().unwrap_or(f64::MAX);
-        lower == upper
+    /// Rows with and without a value.
+    pub fn rows(&self) -> u64 {
+        self.values() + self.missing
     }
 
-    fn fault(&self, rows: u64) -> Option<&'static str> {
-        let total = self.counts.iter().try_fold(self.missing, |sum, &count| sum.checked_add(count));
-        if self.counts.len() != self.edges.len() + 1 {
-            return Some("it has not one count more than edges");
+    /// What is known of the line of numbers, unless the feature is something else.
+    pub fn numbers(&self) -> Option<&Numbers> {
+        match &self.scale {
+            Scale::Numbers(numbers) => Some(numbers),
+            Scale::Categories(_) => None,
         }
-        if self.edges.len() > crate::edges::MAX_QUANTILE_EDGES + 1 {
-            return Some("it has too many edges");
+    }
+
+    /// What names cell `index`: the bin's upper edge (`None` for the open last one), or the category.
+    pub fn cell_name(&self, index: usize) -> Option<CellName<'_>> {
+        match &self.scale {
+            Scale::Numbers(numbers) => numbers.edges.get(index).map(|edge| CellName::UpTo(*edge)),
+            Scale::Categories(table) => table.categories.get(index).map(|name| CellName::Category(name)),
         }
-        if !self.edges.iter().all(|edge| edge.is_finite()) || !self.edges.is_sorted_by(|a, b| a < b) {
-            return Some("its edges are not finite and strictly increasing");
+    }
+
+    fn feed(&self, hasher: &mut Hasher) {
+        hasher.text(&self.name);
+        let edges = self.numbers().map_or(&[][..], |numbers| &numbers.edges);
+        hasher.integer(edges.len() as u64);
+        edges.iter().for_each(|&edge| hasher.float(edge));
+        hasher.integer(self.counts.len() as u64);
+        self.counts.iter().for_each(|&count| hasher.integer(count));
+        hasher.integer(self.missing);
+        hasher.optional(self.numbers().and_then(|numbers| numbers.min));
+        hasher.optional(self.numbers().and_then(|numbers| numbers.max));
+        // Profiles of plain numbers keep the hash that they had before there was anything else.
+        if let Scale::Categories(table) = &self.scale {
+            hasher.text("categories");
+            table.categories.iter().for_each(|category| hasher.text(category));
         }
-        (total != Some(rows)).then_some("its counts do not add up to the rows")
+        if let Some(seasonal) = &self.seasonal {
+            seasonal.feed(hasher);
+        }
+    }
+
+    fn fault(&self) -> Option<&'static str> {
+        if self.counts.iter().try_fold(self.missing, |sum, &count| sum.checked_add(count)).is_none() {
+            return Some("its counts are too large");
+        }
+        let of_scale = match &self.scale {
+            Scale::Numbers(numbers) => numbers.fault(&self.counts),
+            Scale::Categories(table) => table.fault(&self.counts),
+        };
+        let of_hours = || self.seasonal.as_ref().and_then(|seasonal| seasonal.fault(&self.counts));
+        of_scale.or_else(of_hours)
     }
 }
 
-/// Mean and standard deviation in two passes over the sorted values.
-fn moments(values: &[f64]) -> (Option<f64>, Option<f64>) {
-    let rows = values.len() as f64;
-    let finite = |value: f64| value.is_finite().then_some(value);
-    if values.is_empty() {
-        return (None, None);
-    }
-    let mean = values.iter().sum::<f64>() / rows;
-    let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
-    (finite(mean), finite((squares / (rows - 1.0)).sqrt()))
+/// What a cell stands for.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum CellName<'a> {
+    /// Numbers up to this one.
+    UpTo(f64),
+    /// A category.
+    Category(&'a str),
 }
 
 #[cfg(test)]
@@ -212,7 +295,9 @@ mod tests {
         let column: Vec<f64> = Lcg::new(3).take(2_000).collect();
         let profile = ReferenceProfile::build(&[("x", &column)]).unwrap();
         let mut shown = profile.clone();
-        shown.features[0].mean = None;
+        if let Scale::Numbers(numbers) = &mut shown.features[0].scale {
+            numbers.mean = None;
+        }
         assert_eq!(shown.hash(), profile.hash());
         let mut counted = profile.clone();
         counted.features[0].counts[1] += 1;
@@ -238,10 +323,16 @@ mod tests {
         let unequal = ReferenceProfile::build(&[("x", &[1.0]), ("y", &[])]);
         assert!(matches!(unequal, Err(Error::UnequalLengths { rows: 0, expected: 1, .. })));
         let good = ReferenceProfile::build(&[("x", &[1.0, 2.0, 3.0])]).unwrap();
+        fn edges(feature: &mut FeatureReference) -> &mut Vec<f64> {
+            match &mut feature.scale {
+                Scale::Numbers(numbers) => &mut numbers.edges,
+                Scale::Categories(_) => unreachable!(),
+            }
+        }
         let damages: [fn(&mut FeatureReference); 4] = [
             |feature| feature.counts[0] = u64::MAX,
-            |feature| feature.edges.swap(0, 1),
-            |feature| feature.edges[0] = f64::NAN,
+            |feature| edges(feature).swap(0, 1),
+            |feature| edges(feature)[0] = f64::NAN,
             |feature| feature.counts.truncate(1),
         ];
         for damage in damages {

@@ -2,17 +2,48 @@
 
 use crate::{
     evaluate::Rejects,
-    pane::PaneId,
+    pane::{PaneId, Stream},
     policy::Policy,
     verdict::{Decision, Facts, History, Verdict, decide},
 };
 use serde::{Deserialize, Serialize};
+
+/// How a feature was compared.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Comparison {
+    /// Numbers, with all of the reference: Kolmogorov–Smirnov.
+    #[default]
+    Numbers,
+    /// Numbers, each with what is usual at its hour of the week: Kolmogorov–Smirnov.
+    Seasonal,
+    /// Categories: χ² of homogeneity.
+    Categories,
+}
+
+/// A few bins together, or a category: for plots, and to tell which of them moved.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CellReport {
+    /// Numbers up to this one; `None` for the open last cell, and for categories.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub up_to: Option<f64>,
+    /// The category; `None` for numbers, and for the cell of all other categories.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub category: Option<String>,
+    /// The reference's rows: of a seasonal comparison, as many as it would have at the window's hours, rounded.
+    pub reference: u64,
+    /// The window's rows.
+    pub live: u64,
+}
 
 /// The numbers of one feature in one window.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct FeatureReport {
     /// The feature's name.
     pub name: String,
+    /// How it was compared.
+    #[serde(default)]
+    pub comparison: Comparison,
     /// Rows of the reference.
     pub reference_rows: u64,
     /// Those without a value.
@@ -25,13 +56,23 @@ pub struct FeatureReport {
     pub below: u64,
     /// Values above the reference's largest.
     pub above: u64,
-    /// The KS statistic is at least this; 0 when either side has no value.
+    /// Values of no category that the reference has.
+    #[serde(default)]
+    pub unseen: u64,
+    /// The KS statistic is at least this; of categories, the total variation distance: the largest difference in the share of
+    /// any set of them. 0 when either side has no value.
     pub d_low: f64,
-    /// The KS statistic is at most this; 1 when either side has no value.
+    /// The KS statistic is at most this; of categories, the total variation distance. 1 when either side has no value.
     pub d_high: f64,
-    /// What chance alone brings the KS statistic to with probability α; 1 at most.
+    /// What chance alone brings that distance to with probability α; 1 at most.
     pub d_noise: f64,
-    /// P(D ≥ d_low) without drift; 1 when either side has no value.
+    /// χ² of homogeneity; `None` for numbers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chi2: Option<f64>,
+    /// Its degrees of freedom: cells expected below 5 are pooled.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub df: Option<usize>,
+    /// The probability of so large a KS statistic or χ² without drift; 1 when either side has no value.
     pub p: f64,
     /// The p-value corrected for the number of features (Benjamini–Hochberg).
     pub q: f64,
@@ -41,6 +82,12 @@ pub struct FeatureReport {
     pub psi_threshold: f64,
     /// What chance alone brings it to with probability α.
     pub psi_noise: f64,
+    /// The Jensen–Shannon distance (base 2) over the cells of the PSI.
+    #[serde(default)]
+    pub js: f64,
+    /// The cells of the PSI, missing values not among them.
+    #[serde(default)]
+    pub cells: Vec<CellReport>,
     /// The feature's share of all importance.
     pub importance: f64,
 }
@@ -53,6 +100,9 @@ pub struct FeatureReport {
 pub struct DriftReport {
     /// SHA-256 (hex) of the offsets, the model version, its reference and the policy.
     pub window_id: String,
+    /// What was watched.
+    #[serde(default)]
+    pub stream: Stream,
     /// The model version.
     pub model_version: u64,
     /// The reference compared with.

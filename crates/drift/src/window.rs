@@ -2,7 +2,7 @@
 
 use crate::{
     layout::Layout,
-    pane::{Error, Pane, PaneId},
+    pane::{Error, Pane, PaneId, Stream},
     profile::{self, Profile},
 };
 use std::{collections::BTreeMap, sync::Arc};
@@ -12,6 +12,7 @@ use std::{collections::BTreeMap, sync::Arc};
 pub struct PaneSet {
     layout: Arc<Layout>,
     model_version: u64,
+    stream: Stream,
     /// By partition and first offset; ranges of a partition never overlap.
     panes: BTreeMap<(i32, i64), Pane>,
 }
@@ -19,7 +20,17 @@ pub struct PaneSet {
 impl PaneSet {
     /// An empty window of a model version.
     pub fn new(layout: &Arc<Layout>, model_version: u64) -> Self {
-        Self { layout: Arc::clone(layout), model_version, panes: BTreeMap::new() }
+        Self { layout: Arc::clone(layout), model_version, stream: Stream::Records, panes: BTreeMap::new() }
+    }
+
+    /// The same, of panes that count `stream`.
+    pub fn of(self, stream: Stream) -> Self {
+        Self { stream, ..self }
+    }
+
+    /// What its panes count.
+    pub fn stream(&self) -> Stream {
+        self.stream
     }
 
     /// Adds a pane, dropping every pane of its partition that it overlaps, wholly or in part: the newest count of an offset
@@ -32,6 +43,24 @@ impl PaneSet {
     /// # Errors
     /// An empty range, another model version or reference; the window is unchanged then.
     pub fn insert(&mut self, pane: Pane) -> Result<usize, Error> {
+        self.admits(&pane)?;
+        let id = pane.id;
+        // Ranges are disjoint, so those that end after the new start are the last ones before its end.
+        let before_end = self.panes.range((id.partition, i64::MIN)..(id.partition, id.to_offset));
+        let overlapped: Vec<(i32, i64)> =
+            before_end.rev().take_while(|(_, held)| held.id.to_offset > id.from_offset).map(|(key, _)| *key).collect();
+        for key in &overlapped {
+            self.panes.remove(key);
+        }
+        self.panes.insert((id.partition, id.from_offset), pane);
+        Ok(overlapped.len())
+    }
+
+    /// Whether a pane may be inserted.
+    ///
+    /// # Errors
+    /// As [`insert`](Self::insert).
+    pub fn admits(&self, pane: &Pane) -> Result<(), Error> {
         let id = pane.id;
         if id.from_offset >= id.to_offset {
             return Err(Error::EmptyRange(id));
@@ -43,15 +72,7 @@ impl PaneSet {
             let (expected, found) = (self.layout.hash().to_owned(), pane.profile.layout().hash().to_owned());
             return Err(Error::Profile { id, source: profile::Error::OtherReference { expected, found } });
         }
-        // Ranges are disjoint, so those that end after the new start are the last ones before its end.
-        let before_end = self.panes.range((id.partition, i64::MIN)..(id.partition, id.to_offset));
-        let overlapped: Vec<(i32, i64)> =
-            before_end.rev().take_while(|(_, held)| held.id.to_offset > id.from_offset).map(|(key, _)| *key).collect();
-        for key in &overlapped {
-            self.panes.remove(key);
-        }
-        self.panes.insert((id.partition, id.from_offset), pane);
-        Ok(overlapped.len())
+        Ok(())
     }
 
     /// Keeps only the panes that `keep` accepts, for windows that slide.
@@ -211,8 +232,9 @@ mod tests {
     fn panes_come_back_from_json_and_foreign_ones_are_refused() {
         let layout = layout();
         let made = pane(&layout, 2, 10, 40);
-        let json = made.to_json();
-        assert_eq!(Pane::peek(json.as_bytes()).unwrap().model_version, 3);
+        let json = made.to_json(Stream::Predictions);
+        let header = Pane::peek(json.as_bytes()).unwrap();
+        assert_eq!((header.model_version, header.stream), (3, Stream::Predictions));
         assert_eq!(Pane::from_json(&layout, json.as_bytes()).unwrap(), made);
         let other = Layout::of(&[("x", &[1.0, 2.0])]);
         assert!(matches!(Pane::from_json(&other, json.as_bytes()), Err(Error::Profile { .. })));

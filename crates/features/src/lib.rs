@@ -34,6 +34,7 @@
 //! `text` are texts. An `image` is a field of bytes, decoded and scaled to a square of RGB pixels.
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+pub mod aspects;
 mod batch;
 mod check;
 mod code;

@@ -32,4 +32,4 @@ pub use descriptors::{descriptor_count, descriptors};
 pub use error::Error;
 pub use floats::encode_floats;
 pub use image::pixels;
-pub use statistics::{Statistics, statistics};
+pub use statistics::{Colours, Statistics, colours, statistics};

@@ -73,12 +73,67 @@ impl Statistics {
 pub fn statistics(encoded: &[u8]) -> Result<Statistics, Error> {
     let image = decode(encoded)?;
     let (width, height) = (image.width, image.height);
+    let Colours { mean, std, contrast, sharpness, useful_surface } = colours(&image.rgb, width);
+    Ok(Statistics {
+        // Within `MAX_SIDE`.
+        width: width as u32,
+        height: height as u32,
+        mode: image.mode,
+        aspect_ratio: width as f64 / height as f64,
+        mean,
+        std,
+        contrast,
+        sharpness,
+        useful_surface,
+    })
+}
+
+/// What of an image's [`Statistics`] its pixels tell.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Colours {
+    /// Mean of red, green and blue.
+    pub mean: [f64; 3],
+    /// Standard deviation of red, green and blue.
+    pub std: [f64; 3],
+    /// Standard deviation of the luma.
+    pub contrast: f64,
+    /// Variance of the luma's Laplacian.
+    pub sharpness: f64,
+    /// Share of the pixels that are no near-white background.
+    pub useful_surface: f64,
+}
+
+impl Colours {
+    /// Names of the statistics, in the order of [`Self::values`].
+    pub const NAMES: [&'static str; 9] = [
+        "mean_red",
+        "mean_green",
+        "mean_blue",
+        "std_red",
+        "std_green",
+        "std_blue",
+        "contrast",
+        "sharpness",
+        "useful_surface",
+    ];
+
+    /// The statistics, in the order of [`Self::NAMES`].
+    pub fn values(&self) -> [f64; 9] {
+        let ([red, green, blue], [std_red, std_green, std_blue]) = (self.mean, self.std);
+        [red, green, blue, std_red, std_green, std_blue, self.contrast, self.sharpness, self.useful_surface]
+    }
+}
+
+/// Statistics of RGB pixels, row by row from the top left, `width` of them in a row. Of no pixel at all they are NaN.
+pub fn colours(rgb: &[u8], width: usize) -> Colours {
+    let width = width.max(1);
+    let height = rgb.len() / (width * 3);
     let mut colours = [Moments::default(); 3];
     let (mut luma, mut laplacian) = (Moments::default(), Moments::default());
     let mut useful = 0_u64;
     // Three rows of luma around the one whose Laplacian is due; beyond the border the image is mirrored, as OpenCV does.
     let line = |y: usize| -> Vec<i32> {
-        let row = &image.rgb[y * width * 3..][..width * 3];
+        let row = rgb.get(y * width * 3..(y + 1) * width * 3).unwrap_or_default();
         row.chunks_exact(3).map(luma_of).collect()
     };
     let mirrored = |index: usize, step: isize, length: usize| match index.checked_add_signed(step) {
@@ -87,7 +142,7 @@ pub fn statistics(encoded: &[u8]) -> Result<Statistics, Error> {
     };
     let mut rows = [line(mirrored(0, -1, height)), line(0), line(mirrored(0, 1, height))];
     for y in 0..height {
-        for pixel in image.rgb[y * width * 3..][..width * 3].chunks_exact(3) {
+        for pixel in rgb[y * width * 3..][..width * 3].chunks_exact(3) {
             colours.iter_mut().zip(pixel).for_each(|(moments, value)| moments.add(f64::from(*value)));
             useful += u64::from(pixel.iter().any(|value| *value <= NEAR_WHITE));
         }
@@ -102,18 +157,13 @@ pub fn statistics(encoded: &[u8]) -> Result<Statistics, Error> {
             rows[2] = line(mirrored(y + 1, 1, height));
         }
     }
-    Ok(Statistics {
-        // Within `MAX_SIDE`.
-        width: width as u32,
-        height: height as u32,
-        mode: image.mode,
-        aspect_ratio: width as f64 / height as f64,
+    Colours {
         mean: colours.map(|moments| moments.mean()),
         std: colours.map(|moments| moments.variance().sqrt()),
         contrast: luma.variance().sqrt(),
         sharpness: laplacian.variance(),
         useful_surface: useful as f64 / (width * height) as f64,
-    })
+    }
 }
 
 const LUMA_SCALE: f64 = 1000.0;

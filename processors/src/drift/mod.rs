@@ -2,6 +2,7 @@
 //! was counted against, and the verdict goes to `<pipeline>.drift`.
 
 mod restore;
+mod watch;
 mod windows;
 
 pub use windows::DriftWindows;

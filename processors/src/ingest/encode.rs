@@ -63,14 +63,6 @@ impl From<Values<'_>> for FeatureColumn {
 }
 
 impl FeatureColumn {
-    /// The numbers, unless the feature is something else.
-    pub fn numbers(&self) -> Option<&[f64]> {
-        match self {
-            Self::Numbers(numbers) => Some(numbers),
-            Self::Array(_) => None,
-        }
-    }
-
     fn filtered(&self, kept: &[bool], keep: &BooleanArray) -> Result<Self, ArrowError> {
         Ok(match self {
             Self::Numbers(numbers) => Self::Numbers(chosen(numbers, kept)),

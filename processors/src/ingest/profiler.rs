@@ -3,18 +3,38 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use driftmill_drift::{Pane, PaneId, Profile, profile};
+use arrow_array::{Array, BinaryArray, StringArray};
+use driftmill_drift::reference::LABEL;
+use driftmill_drift::{Pane, PaneId, Profile, Stream, Values, profile};
+use driftmill_features::aspects;
 use driftmill_platform::kafka::{OffsetRange, Outgoing};
 use driftmill_platform::stage::Tally;
+use driftmill_schemas::pipeline::{FeatureType, Pipeline};
 
 use super::champion::Champion;
-use super::encode::Rows;
+use super::encode::{FeatureColumn, Rows};
+use crate::counting::{count, count_aspects, count_texts, knows_any};
+
+/// What is counted of the rows' features, in their order.
+#[derive(Debug)]
+pub struct Watched {
+    features: Vec<(FeatureType, Vec<String>)>,
+    /// Whether the label is a number.
+    label_is_value: bool,
+}
+
+impl Watched {
+    /// What is counted of the rows of a pipeline.
+    pub fn of(pipeline: &Pipeline) -> Self {
+        let names = pipeline.features.iter().map(|feature| (feature.kind, aspects::names(&feature.name, feature.kind)));
+        Self { features: names.collect(), label_is_value: pipeline.label.is_value() }
+    }
+}
 
 /// The panes of one batch, while its rows come in.
 pub struct Panes {
     champion: Arc<Champion>,
-    /// Place among the rows' features, and name.
-    known: Vec<(usize, String)>,
+    watched: Arc<Watched>,
     partitions: BTreeMap<i32, Counted>,
     chosen: Vec<f64>,
 }
@@ -25,12 +45,9 @@ struct Counted {
 }
 
 impl Panes {
-    /// Nothing is counted yet of rows with the features `names`.
-    pub fn new(champion: Arc<Champion>, names: &[String]) -> Self {
-        // Features the reference does not know were added after the model was fitted: it does not see them.
-        let known = names.iter().enumerate().filter(|(_, name)| champion.layout.index_of(name).is_some());
-        let known = known.map(|(place, name)| (place, name.clone())).collect();
-        Self { champion, known, partitions: BTreeMap::new(), chosen: Vec::new() }
+    /// Nothing is counted yet.
+    pub fn new(champion: Arc<Champion>, watched: Arc<Watched>) -> Self {
+        Self { champion, watched, partitions: BTreeMap::new(), chosen: Vec::new() }
     }
 
     /// Counts rows, but those that an expectation set aside: nobody trains on them.
@@ -54,24 +71,57 @@ impl Panes {
             .partitions
             .entry(partition)
             .or_insert_with(|| Counted { profile: Profile::new(layout), max_event_time: i64::MIN });
-        for (place, name) in &self.known {
-            // A reference of numbers says nothing of texts and images.
-            let Some(values) = rows.features[*place].numbers() else { continue };
-            match mine {
-                None => counted.profile.observe(name, values)?,
-                Some(mine) => {
-                    self.chosen.clear();
-                    self.chosen.extend(mine.iter().map(|&row| values[row]));
-                    counted.profile.observe(name, &self.chosen)?;
+        let profile = &mut counted.profile;
+        let gathered: Vec<i64>;
+        let times: &[i64] = match mine {
+            None => &rows.event_times,
+            Some(mine) => {
+                gathered = mine.iter().map(|&row| rows.event_times[row]).collect();
+                &gathered
+            }
+        };
+        for ((kind, names), column) in self.watched.features.iter().zip(&rows.features) {
+            match column {
+                FeatureColumn::Numbers(values) => {
+                    let values = match mine {
+                        None => values,
+                        Some(mine) => {
+                            self.chosen.clear();
+                            self.chosen.extend(mine.iter().map(|&row| values[row]));
+                            &self.chosen
+                        }
+                    };
+                    count(profile, &names[0], Values::Numbers(values), times)?;
+                }
+                FeatureColumn::Array(array) => {
+                    if let Some(texts) = array.as_any().downcast_ref::<StringArray>() {
+                        let texts = chosen(texts.len(), mine).map(|row| texts.is_valid(row).then(|| texts.value(row)));
+                        match kind {
+                            FeatureType::Category => {
+                                count(profile, &names[0], Values::Categories(&texts.collect::<Vec<_>>()), &[])?;
+                            }
+                            _ => count_texts(profile, names, texts)?,
+                        }
+                    } else if let Some(images) = array.as_any().downcast_ref::<BinaryArray>()
+                        && knows_any(profile, names)
+                    {
+                        let pixels = chosen(images.len(), mine);
+                        let pixels = pixels.map(|row| images.is_valid(row).then(|| images.value(row)));
+                        count_aspects(profile, names, &aspects::of_images(pixels))?;
+                    }
                 }
             }
         }
-        let times = &rows.event_times;
-        let latest = match mine {
-            None => times.iter().max().copied(),
-            Some(mine) => mine.iter().map(|&row| times[row]).max(),
-        };
-        counted.max_event_time = counted.max_event_time.max(latest.unwrap_or(i64::MIN));
+        // Not every record has its label yet: one without says nothing.
+        let labels = chosen(rows.labels.len(), mine).filter(|row| rows.labels.is_valid(*row));
+        let labels = labels.map(|row| rows.labels.value(row));
+        if self.watched.label_is_value {
+            let values: Vec<f64> = labels.filter_map(|label| label.parse().ok()).collect();
+            count(profile, LABEL, Values::Numbers(&values), &[])?;
+        } else {
+            count(profile, LABEL, Values::Categories(&labels.map(Some).collect::<Vec<_>>()), &[])?;
+        }
+        counted.max_event_time = counted.max_event_time.max(times.iter().max().copied().unwrap_or(i64::MIN));
         Ok(())
     }
 
@@ -88,8 +138,14 @@ impl Panes {
                 profile: counted.map_or_else(|| Profile::new(&self.champion.layout), |counted| counted.profile),
             };
             let key = range.partition.to_string().into_bytes();
-            records.push(Outgoing { key, payload: pane.to_json().into_bytes(), ..Outgoing::default() });
+            let payload = pane.to_json(Stream::Records).into_bytes();
+            records.push(Outgoing { key, payload, ..Outgoing::default() });
         }
         records
     }
+}
+
+/// The rows `mine`, or all of `rows`.
+fn chosen(rows: usize, mine: Option<&[usize]>) -> impl Iterator<Item = usize> + '_ {
+    (0..mine.map_or(rows, <[usize]>::len)).map(move |i| mine.map_or(i, |mine| mine[i]))
 }

@@ -23,7 +23,7 @@ use super::encode::{Body, Encoder, FeatureColumn, Rows};
 use super::history::History;
 use super::judge::{Judge, Judgement, Refusal};
 use super::metrics::IngestMetrics;
-use super::profiler::Panes;
+use super::profiler::{Panes, Watched};
 use super::{Place, dead_letter, fields};
 use look_back::{Judged, settle};
 
@@ -72,6 +72,7 @@ pub struct Ingest {
     added: Option<AddedColumns>,
     program: Program,
     names: Vec<String>,
+    watched: Arc<Watched>,
     judge: Judge,
     columns: Columns,
     scratch: Scratch,
@@ -109,6 +110,7 @@ impl Ingest {
             scratch: Scratch::default(),
             matrix: FeatureMatrix::default(),
             names: program.names().map(str::to_owned).collect(),
+            watched: Arc::new(Watched::of(&loaded.pipeline)),
             name,
             loaded,
             schemas,
@@ -166,7 +168,7 @@ impl Ingest {
         let mut open = match self.open.take() {
             Some(open) => open,
             None => Open {
-                panes: self.champion.borrow().clone().map(|champion| Panes::new(champion, &self.names)),
+                panes: self.champion.borrow().clone().map(|champion| Panes::new(champion, Arc::clone(&self.watched))),
                 ..Open::default()
             },
         };

@@ -47,6 +47,7 @@ fn row(batch: &MessageBatch, i: usize) -> Option<Map<String, Value>> {
         "at": time(event.at),
         "window": event.window,
         "model_version": event.model_version,
+        "stream": event.stream,
         "verdict": event.verdict,
         "rows": event.rows,
         "reasons": event.reasons,

@@ -2,6 +2,7 @@
 
 mod csv_source;
 mod distribution;
+mod drift;
 mod expectation;
 mod feature;
 mod image_source;
@@ -18,6 +19,7 @@ mod training;
 
 pub use csv_source::{CsvFile, CsvJoin, CsvSource, Unpivot};
 pub use distribution::{Distribution, Picture, Shape, Shapes, Words};
+pub use drift::DriftPolicy;
 pub use expectation::{Expectation, Fresh, KnownIn, MOST_REMEMBERED, NullRate, Rule, Severity, Unique, Volume};
 pub use feature::{Feature, FeatureType};
 pub use image_source::{ImagePart, ImageSource};
@@ -30,7 +32,7 @@ pub use serving::{Dialect, Serving};
 pub use source::{JsonLinesSource, ParquetSource, SOURCE_KINDS, Source, SourceKind, Start};
 pub use synthetic_source::{Drift, Outcome, SyntheticField, SyntheticSource};
 pub use topic_source::{TopicSource, TopicStart};
-pub use training::{DriftPolicy, Metric, Promotion, Split, SplitBy, Training, WarmStart};
+pub use training::{Metric, Promotion, Split, SplitBy, Training, WarmStart};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

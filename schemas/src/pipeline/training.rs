@@ -1,4 +1,4 @@
-//! How a model is fitted, judged and watched.
+//! How a model is fitted and judged.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -200,55 +200,6 @@ impl Metric {
             Self::MacroF1 => "macro_f1",
             Self::Rmse => "rmse",
             Self::Mae => "mae",
-        }
-    }
-}
-
-/// When a serving model no longer fits. Times are seconds.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct DriftPolicy {
-    /// Rows of a window (tumbling).
-    pub window_rows: u64,
-    /// False discovery rate over the features of a window, in (0, 1).
-    pub alpha: f64,
-    /// KS distance below which a significant difference is still too small to matter.
-    pub ks_effect: f64,
-    /// PSI above which a feature has moved; raised to what sampling alone would give in small windows.
-    pub psi_threshold: f64,
-    /// Windows out of the last `of_windows` that must agree.
-    pub windows: u32,
-    /// See `windows`.
-    pub of_windows: u32,
-    /// Rise of a feature's share of missing values that quarantines a window instead of retraining on it.
-    pub missing_surge: f64,
-    /// Share of rejected records that quarantines a window.
-    pub rejects_surge: f64,
-    /// Whether a confirmed drift starts a training.
-    pub retrain: bool,
-    /// Rows since the drift began that a retraining waits for.
-    pub retrain_rows: u64,
-    /// Seconds between two retrainings of the pipeline.
-    pub cool_down: u64,
-    /// Retrainings a day at most.
-    pub daily_budget: u32,
-}
-
-impl Default for DriftPolicy {
-    fn default() -> Self {
-        Self {
-            window_rows: 200,
-            alpha: 0.01,
-            ks_effect: 0.15,
-            psi_threshold: 0.2,
-            windows: 2,
-            of_windows: 3,
-            missing_surge: 0.2,
-            rejects_surge: 0.2,
-            retrain: true,
-            retrain_rows: 400,
-            cool_down: 60,
-            daily_budget: 24,
         }
     }
 }

@@ -103,7 +103,8 @@ fn process(context: &Context, supervisor: &mut Supervisor) -> anyhow::Result<()>
             stage::stream(ingest, reading, services, cancel)
         });
         run_stage(context, supervisor, DeadLetters::new(&name), Reading::of(topics.rejected).with_headers());
-        run_stage(context, supervisor, Predictions::new(&name), Reading::of(topics.predictions));
+        let predictions = Predictions::new(&loaded.pipeline, context.registry.clone());
+        run_stage(context, supervisor, predictions, Reading::of(topics.predictions));
         run_stage(context, supervisor, DriftReports::new(&name), Reading::of(topics.drift));
         let (admin, clickhouse) = (Admin::new(&context.settings.kafka)?, context.clickhouse.clone());
         let (audits, clock) = (audits.clone(), Arc::clone(&context.clock));

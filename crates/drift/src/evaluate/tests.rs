@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::{
+    ks,
     layout::Layout,
     pane::{Pane, PaneId},
     testing::Lcg,

@@ -1,7 +1,7 @@
 //! Verdicts in words.
 
 use super::{Facts, Policy};
-use crate::report::FeatureReport;
+use crate::report::{Comparison, FeatureReport};
 
 pub(super) fn too_few(rows: u64, needed: u64) -> String {
     format!("{rows} rows: {needed} are needed to judge a window")
@@ -55,10 +55,34 @@ pub(super) fn stable(facts: &Facts<'_>) -> String {
     }
 }
 
+/// The statistics of a feature, and what of its values the model has never seen the like of.
 fn numbers(feature: &FeatureReport) -> String {
     let FeatureReport { d_low, d_high, q, psi, psi_threshold, .. } = feature;
     let than = if psi > psi_threshold { ">" } else { "≤" };
-    format!("D between {d_low:.3} and {d_high:.3} (q {}), PSI {psi:.3} {than} {psi_threshold:.3}", probability(*q))
+    let q = probability(*q);
+    let distance = match feature.comparison {
+        Comparison::Numbers => format!("D between {d_low:.3} and {d_high:.3} (q {q})"),
+        Comparison::Seasonal => format!("D {d_low:.3} from its hours of the week (q {q})"),
+        Comparison::Categories => format!("{} of the rows changed category (q {q})", percent(*d_low)),
+    };
+    let values = (feature.live_rows - feature.live_missing.min(feature.live_rows)).max(1) as f64;
+    let mut text = format!("{distance}, PSI {psi:.3} {than} {psi_threshold:.3}");
+    let foreign =
+        [(feature.below + feature.above, "out of the reference's range"), (feature.unseen, "never seen before")];
+    for (count, what) in foreign {
+        let share = count as f64 / values;
+        if share >= WORTH_TELLING {
+            text.push_str(&format!(", {} {what}", percent(share)));
+        }
+    }
+    text
+}
+
+/// The share of strange values from which on they are told of.
+const WORTH_TELLING: f64 = 0.01;
+
+fn percent(share: f64) -> String {
+    format!("{:.1} %", 100.0 * share)
 }
 
 fn probability(q: f64) -> String {
@@ -66,5 +90,5 @@ fn probability(q: f64) -> String {
 }
 
 fn share(part: u64, whole: u64) -> String {
-    format!("{:.1} %", 100.0 * part as f64 / whole.max(1) as f64)
+    percent(part as f64 / whole.max(1) as f64)
 }

@@ -1,14 +1,21 @@
 use super::*;
+use crate::report::Comparison;
 
 fn feature(name: &str) -> FeatureReport {
     FeatureReport {
         name: name.to_owned(),
+        comparison: Comparison::Numbers,
         reference_rows: 5_000,
         reference_missing: 0,
         live_rows: 1_000,
         live_missing: 0,
         below: 0,
         above: 0,
+        unseen: 0,
+        chi2: None,
+        df: None,
+        js: 0.01,
+        cells: Vec::new(),
         d_low: 0.02,
         d_high: 0.021,
         d_noise: 0.04,

@@ -175,6 +175,19 @@ fn answers(pipeline: &str) -> Vec<String> {
     vec![format!("ALTER TABLE {} {added}", quote(&table.rows)), table.view_statement()]
 }
 
+/// What of a pipeline is watched for drift is more than its records.
+fn drift_streams(pipeline: &str) -> Vec<String> {
+    let view = format!("{pipeline}_drift");
+    let table = FeatureTable { rows: format!("{view}_rows"), view };
+    let rows = quote(&table.rows);
+    vec![
+        format!(
+            "ALTER TABLE {rows} ADD COLUMN IF NOT EXISTS stream LowCardinality(String) DEFAULT 'records' AFTER window"
+        ),
+        table.view_statement(),
+    ]
+}
+
 /// The tables of one pipeline. A feature that is added later becomes a column: its migration is named by the columns.
 pub fn pipeline_migrations(pipeline: &Pipeline) -> Vec<Migration> {
     let name = &pipeline.name;
@@ -221,6 +234,7 @@ pub fn pipeline_migrations(pipeline: &Pipeline) -> Vec<Migration> {
         Migration { id: format!("{name}-002-replays"), statements: replays(name) },
         Migration { id: format!("{name}-004-expectations"), statements: expectations(name) },
         Migration { id: format!("{name}-005-answers"), statements: answers(name) },
+        Migration { id: format!("{name}-006-drift-streams"), statements: drift_streams(name) },
         Migration { id: format!("{name}-features-{}", columns.join("+")), statements: added },
     ]
 }

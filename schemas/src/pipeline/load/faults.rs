@@ -312,15 +312,10 @@ impl Faults<'_> {
     }
 
     fn check_drift(&mut self, pipeline: &Pipeline) {
-        let drift = &pipeline.drift;
-        if drift.window_rows < 30 {
-            self.add("drift", format!("`window_rows: {}`: fewer than 30 rows decide nothing", drift.window_rows));
-        }
-        if !(drift.alpha > 0.0 && drift.alpha < 1.0) {
-            self.add("drift", "`alpha` lies between 0 and 1, such as 0.01");
-        }
-        if drift.windows == 0 || drift.windows > drift.of_windows {
-            self.add("drift", "`windows` of `of_windows` must agree: give 1 ≤ windows ≤ of_windows");
+        let features = pipeline.features.iter().filter(|feature| feature.kind.is_number());
+        let numbers: Vec<&str> = features.map(|feature| feature.name.as_str()).collect();
+        for fault in pipeline.drift.faults(&numbers) {
+            self.add("drift", fault);
         }
     }
 }

@@ -1,0 +1,143 @@
+//! When a serving model no longer fits.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// When a serving model no longer fits. Times are seconds.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct DriftPolicy {
+    /// Records of a window, good and bad.
+    pub window_rows: u64,
+    /// Windows by event time instead: so many seconds. A window then ends when later events come.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub window_seconds: Option<u64>,
+    /// Windows that overlap: each ends so many records, or seconds where windows have seconds, after the one before; absent:
+    /// one window begins where the other ends.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub step: Option<u64>,
+    /// Seconds that a window of time waits for late events; what comes later still counts in the next one.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub lateness: u64,
+    /// Features of numbers with a weekly or daily rhythm: each value is compared with what is usual at its hour of the week
+    /// (UTC). Their training data should hold some weeks.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub seasonal: Vec<String>,
+    /// False discovery rate over the features of a window, in (0, 1).
+    pub alpha: f64,
+    /// KS distance below which a significant difference is still too small to matter.
+    pub ks_effect: f64,
+    /// PSI above which a feature has moved; raised to what sampling alone would give in small windows.
+    pub psi_threshold: f64,
+    /// Windows out of the last `of_windows` that must agree.
+    pub windows: u32,
+    /// See `windows`.
+    pub of_windows: u32,
+    /// Rise of a feature's share of missing values that quarantines a window instead of retraining on it.
+    pub missing_surge: f64,
+    /// Share of rejected records that quarantines a window.
+    pub rejects_surge: f64,
+    /// Whether a confirmed drift starts a training.
+    pub retrain: bool,
+    /// Rows since the drift began that a retraining waits for.
+    pub retrain_rows: u64,
+    /// Seconds between two retrainings of the pipeline.
+    pub cool_down: u64,
+    /// Retrainings a day at most.
+    pub daily_budget: u32,
+}
+
+impl Default for DriftPolicy {
+    fn default() -> Self {
+        Self {
+            window_rows: 200,
+            window_seconds: None,
+            step: None,
+            lateness: 0,
+            seasonal: Vec::new(),
+            alpha: 0.01,
+            ks_effect: 0.15,
+            psi_threshold: 0.2,
+            windows: 2,
+            of_windows: 3,
+            missing_surge: 0.2,
+            rejects_surge: 0.2,
+            retrain: true,
+            retrain_rows: 400,
+            cool_down: 60,
+            daily_budget: 24,
+        }
+    }
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
+/// Rows below which a window decides nothing.
+const FEWEST_ROWS: u64 = 30;
+/// Most steps that a window may have: each is judged, with all panes of the window.
+const MOST_STEPS: u64 = 1_000;
+
+impl DriftPolicy {
+    /// What is wrong with the policy of a pipeline with these features of numbers, for people.
+    pub fn faults(&self, numbers: &[&str]) -> Vec<String> {
+        let mut faults = Vec::new();
+        if self.window_rows < FEWEST_ROWS {
+            faults.push(format!("`window_rows: {}`: fewer than {FEWEST_ROWS} rows decide nothing", self.window_rows));
+        }
+        if !(self.alpha > 0.0 && self.alpha < 1.0) {
+            faults.push("`alpha` lies between 0 and 1, such as 0.01".to_owned());
+        }
+        if self.windows == 0 || self.windows > self.of_windows {
+            faults.push("`windows` of `of_windows` must agree: give 1 ≤ windows ≤ of_windows".to_owned());
+        }
+        let (length, what) = match self.window_seconds {
+            Some(seconds) => (seconds, "window_seconds"),
+            None => (self.window_rows, "window_rows"),
+        };
+        if self.window_seconds == Some(0) {
+            faults.push("`window_seconds: 0`: a window of time has some seconds".to_owned());
+        }
+        match self.step {
+            Some(step) if step == 0 || step > length => faults.push(format!("`step: {step}`: give 1 to `{what}`")),
+            Some(step) if length / step > MOST_STEPS => {
+                faults.push(format!("`step: {step}`: a window has at most {MOST_STEPS} steps"));
+            }
+            _ => {}
+        }
+        if self.lateness > 0 && self.window_seconds.is_none() {
+            faults.push("`lateness` is for windows of time: give `window_seconds` as well".to_owned());
+        }
+        for name in self.seasonal.iter().filter(|name| !numbers.contains(&name.as_str())) {
+            faults.push(format!("`seasonal` names `{name}`, which is no feature of type number"));
+        }
+        faults
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_default_is_sound_and_every_fault_is_told() {
+        assert!(DriftPolicy::default().faults(&[]).is_empty());
+        let spoil: [(fn(&mut DriftPolicy), &str); 8] = [
+            (|drift| drift.window_rows = 3, "window_rows"),
+            (|drift| drift.alpha = 1.0, "alpha"),
+            (|drift| drift.windows = 4, "windows"),
+            (|drift| drift.window_seconds = Some(0), "window_seconds"),
+            (|drift| drift.step = Some(201), "step"),
+            (|drift| (drift.window_seconds, drift.step) = (Some(86_400), Some(1)), "step"),
+            (|drift| drift.lateness = 5, "lateness"),
+            (|drift| drift.seasonal = vec!["y".to_owned()], "`y`"),
+        ];
+        for (spoil, word) in spoil {
+            let mut drift = DriftPolicy::default();
+            spoil(&mut drift);
+            let faults = drift.faults(&["x"]);
+            assert!(faults.len() == 1 && faults[0].contains(word), "{faults:?}");
+        }
+    }
+}
