@@ -62,6 +62,14 @@ pub enum Error {
     /// There is no such pipeline here.
     #[error("there is no pipeline `{0}` here")]
     NoPipeline(String),
+    /// A table does not show yet what its topic holds.
+    #[error("the table of `{pipeline}`'s drift does not show window {window} yet")]
+    Behind {
+        /// The pipeline.
+        pipeline: String,
+        /// The window.
+        window: String,
+    },
     /// Work on another thread ended early.
     #[error("the fit ended without an answer: {0}")]
     Lost(String),
@@ -72,6 +80,7 @@ impl Retryable for Error {
         match self {
             Self::ClickHouse(e) => e.retry(),
             Self::Registry(e) => e.retry(),
+            Self::Behind { .. } => Retry::Later,
             _ => Retry::Never,
         }
     }

@@ -4,10 +4,11 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use driftmill_drift::retrain::{RetrainFacts, RetrainPolicy, Training};
-use driftmill_drift::{RetrainDecision, Verdict, decide_retrain};
+use driftmill_drift::retrain::{Decided, RetrainFacts, RetrainPolicy, Training};
+use driftmill_drift::{RetrainDecision, Verdict};
+use driftmill_platform::clickhouse::{quote, quote_text};
 use driftmill_platform::kafka::MessageBatch;
-use driftmill_platform::registry::CHAMPION;
+use driftmill_platform::registry::{CHAMPION, DriftDecision};
 use driftmill_platform::stage::{Error as StageError, Output, Stage};
 use driftmill_schemas::message::{DRIFTED, DriftEvent, TrainingRequest};
 use driftmill_schemas::pipeline::Loaded;
@@ -74,6 +75,11 @@ struct PastRun {
     ended: i64,
 }
 
+#[derive(clickhouse::Row, Deserialize)]
+struct Shown {
+    count: u64,
+}
+
 impl Reports {
     /// The stage over the drift topic of `pipeline`.
     pub fn new(trainer: Arc<Trainer>, pipeline: &str) -> Self {
@@ -102,7 +108,11 @@ impl Reports {
                 );
                 return Ok(());
             }
-            if self.trainer.is_done(&self.pipeline, &reason).await? || !self.may_train(loaded, &event, &reason).await? {
+            if self.trainer.is_done(&self.pipeline, &reason).await? {
+                return Ok(());
+            }
+            self.is_shown(&event.window).await?;
+            if !self.may_train(loaded, &event, &reason).await? {
                 return Ok(());
             }
         }
@@ -132,9 +142,35 @@ impl Reports {
             trainings: &trainings,
             rows: self.trainer.rows_since(loaded, &since).await?,
         };
-        let decision = decide_retrain(&facts, &policy);
-        info!(pipeline = self.pipeline, window = event.window, ?decision, "drift");
-        Ok(matches!(decision, RetrainDecision::Train { .. }))
+        let decided = Decided::of(&facts, &policy);
+        info!(pipeline = self.pipeline, window = event.window, decision = ?decided.decision, "drift");
+        self.record(&decided).await?;
+        Ok(matches!(decided.decision, RetrainDecision::Train { .. }))
+    }
+
+    async fn record(&self, decided: &Decided) -> Result<(), Error> {
+        let word = serde_json::to_value(&decided.decision).ok();
+        let word = word.and_then(|value| value["decision"].as_str().map(str::to_owned));
+        let decision = DriftDecision {
+            pipeline: self.pipeline.clone(),
+            window: decided.event_id.clone(),
+            at: decided.now_ms,
+            decision: word.unwrap_or_default(),
+            told: decided.decision.told(),
+            facts: serde_json::to_string(decided).unwrap_or_default(),
+        };
+        Ok(self.trainer.registry().record_decision(decision).await?)
+    }
+
+    /// Waits until the table shows the window: then it shows the windows before it, too, and those in quarantine among them
+    /// are not learned from.
+    async fn is_shown(&self, window: &str) -> Result<(), Error> {
+        let table = quote(&format!("{}_drift_rows", self.pipeline));
+        let sql = format!("SELECT count() AS count FROM {table} WHERE window = {}", quote_text(window));
+        if self.trainer.clickhouse().row::<Shown>(&sql).await?.count > 0 {
+            return Ok(());
+        }
+        Err(Error::Behind { pipeline: self.pipeline.clone(), window: window.to_owned() })
     }
 
     /// Trainings that other drifts started. A run of this very reason is one that was interrupted: it is to be repeated.

@@ -83,7 +83,11 @@ pub fn rows(pipeline: &Pipeline, arrow: Bytes) -> Result<Rows, Error> {
 }
 
 fn condition(pipeline: &Pipeline, since: &Since) -> String {
-    let learnable = format!("label IS NOT NULL AND _quarantined = 0{}", outside_of_bad_windows(pipeline));
+    let learnable = format!(
+        "label IS NOT NULL AND _quarantined = 0{}{}",
+        outside_of_bad_windows(pipeline),
+        outside_of_quarantine(pipeline)
+    );
     match since {
         Since::Newest => learnable,
         Since::Offsets(offsets) => {
@@ -111,6 +115,18 @@ fn outside_of_bad_windows(pipeline: &Pipeline) -> String {
          (SELECT groupArray((window_start, window_end)) FROM {} WHERE met = 0 AND expectation IN ({})))",
         quote(&format!("{}_expectations", pipeline.name)),
         titles.join(", "),
+    )
+}
+
+/// Leaves out the rows of windows that the drift processor set aside: a surge of rejects or of missing values means that the
+/// source was broken, and nobody learns from that.
+fn outside_of_quarantine(pipeline: &Pipeline) -> String {
+    format!(
+        " AND NOT arrayExists(bad -> _partition = bad.1 AND _offset >= bad.2 AND _offset < bad.3, \
+         (SELECT groupUniqArrayArray(JSONExtract(report, 'ranges', \
+         'Array(Tuple(partition Int32, from_offset Int64, to_offset Int64))')) FROM {} \
+         WHERE verdict = 'quarantine' AND stream = 'records'))",
+        quote(&format!("{}_drift", pipeline.name)),
     )
 }
 

@@ -51,6 +51,73 @@ pub struct RetrainFacts<'a> {
     pub rows: u64,
 }
 
+/// A decision with all it was made from, as it is kept: [`replay`](Self::replay) makes it again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Decided {
+    /// The drift event: the window's id.
+    pub event_id: String,
+    /// The window's verdict.
+    pub verdict: Verdict,
+    /// The verdict's reasons.
+    pub reasons: Vec<String>,
+    /// When it was decided, milliseconds since 1970 (UTC).
+    pub now_ms: i64,
+    /// The pipeline's trainings that were known then.
+    pub trainings: Vec<Training>,
+    /// Labelled rows there were.
+    pub rows: u64,
+    /// The limits in force.
+    pub policy: RetrainPolicy,
+    /// What was decided.
+    pub decision: RetrainDecision,
+}
+
+impl Decided {
+    /// Decides, and keeps what it was decided from.
+    pub fn of(facts: &RetrainFacts<'_>, policy: &RetrainPolicy) -> Self {
+        Self {
+            event_id: facts.event_id.to_owned(),
+            verdict: facts.verdict,
+            reasons: facts.reasons.to_vec(),
+            now_ms: facts.now_ms,
+            trainings: facts.trainings.to_vec(),
+            rows: facts.rows,
+            policy: *policy,
+            decision: decide_retrain(facts, policy),
+        }
+    }
+
+    /// Decides once more on the kept facts; the same code gives the same decision.
+    pub fn replay(&self) -> RetrainDecision {
+        let facts = RetrainFacts {
+            event_id: &self.event_id,
+            verdict: self.verdict,
+            reasons: &self.reasons,
+            now_ms: self.now_ms,
+            trainings: &self.trainings,
+            rows: self.rows,
+        };
+        decide_retrain(&facts, &self.policy)
+    }
+}
+
+impl RetrainDecision {
+    /// What was decided, for people.
+    pub fn told(&self) -> String {
+        match self {
+            Self::Train { .. } => "a training was started".to_owned(),
+            Self::CoolingDown { .. } => "no training: the last one ended too short a time ago".to_owned(),
+            Self::AlreadyRunning => "no training: one was running".to_owned(),
+            Self::NotEnoughRows { have, need } => {
+                format!("no training yet: {have} labelled rows since the drift began, {need} are needed")
+            }
+            Self::BudgetSpent => "no training: the budget of 24 hours was spent".to_owned(),
+            Self::DuplicateEvent => "no training: this event had started one before".to_owned(),
+            Self::NoDrift => "no training: there was no confirmed drift".to_owned(),
+        }
+    }
+}
+
 /// What to do about a judged window.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "decision", rename_all = "snake_case")]
@@ -119,6 +186,24 @@ mod tests {
 
     fn past(event_id: &str, started_ms: i64, finished_ms: Option<i64>) -> Training {
         Training { event_id: event_id.to_owned(), started_ms, finished_ms }
+    }
+
+    #[test]
+    fn what_is_kept_decides_the_same_again() {
+        let trainings = [past("old", NOW - 50, Some(NOW - 10)), past("older", 5, Some(6))];
+        for (rows, verdict) in [(1_000, Verdict::Drifted), (3, Verdict::Drifted), (1_000, Verdict::Stable)] {
+            for cool_down_ms in [0, 100] {
+                let policy = RetrainPolicy { cool_down_ms, ..RetrainPolicy::default() };
+                let reasons = ["x moved".to_owned()];
+                let event_id = "e";
+                let facts =
+                    RetrainFacts { event_id, verdict, reasons: &reasons, now_ms: NOW, trainings: &trainings, rows };
+                let decided = Decided::of(&facts, &policy);
+                let back: Decided = serde_json::from_str(&serde_json::to_string(&decided).unwrap()).unwrap();
+                assert_eq!((back.replay(), &back), (decided.decision.clone(), &decided));
+                assert!(!decided.decision.told().is_empty());
+            }
+        }
     }
 
     #[test]

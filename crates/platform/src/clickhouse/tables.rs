@@ -152,6 +152,14 @@ pub fn platform_migrations() -> Vec<Migration> {
             )],
         },
         Migration {
+            id: "platform-009-decisions".to_owned(),
+            statements: vec![format!(
+                "CREATE TABLE IF NOT EXISTS drift_decisions (pipeline LowCardinality(String), window String, \
+                     at DateTime64(3, 'UTC'), decision LowCardinality(String), told String, facts String) \
+                     ENGINE = ReplacingMergeTree(at) ORDER BY (pipeline, window) {DEDUPLICATION}"
+            )],
+        },
+        Migration {
             id: "platform-006-first-fields".to_owned(),
             statements: vec![format!(
                 "CREATE TABLE IF NOT EXISTS first_fields (pipeline LowCardinality(String), fields Array(String), \

@@ -6,10 +6,12 @@
 //! set alias: insert the alias row ─► announce                                 (a lost announcement is found at restart)
 //! ```
 
+mod decisions;
 mod follow;
 mod rows;
 mod searches;
 
+pub use decisions::DriftDecision;
 pub use follow::follow;
 pub use searches::SearchScore;
 
