@@ -21,6 +21,8 @@ use std::ops::Range;
 pub const MIN_ROWS_FOR_BLOCKS: usize = 200;
 /// Shorter blocks cost more to draw and gain nothing.
 const MIN_BLOCK: usize = 8;
+/// Blocks in phase cost more to draw yet.
+const MIN_BLOCK_IN_PHASE: usize = 32;
 /// The automatic length is the best for the variance of a mean, where bias and noise count alike. Thresholds lie in the tail,
 /// where a variance too small costs more than a noisy one, and twice the length halves the bias.
 const LENGTHENED: f64 = 2.0;
@@ -84,8 +86,9 @@ pub(crate) fn dependence(series: &[&[f64]]) -> Vec<Dependence> {
                 Some(period) => (length::choose(&period::without(values, period)), Reason::Periodic),
                 None => (length::choose(values), Reason::Autocorrelation),
             };
-            let longest = (rows / 10).max(MIN_BLOCK);
-            let length = ((LENGTHENED * choice.length).ceil() as usize).clamp(MIN_BLOCK, longest);
+            let shortest = if period.is_some() { MIN_BLOCK_IN_PHASE } else { MIN_BLOCK };
+            let longest = rows / 10;
+            let length = ((LENGTHENED * choice.length).ceil() as usize).clamp(shortest, longest.max(shortest));
             let bias = (choice.lack / length as f64).min(0.5);
             Dependence { blocks: Blocks { rows, length, period, reason }, inflation: choice.inflation, bias }
         })
@@ -166,18 +169,21 @@ impl Resampler {
 
     fn draw_in_phase(&mut self, period: f64, count: usize, from_start: bool, ranges: &mut Vec<Range<usize>>) {
         let Blocks { rows, length, .. } = self.blocks;
-        let start = if from_start { 0.0 } else { period * self.unit() };
+        let mut phase = if from_start { 0.0 } else { period * self.unit() };
         // Blocks of another drawing must not begin at the same phases.
         let mut take = 1 + self.below(length);
-        let mut done = 0;
-        while done < count {
-            let phase = (start + done as f64) % period;
+        let mut left = count;
+        while left > 0 {
             let cycles = ((rows as f64 - phase) / period).ceil().max(1.0) as usize;
             let at = ((phase + period * self.below(cycles) as f64).round() as usize).min(rows - 1);
-            let end = at + take.min(count - done).min(rows - at);
-            ranges.push(at..end);
-            done += end - at;
+            let drawn = take.min(left).min(rows - at);
+            ranges.push(at..at + drawn);
+            left -= drawn;
             take = length;
+            phase += drawn as f64;
+            while phase >= period {
+                phase -= period;
+            }
         }
     }
 

@@ -181,22 +181,23 @@ fn climb(
         let steps = steps(&Scores::new(&counts[..history.bins]), limits);
         resampler.draw(settings.rows as usize, false, &mut ranges);
         let mut sums = [0.0f32; 4];
-        let mut highest: [f32; 4] = std::array::from_fn(|side| peaks[side].floor);
-        for &bin in ranges.iter().flat_map(|range| &history.rows[range.clone()]) {
-            let step = &steps[usize::from(bin).min(history.bins)];
-            let mut noteworthy = false;
-            for side in 0..4 {
-                sums[side] = (sums[side] + step[side]).max(0.0);
-                noteworthy |= sums[side] > highest[side];
-                noteworthy |= (sums[side] == 0.0) & (highest[side] > peaks[side].floor);
-            }
-            if noteworthy {
+        let mut floors: [f32; 4] = std::array::from_fn(|side| peaks[side].floor);
+        let mut highest = floors;
+        for range in &ranges {
+            for &bin in &history.rows[range.clone()] {
+                let step = &steps[usize::from(bin).min(history.bins)];
+                // No branch but for the rare end of a high climb: four sums are one register.
+                let mut ended = 0;
                 for side in 0..4 {
-                    if sums[side] > highest[side] {
-                        highest[side] = sums[side];
-                    } else if sums[side] == 0.0 && highest[side] > peaks[side].floor {
+                    sums[side] = (sums[side] + step[side]).max(0.0);
+                    highest[side] = highest[side].max(sums[side]);
+                    ended |= u32::from(sums[side] == 0.0) & u32::from(highest[side] > floors[side]);
+                }
+                if ended != 0 {
+                    for side in (0..4).filter(|&side| sums[side] == 0.0) {
                         peaks[side].note(highest[side]);
-                        highest[side] = peaks[side].floor;
+                        floors[side] = peaks[side].floor;
+                        highest[side] = floors[side];
                     }
                 }
             }
@@ -239,9 +240,9 @@ impl Peaks {
         }
         self.kept.push(peak);
         if self.kept.len() >= PEAKS.max(2 * self.needed) {
-            self.kept.sort_unstable_by(|a, b| b.total_cmp(a));
+            let (_, lowest, _) = self.kept.select_nth_unstable_by(self.needed - 1, |a, b| b.total_cmp(a));
+            self.floor = *lowest;
             self.kept.truncate(self.needed);
-            self.floor = self.kept[self.needed - 1];
         }
     }
 

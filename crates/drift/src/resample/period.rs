@@ -22,18 +22,30 @@ pub(super) fn find(series: &[f64]) -> Option<f64> {
     let centred: Vec<f64> = series.iter().map(|value| value - mean).collect();
     let candidate = candidate(&centred)? as f64;
     let n = series.len() as f64;
-    let finest = 0.25 / n;
+    // The longer the piece, the narrower the top: each tells where to look for that of a piece twice as long.
+    let mut frequency = 1.0 / candidate;
+    let mut piece = ((2 * MIN_CYCLES) as f64 * candidate).min(n);
+    loop {
+        let centred = &centred[..piece as usize];
+        let score = |frequency: f64| (1..=HARMONICS).map(|k| power(centred, frequency * k as f64)).sum::<f64>();
+        frequency = (-8..=8)
+            .map(|step| frequency + f64::from(step) * 0.125 / piece)
+            .filter(|&frequency| frequency * n >= MIN_CYCLES as f64 - 0.5)
+            .map(|frequency| (frequency, score(frequency)))
+            .max_by(|a, b| a.1.total_cmp(&b.1))?
+            .0;
+        if piece >= n {
+            break;
+        }
+        piece = (2.0 * piece).min(n);
+    }
     let score = |frequency: f64| (1..=HARMONICS).map(|k| power(&centred, frequency * k as f64)).sum::<f64>();
-    let nearest = 1.0 / candidate;
-    let reach = (0.1 * nearest / finest).clamp(4.0, 40.0) as i64;
-    let frequency = (-reach..=reach)
-        .map(|step| nearest + step as f64 * finest)
-        .filter(|&frequency| frequency * n >= MIN_CYCLES as f64 - 0.5)
+    frequency = (-8..=8)
+        .map(|step| frequency + f64::from(step) * 0.016 / n)
         .map(|frequency| (frequency, score(frequency)))
         .max_by(|a, b| a.1.total_cmp(&b.1))?
         .0;
-    let confirmed = (1..=HARMONICS).any(|k| {
-        let peak = frequency * k as f64;
+    let stands_out = |peak: f64| {
         // Whole steps of 1/n away, where a pure wave at the peak has no power.
         let mut around: Vec<f64> = (3..=10)
             .flat_map(|step| [peak - f64::from(step) / n, peak + f64::from(step) / n])
@@ -44,8 +56,15 @@ pub(super) fn find(series: &[f64]) -> Option<f64> {
         // The median of an exponential variable is ln 2 of its mean.
         let usual = around[around.len() / 2] / std::f64::consts::LN_2;
         power(&centred, peak) > MIN_RATIO * usual
-    });
-    confirmed.then_some(1.0 / frequency)
+    };
+    // The autocorrelation is as high at twice or three times the period: all harmonics that stand out have a factor then.
+    let factor = (1..=2 * HARMONICS).filter(|&k| stands_out(frequency * k as f64)).reduce(common_factor)?;
+    Some(1.0 / (frequency * factor as f64)).filter(|&period| period >= MIN_PERIOD as f64)
+}
+
+/// The greatest common factor (Euclid).
+fn common_factor(a: usize, b: usize) -> usize {
+    if b == 0 { a } else { common_factor(b, a % b) }
 }
 
 /// What is left of `series` without its mean at every phase of `period`.
@@ -70,7 +89,7 @@ fn candidate(centred: &[f64]) -> Option<usize> {
         return None;
     }
     // The top of the first hill that is nearly as high as the highest.
-    let start = after.iter().position(|&value| value >= 0.8 * highest)?;
+    let start = after.iter().position(|&value| value >= 0.7 * highest)?;
     let hill = after[start..].iter().take_while(|&&value| value > 0.0);
     let top = hill.enumerate().max_by(|a, b| a.1.total_cmp(b.1))?.0;
     Some(below + start + top).filter(|&lag| lag >= MIN_PERIOD)
