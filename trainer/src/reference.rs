@@ -1,6 +1,7 @@
 //! The reference profile that goes with a model: what its training rows looked like, and what it answers on rows that it has
 //! not seen.
 
+use driftmill_drift::history::{self, Wanted};
 use driftmill_drift::reference::{CONFIDENCE, LABEL, PREDICTION};
 use driftmill_drift::{ReferenceProfile, Values, reference};
 use driftmill_features::aspects;
@@ -13,7 +14,7 @@ use crate::fit::Fitted;
 
 /// The profile of `rows` and of the answers on the rows that judged `fitted`, as JSON.
 pub fn of(pipeline: &Pipeline, rows: &Rows, fitted: &Fitted) -> Result<Vec<u8>, String> {
-    let mut profile = ReferenceProfile { features: Vec::new(), rows: rows.len() as u64 };
+    let mut profile = ReferenceProfile { features: Vec::new(), rows: rows.len() as u64, calibration: None };
     for (feature, column) in pipeline.features.iter().zip(rows.table.columns()) {
         profile = with_feature(profile, feature, column).map_err(|e| e.to_string())?;
         if let (true, Column::Number(values)) = (pipeline.drift.seasonal.contains(&feature.name), column) {
@@ -22,7 +23,44 @@ pub fn of(pipeline: &Pipeline, rows: &Rows, fitted: &Fitted) -> Result<Vec<u8>, 
     }
     profile = with_target(profile, LABEL, &rows.target, &rows.classes).map_err(|e| e.to_string())?;
     profile = with_answers(profile, fitted, &rows.classes)?;
+    calibrate(&mut profile, pipeline, rows)?;
     serde_json::to_vec(&profile).map_err(|e| e.to_string())
+}
+
+/// Calibrates on the newest rows, in the order in which they happened.
+fn calibrate(profile: &mut ReferenceProfile, pipeline: &Pipeline, rows: &Rows) -> Result<(), String> {
+    let drift = &pipeline.drift;
+    if !drift.calibrate {
+        return Ok(());
+    }
+    let mut order: Vec<usize> = (0..rows.len()).collect();
+    order.sort_by_key(|&row| (rows.times[row], rows.positions[row]));
+    let newest = &order[order.len().saturating_sub(history::MOST_ROWS)..];
+    let newest = rows.table.select(newest);
+    let mut texts: Vec<Vec<Option<&str>>> = Vec::new();
+    for (feature, column) in pipeline.features.iter().zip(newest.columns()) {
+        if let (FeatureType::Category, Column::Text(values)) = (feature.kind, column) {
+            texts.push(values.iter().map(Option::as_deref).collect());
+        }
+    }
+    let mut categories = texts.iter();
+    let mut columns: Vec<(&str, Values<'_>)> = Vec::new();
+    for (feature, column) in pipeline.features.iter().zip(newest.columns()) {
+        match column {
+            Column::Number(values) => columns.push((&feature.name, values.as_slice().into())),
+            Column::Text(_) if feature.kind == FeatureType::Category => {
+                columns.extend(categories.next().map(|values| (feature.name.as_str(), Values::Categories(values))));
+            }
+            _ => {}
+        }
+    }
+    let wanted = Wanted {
+        alpha: drift.alpha,
+        window_rows: usize::try_from(drift.window_rows).unwrap_or(usize::MAX),
+        alarms_per_100k: drift.alarms_per_100k,
+        seed: pipeline.training.seed,
+    };
+    history::calibrate(profile, &columns, &wanted).map_err(|e| e.to_string())
 }
 
 fn with_feature(

@@ -17,12 +17,16 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 pub mod binner;
+pub mod calibration;
 pub mod chi2;
+pub mod column;
 mod compare;
+pub mod detector;
 mod edges;
 pub mod evaluate;
 pub mod fdr;
 mod hashing;
+pub mod history;
 pub mod ks;
 pub mod layout;
 pub mod onset;
@@ -33,6 +37,7 @@ pub mod proportion;
 pub mod psi;
 pub mod reference;
 pub mod report;
+pub mod resample;
 pub mod retrain;
 #[cfg(test)]
 mod testing;

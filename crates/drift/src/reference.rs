@@ -9,7 +9,7 @@ pub use numbers::Numbers;
 pub(crate) use seasonal::groups as seasonal_groups;
 pub use seasonal::{HOURS_OF_WEEK, Seasonal, hour_of_week};
 
-use crate::hashing::Hasher;
+use crate::{calibration, detector, hashing::Hasher};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
@@ -104,6 +104,9 @@ pub struct FeatureReference {
     /// What is usual at each hour of the week, where the feature has such a rhythm.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seasonal: Option<Seasonal>,
+    /// When the detector between windows raises an alarm, calibrated on the feature's own history; only of numbers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detector: Option<detector::Calibration>,
 }
 
 /// The reference profile of a model version: one entry a feature, in the signature's order.
@@ -113,6 +116,9 @@ pub struct ReferenceProfile {
     pub features: Vec<FeatureReference>,
     /// Rows of the training data.
     pub rows: u64,
+    /// The level of the windowed test, calibrated on the features' history.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub calibration: Option<calibration::Calibration>,
 }
 
 impl ReferenceProfile {
@@ -122,7 +128,8 @@ impl ReferenceProfile {
     /// Duplicate names and columns of different lengths.
     pub fn of(columns: &[(&str, Values<'_>)]) -> Result<Self, Error> {
         let expected = columns.first().map_or(0, |(_, values)| values.len());
-        let mut profile = Self { features: Vec::with_capacity(columns.len()), rows: expected as u64 };
+        let mut profile =
+            Self { features: Vec::with_capacity(columns.len()), rows: expected as u64, calibration: None };
         for (name, values) in columns {
             if values.len() != expected {
                 return Err(Error::UnequalLengths { feature: (*name).to_owned(), rows: values.len(), expected });
@@ -159,7 +166,8 @@ impl ReferenceProfile {
                 (Scale::Categories(categories), counts, missing)
             }
         };
-        self.features.push(FeatureReference { name: name.to_owned(), scale, counts, missing, seasonal: None });
+        let name = name.to_owned();
+        self.features.push(FeatureReference { name, scale, counts, missing, seasonal: None, detector: None });
         Ok(self)
     }
 
@@ -175,7 +183,8 @@ impl ReferenceProfile {
         self
     }
 
-    /// SHA-256 (hex) over everything that decides how values are counted and compared. Display statistics are left out.
+    /// SHA-256 (hex) over everything that decides how values are counted and compared. Display statistics and what was
+    /// calibrated, which decides only what is made of a comparison, are left out.
     pub fn hash(&self) -> String {
         let mut hasher = Hasher::of("driftmill reference 1");
         hasher.integer(self.rows);

@@ -23,8 +23,14 @@ pub struct DriftPolicy {
     /// (UTC). Their training data should hold some weeks.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub seasonal: Vec<String>,
-    /// False discovery rate over the features of a window, in (0, 1).
+    /// False discovery rate over the features of a window, in (0, 1): how often a window without drift may have a significant
+    /// feature.
     pub alpha: f64,
+    /// Whether a training calibrates what is taken for drift on its own rows, in the order in which they happened: rows of a
+    /// stream resemble their neighbours, and tests that take them for independent raise false alarms.
+    pub calibrate: bool,
+    /// False alarms of the detector between windows per 100,000 rows without drift, over all features together.
+    pub alarms_per_100k: f64,
     /// KS distance below which a significant difference is still too small to matter.
     pub ks_effect: f64,
     /// PSI above which a feature has moved; raised to what sampling alone would give in small windows.
@@ -56,6 +62,8 @@ impl Default for DriftPolicy {
             lateness: 0,
             seasonal: Vec::new(),
             alpha: 0.01,
+            calibrate: true,
+            alarms_per_100k: 1.0,
             ks_effect: 0.15,
             psi_threshold: 0.2,
             windows: 2,
@@ -88,6 +96,9 @@ impl DriftPolicy {
         }
         if !(self.alpha > 0.0 && self.alpha < 1.0) {
             faults.push("`alpha` lies between 0 and 1, such as 0.01".to_owned());
+        }
+        if !(self.alarms_per_100k > 0.0 && self.alarms_per_100k <= 1_000.0) {
+            faults.push("`alarms_per_100k` lies above 0 and is at most 1000".to_owned());
         }
         if self.windows == 0 || self.windows > self.of_windows {
             faults.push("`windows` of `of_windows` must agree: give 1 ≤ windows ≤ of_windows".to_owned());
@@ -123,9 +134,10 @@ mod tests {
     #[test]
     fn the_default_is_sound_and_every_fault_is_told() {
         assert!(DriftPolicy::default().faults(&[]).is_empty());
-        let spoil: [(fn(&mut DriftPolicy), &str); 8] = [
+        let spoil: [(fn(&mut DriftPolicy), &str); 9] = [
             (|drift| drift.window_rows = 3, "window_rows"),
             (|drift| drift.alpha = 1.0, "alpha"),
+            (|drift| drift.alarms_per_100k = f64::NAN, "alarms_per_100k"),
             (|drift| drift.windows = 4, "windows"),
             (|drift| drift.window_seconds = Some(0), "window_seconds"),
             (|drift| drift.step = Some(201), "step"),
