@@ -173,7 +173,7 @@ pub struct DriftEvent {
     pub at: i64,
     /// The version whose reference the window was compared with.
     pub model_version: u64,
-    /// `stable`, `warning`, `drifted`, `quarantine` or `too_few_rows`.
+    /// `stable`, `warning`, `drifted`, `quarantine` or `too_few_rows`; [`ALARM`] of a detector between windows.
     pub verdict: String,
     /// Rows of the window.
     pub rows: u64,
@@ -200,8 +200,8 @@ fn records() -> String {
 
 /// The verdict that asks for a new model.
 pub const DRIFTED: &str = "drifted";
-/// The verdict of a window that moved and is not confirmed yet.
-pub const WARNING: &str = "warning";
+/// What a detector between windows says: no verdict yet, and counted like a window by the next one.
+pub const ALARM: &str = "alarm";
 
 /// An alias moved. Topic [`crate::topic::MODELS`], keyed by `pipeline/alias`, compacted.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -12,6 +12,7 @@ use url::Url;
 
 pub use self::models::{CrossValidate, Data, Evaluate, Models, Runs, Search, Train};
 use crate::dead_letters::DeadLetters;
+use crate::drift::args::Drift;
 
 /// Event-streaming machine learning: records in, features, a model that stays right about them, predictions out.
 #[derive(Debug, Parser)]
@@ -74,8 +75,8 @@ pub enum Command {
     Produce(Produce),
     /// Run the stream processors: raw records to features, dead letters, predictions and reports to tables.
     Process,
-    /// Run the drift processor: profiles to verdicts.
-    Drift,
+    /// Run the drift processor: profiles to verdicts; or look at verdicts, and try policies on the past.
+    Drift(Drift),
     /// Run the trainer, or train one pipeline now.
     Train(Train),
     /// Run the gateway.

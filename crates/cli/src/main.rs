@@ -8,6 +8,7 @@ mod context;
 mod cross_validate;
 mod data;
 mod dead_letters;
+mod drift;
 mod evaluate;
 mod health;
 mod models;
@@ -21,6 +22,7 @@ mod search;
 mod shutdown;
 mod status;
 mod test;
+mod text;
 mod time;
 #[cfg(feature = "embedded")]
 mod up;
@@ -76,7 +78,7 @@ fn start(arguments: Arguments) -> anyhow::Result<()> {
             Command::Status(status) => status::run(settings, &status).await,
             Command::Produce(produce) => roles::produce::run(settings, produce).await,
             Command::Process => roles::run_alone(settings, roles::Role::Process).await,
-            Command::Drift => roles::run_alone(settings, roles::Role::Drift).await,
+            Command::Drift(asked) => drift::run(located, asked).await,
             Command::Train(train) => roles::train::run(located, train).await,
             Command::Evaluate(evaluate) => evaluate::run(located, evaluate).await,
             Command::CrossValidate(asked) => cross_validate::run(located, asked).await,

@@ -49,6 +49,20 @@ pub fn evaluate(
     policy: &Policy,
     history: &History,
 ) -> Result<DriftReport, Error> {
+    evaluate_with(window, usual_rejects, policy, history, &[])
+}
+
+/// [`evaluate`], with the features whose detector raised an alarm since the window before.
+///
+/// # Errors
+/// As [`evaluate`].
+pub fn evaluate_with(
+    window: &PaneSet,
+    usual_rejects: Option<Rejects>,
+    policy: &Policy,
+    history: &History,
+    alarms: &[String],
+) -> Result<DriftReport, Error> {
     policy.validate()?;
     let profile = window.profile()?;
     let layout = window.layout();
@@ -67,6 +81,7 @@ pub fn evaluate(
         rejected: window.rejected(),
         usual_rejects: usual_rejects.unwrap_or(Rejects { rejected: 0, records: layout.rows() }),
         features: feature_reports(&profile, policy),
+        alarms: alarms.to_vec(),
         verdict: Verdict::TooFewRows,
         reasons: Vec::new(),
         history: History::default(),

@@ -2,6 +2,8 @@
 
 use crate::{
     binner::Binner,
+    calibration::Calibration,
+    detector::{Limits, Scores},
     ks::{self, Bounds},
     profile::FeatureProfile,
     reference::{Error, FeatureReference, ReferenceProfile, Scale, seasonal_groups},
@@ -29,6 +31,8 @@ pub struct FeatureLayout {
     cells: Cells,
     /// The group of each bin that is counted by hour of the week, where the feature has such a rhythm.
     seasons: Option<Vec<usize>>,
+    /// What each bin says to the detector between windows, and when that is enough.
+    detector: Option<(Scores, Limits)>,
 }
 
 /// The cells of all features of a model version, with the hash that names them.
@@ -38,6 +42,7 @@ pub struct Layout {
     by_name: HashMap<String, usize>,
     rows: u64,
     hash: String,
+    calibration: Option<Calibration>,
 }
 
 impl Layout {
@@ -48,11 +53,11 @@ impl Layout {
     pub fn new(reference: ReferenceProfile) -> Result<Arc<Self>, Error> {
         reference.validate()?;
         let hash = reference.hash();
-        let rows = reference.rows;
+        let (rows, calibration) = (reference.rows, reference.calibration);
         let features: Vec<FeatureLayout> = reference.features.into_iter().map(FeatureLayout::new).collect();
         let by_name =
             features.iter().enumerate().map(|(index, feature)| (feature.reference.name.clone(), index)).collect();
-        Ok(Arc::new(Self { features, by_name, rows, hash }))
+        Ok(Arc::new(Self { features, by_name, rows, hash, calibration }))
     }
 
     /// The features in the reference's order.
@@ -73,6 +78,11 @@ impl Layout {
     /// Rows of the training data.
     pub fn rows(&self) -> u64 {
         self.rows
+    }
+
+    /// The level of the windowed test, where it was calibrated.
+    pub fn calibration(&self) -> Option<&Calibration> {
+        self.calibration.as_ref()
     }
 
     /// [`ReferenceProfile::hash`].
@@ -99,7 +109,8 @@ impl FeatureLayout {
             ),
         };
         let seasons = reference.seasonal.is_some().then(|| seasonal_groups(&reference.counts));
-        Self { reference, cells, seasons }
+        let detector = reference.detector.map(|calibrated| (Scores::new(&reference.counts), calibrated.limits));
+        Self { reference, cells, seasons, detector }
     }
 
     /// The feature's reference.
@@ -120,6 +131,11 @@ impl FeatureLayout {
     /// The group of each bin that is counted by hour of the week; `None` for a feature without such a rhythm.
     pub fn seasons(&self) -> Option<&[usize]> {
         self.seasons.as_deref()
+    }
+
+    /// What each bin says to the detector between windows, and when that is enough; `None` where nothing was calibrated.
+    pub fn detector(&self) -> Option<(&Scores, &Limits)> {
+        self.detector.as_ref().map(|(scores, limits)| (scores, limits))
     }
 
     /// Bounds of the two-sample KS statistic between the reference and a live profile of this feature; `None` when either

@@ -16,6 +16,7 @@
 //! panes of any partition in any order give the same bytes.
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+pub mod between;
 pub mod binner;
 pub mod calibration;
 pub mod chi2;
@@ -45,6 +46,7 @@ pub mod verdict;
 pub mod window;
 pub mod windowing;
 
+pub use between::{Between, FeatureAlarm};
 pub use evaluate::{Rejects, evaluate};
 pub use layout::Layout;
 pub use onset::Onset;

@@ -22,6 +22,9 @@ pub struct Error {
 pub struct Policy {
     /// Significance level: of q-values over features, of the noise a PSI must exceed, of surges.
     pub alpha: f64,
+    /// The level of q-values, where it was calibrated on a stream whose rows resemble their neighbours; absent: `alpha`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub level: Option<f64>,
     /// The KS statistic a change must exceed to matter, however significant it is.
     pub ks_effect: f64,
     /// The PSI a change must exceed to matter.
@@ -48,6 +51,7 @@ impl Default for Policy {
     fn default() -> Self {
         Self {
             alpha: 0.05,
+            level: None,
             ks_effect: 0.1,
             psi_threshold: 0.2,
             psi_cells: 10,
@@ -62,6 +66,9 @@ impl Default for Policy {
     }
 }
 
+/// A level that no q-value of a real drift fails to reach, and that is not 0.
+const LOWEST_LEVEL: f64 = 1e-15;
+
 impl Policy {
     /// Checks every number.
     ///
@@ -71,6 +78,9 @@ impl Policy {
         let check = |field, value: f64, good: bool, must| if good { Ok(()) } else { Err(Error { field, value, must }) };
         let share = |value: f64| value > 0.0 && value <= 1.0;
         check("alpha", self.alpha, self.alpha > 0.0 && self.alpha < 1.0, "between 0 and 1")?;
+        if let Some(level) = self.level {
+            check("level", level, level > 0.0 && level < 1.0, "between 0 and 1")?;
+        }
         let from_zero_to_one = "above 0 and at most 1";
         check("ks_effect", self.ks_effect, share(self.ks_effect), from_zero_to_one)?;
         check("missing_surge", self.missing_surge, share(self.missing_surge), from_zero_to_one)?;
@@ -88,6 +98,12 @@ impl Policy {
             check("importance", weight, weight >= 0.0 && weight.is_finite(), "at least 0")?;
         }
         Ok(())
+    }
+
+    /// The policy with a calibrated level, which only ever makes it stricter.
+    pub fn at_level(&self, level: Option<f64>) -> Self {
+        let strictest = |level: f64| level.min(self.alpha).max(LOWEST_LEVEL);
+        Self { level: level.map(strictest).filter(|level| *level < self.alpha), ..self.clone() }
     }
 
     /// SHA-256 (hex) of all fields: two reports under one hash were judged by the same rules.
@@ -140,6 +156,16 @@ mod tests {
         let back: Policy = serde_json::from_str(&serde_json::to_string(&changed).unwrap()).unwrap();
         assert_eq!(back.hash(), changed.hash());
         assert!(serde_json::from_str::<Policy>(r#"{"alhpa":0.1}"#).is_err());
+    }
+
+    #[test]
+    fn a_calibrated_level_is_only_ever_stricter() {
+        let policy = Policy::default();
+        assert_eq!(policy.at_level(None), policy);
+        assert_eq!(policy.at_level(Some(0.3)), policy);
+        assert_eq!(policy.at_level(Some(0.001)).level, Some(0.001));
+        assert!(policy.at_level(Some(0.0)).validate().is_ok());
+        assert_ne!(policy.at_level(Some(0.001)).hash(), policy.hash());
     }
 
     #[test]

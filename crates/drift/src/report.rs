@@ -123,6 +123,9 @@ pub struct DriftReport {
     pub usual_rejects: Rejects,
     /// The features in the reference's order.
     pub features: Vec<FeatureReport>,
+    /// Features whose detector raised an alarm since the window before.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub alarms: Vec<String>,
     /// The judgement.
     pub verdict: Verdict,
     /// Why, in words.
@@ -158,6 +161,7 @@ impl DriftReport {
             rejected: self.rejected,
             usual_rejects: self.usual_rejects,
             features: &self.features,
+            alarms: &self.alarms,
         }
     }
 

@@ -54,6 +54,8 @@ pub struct Facts<'a> {
     pub usual_rejects: Rejects,
     /// The numbers of the features.
     pub features: &'a [FeatureReport],
+    /// Features whose detector raised an alarm since the window before.
+    pub alarms: &'a [String],
 }
 
 /// What an earlier window was judged to be.
@@ -147,7 +149,9 @@ fn judge(facts: &Facts<'_>, policy: &Policy, history: &History) -> (WindowOutcom
         if moved {
             signals.push(feature.name.clone());
         }
-        let windows = windows_moved(&feature.name, policy, history) + usize::from(moved);
+        // A detector that raised an alarm counts like a window: the two look at the rows in different ways.
+        let alarmed = contains(facts.alarms, &feature.name);
+        let windows = windows_moved(&feature.name, policy, history) + usize::from(moved) + usize::from(alarmed);
         if was_confirmed(&feature.name) && (moved || !is_clear(feature, policy)) {
             confirmed.push(feature.name.clone());
             weight += feature.importance;
@@ -155,7 +159,7 @@ fn judge(facts: &Facts<'_>, policy: &Policy, history: &History) -> (WindowOutcom
         } else if moved && windows >= policy.confirm_windows {
             confirmed.push(feature.name.clone());
             weight += feature.importance;
-            reasons.push(reasons::confirmed(feature, windows, policy));
+            reasons.push(reasons::confirmed(feature, windows - usize::from(alarmed), alarmed, policy));
         } else if moved {
             reasons.push(reasons::unconfirmed(feature, windows, policy));
         } else if missing_changed(feature, policy, facts.features.len()) {
@@ -180,7 +184,8 @@ fn judge(facts: &Facts<'_>, policy: &Policy, history: &History) -> (WindowOutcom
 
 /// Significant over all features and large enough to matter; both are needed.
 fn has_moved(feature: &FeatureReport, policy: &Policy) -> bool {
-    feature.q < policy.alpha && (feature.d_low > policy.ks_effect || feature.psi > feature.psi_threshold)
+    feature.q < policy.level.unwrap_or(policy.alpha)
+        && (feature.d_low > policy.ks_effect || feature.psi > feature.psi_threshold)
 }
 
 /// Whether confirmed drift is over: at most half of each threshold, or of what small samples show without any drift.

@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use driftmill_drift::evaluate::evaluate_with;
 use driftmill_drift::windowing::Position;
 use driftmill_drift::{
-    DriftReport, History, Layout, Onset, Pane, PaneId, PaneSet, Policy, Span, Stream, Windows, evaluate, pane,
+    Between, DriftReport, FeatureAlarm, History, Layout, Onset, Pane, PaneId, PaneSet, Policy, Span, Stream, Windows,
+    evaluate, pane,
 };
 use serde::{Deserialize, Serialize};
 
@@ -38,6 +40,17 @@ pub struct Checkpoint {
     pub onset: Onset,
     /// Per partition, the end of what was judged: panes that a restarted processor sends again count once.
     pub judged: BTreeMap<i32, i64>,
+    /// The detectors between windows.
+    pub between: Between,
+}
+
+/// What a pane brought to light.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Outcome {
+    /// Detectors raised an alarm, before any window is full.
+    Alarms(Vec<FeatureAlarm>),
+    /// A window ended and was judged.
+    Judged(Box<DriftReport>),
 }
 
 /// The windows of one stream and model version, and what was judged of them.
@@ -47,16 +60,17 @@ pub struct Watch {
     history: History,
     onset: Onset,
     judged: BTreeMap<i32, i64>,
+    between: Between,
 }
 
 impl Watch {
     /// Goes on from a checkpoint, whose panes from `from` to `next` come again by [`keep`](Self::keep); begins anew where that
     /// was made under another version. What was judged stays judged.
     pub fn new(stream: Stream, span: Span, layout: &Arc<Layout>, version: u64, checkpoint: Checkpoint) -> Self {
-        let Checkpoint { model_version, position, history, onset, judged, .. } = checkpoint;
-        let (position, history, onset) =
-            if model_version == version { (position, history, onset) } else { Default::default() };
-        Self { windows: Windows::new(span, layout, version, position).of(stream), history, onset, judged }
+        let Checkpoint { model_version, position, history, onset, judged, between, .. } = checkpoint;
+        let (position, history, onset, between) =
+            if model_version == version { (position, history, onset, between) } else { Default::default() };
+        Self { windows: Windows::new(span, layout, version, position).of(stream), history, onset, judged, between }
     }
 
     /// The version watched.
@@ -79,16 +93,31 @@ impl Watch {
         Ok(self.windows.keep(offset, pane)?)
     }
 
-    /// Takes a pane at `offset` of the profiles; returns the reports of the windows that it ends.
-    pub fn push(&mut self, offset: i64, pane: Pane, policy: &Policy) -> Result<Vec<DriftReport>, Error> {
+    /// Takes a pane at `offset` of the profiles; returns what it brought to light, alarms first.
+    pub fn push(&mut self, offset: i64, pane: Pane, policy: &Policy) -> Result<Vec<Outcome>, Error> {
+        let alarms = self.between.advance(self.windows.layout(), &pane);
         let ended = self.windows.push(offset, pane)?;
-        ended.iter().map(|window| self.judge(window, policy)).collect()
+        let mut outcomes = Vec::new();
+        if !alarms.is_empty() {
+            outcomes.push(Outcome::Alarms(alarms));
+        }
+        for window in ended {
+            outcomes.push(Outcome::Judged(Box::new(self.judge(&window, policy)?)));
+        }
+        Ok(outcomes)
     }
 
     fn judge(&mut self, window: &PaneSet, policy: &Policy) -> Result<DriftReport, Error> {
-        let report = evaluate(window, None, policy, &self.history)?;
+        let policy = policy.at_level(self.layout().calibration().map(|calibrated| calibrated.alpha));
+        let alarms: Vec<String> = self.between.alarmed.iter().cloned().collect();
+        let report = evaluate_with(window, None, &policy, &self.history, &alarms)?;
         self.history = report.history.clone();
         self.onset.advance(&report);
+        if report.verdict.is_judgement() {
+            // What is confirmed is known: its detector keeps silent until it has come back.
+            let last = self.history.outcomes.last();
+            self.between.judged(|name| last.is_some_and(|last| last.confirmed.iter().any(|held| held == name)));
+        }
         note_judged(&mut self.judged, &report);
         Ok(report)
     }
@@ -108,6 +137,7 @@ impl Watch {
             history: self.history.clone(),
             onset: self.onset.clone(),
             judged: self.judged.clone(),
+            between: self.between.clone(),
         }
     }
 }
@@ -123,11 +153,15 @@ pub fn note_judged(judged: &mut BTreeMap<i32, i64>, report: &DriftReport) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use driftmill_drift::history::{Wanted, calibrate};
     use driftmill_drift::{Profile, ReferenceProfile};
 
     fn layout() -> Arc<Layout> {
-        let x: Vec<f64> = (0..1_000).map(|i| f64::from(i) / 1_000.0).collect();
-        Layout::new(ReferenceProfile::build(&[("x", &x)]).unwrap()).unwrap()
+        let x: Vec<f64> = (0..1_000).map(|i| f64::from(i * 389 % 1_000) / 1_000.0).collect();
+        let mut reference = ReferenceProfile::build(&[("x", &x)]).unwrap();
+        let wanted = Wanted { alpha: 0.05, window_rows: 40, alarms_per_100k: 1.0, seed: 1 };
+        calibrate(&mut reference, &[("x", x.as_slice().into())], &wanted).unwrap();
+        Layout::new(reference).unwrap()
     }
 
     fn policy() -> Policy {
@@ -142,7 +176,7 @@ mod tests {
         Pane { id, model_version: version, profile, rejected: 0, max_event_time: from }
     }
 
-    fn run(watch: &mut Watch, offsets: std::ops::Range<i64>) -> Vec<DriftReport> {
+    fn run(watch: &mut Watch, offsets: std::ops::Range<i64>) -> Vec<Outcome> {
         let layout = Arc::clone(watch.layout());
         offsets
             .flat_map(|i| watch.push(i, pane(&layout, 1, i * 10, if i > 20 { 0.6 } else { 0.0 }), &policy()).unwrap())
@@ -156,6 +190,7 @@ mod tests {
             let mut whole = Watch::new(Stream::Records, span, &layout, 1, Checkpoint::default());
             let all = run(&mut whole, 0..40);
             assert!(all.len() > 8 && !whole.since().is_empty(), "{span:?}");
+            assert!(all.iter().any(|outcome| matches!(outcome, Outcome::Alarms(_))), "{span:?}");
             for stop in 1..40 {
                 let mut first = Watch::new(Stream::Records, span, &layout, 1, Checkpoint::default());
                 let mut seen = run(&mut first, 0..stop);

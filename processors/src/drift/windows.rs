@@ -6,20 +6,21 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use driftmill_drift::pane::PaneHeader;
-use driftmill_drift::{DriftReport, Pane, Policy, Span, Stream};
+use driftmill_drift::{FeatureAlarm, Pane, Policy, Span, Stream};
 use driftmill_platform::clock::SharedClock;
 use driftmill_platform::config;
 use driftmill_platform::error::{Retry, Retryable as _};
 use driftmill_platform::kafka::{MessageBatch, Outgoing};
 use driftmill_platform::registry::{self, CHAMPION, Registry};
 use driftmill_platform::stage::{Error, Output, Stage, Tally};
-use driftmill_schemas::message::{DRIFTED, DriftEvent};
-use driftmill_schemas::pipeline::{DriftPolicy, Loaded};
+use driftmill_schemas::message::{ALARM, DRIFTED, DriftEvent};
+use driftmill_schemas::pipeline::Loaded;
 use driftmill_schemas::topic::Topics;
 use tracing::{info, warn};
 
+use super::policy::{policy, span};
 use super::restore::restore;
-use super::watch::{self, Checkpoint, Watch};
+use super::watch::{self, Checkpoint, Outcome, Watch};
 use crate::references::References;
 
 /// How long the state may take to be read back.
@@ -177,16 +178,16 @@ impl DriftWindows {
         let before = self.checkpoint(offset);
         let Some(watch) = self.watches.get_mut(&header.stream) else { return Ok(Vec::new()) };
         match watch.push(offset, pane, &policy) {
-            Ok(reports) => {
+            Ok(outcomes) => {
                 let since = watch.since();
                 let after = self.checkpoint(offset + 1);
-                let last = reports.len();
-                let event = |(i, report): (usize, DriftReport)| {
-                    // A window that is followed by another of the same pane says that the pane is still to be taken.
+                let last = outcomes.len();
+                let event = |(i, outcome): (usize, Outcome)| {
+                    // What is followed by another outcome of the same pane says that the pane is still to be taken.
                     let (next, checkpoint) = if i + 1 == last { (offset + 1, &after) } else { (offset, &before) };
-                    self.event(header.stream, &report, &since, next, checkpoint)
+                    self.event(header, &outcome, &since, next, checkpoint)
                 };
-                reports.into_iter().enumerate().map(event).collect()
+                outcomes.into_iter().enumerate().map(event).collect()
             }
             Err(watch::Error::Pane(error)) => {
                 warn!(topic, offset, %error, "this pane cannot be counted");
@@ -205,38 +206,48 @@ impl DriftWindows {
 
     fn event(
         &self,
-        stream: Stream,
-        report: &DriftReport,
+        header: &PaneHeader,
+        outcome: &Outcome,
         since: &[(i32, i64)],
         next_profile: i64,
         checkpoint: &BTreeMap<Stream, Checkpoint>,
     ) -> Result<DriftEvent, Error> {
-        let verdict = serde_json::to_value(report.verdict).ok().and_then(|v| v.as_str().map(str::to_owned));
         let mut event = DriftEvent {
-            window: report.window_id.clone(),
+            window: String::new(),
             pipeline: self.loaded.pipeline.name.clone(),
             at: self.clock.now(),
-            model_version: report.model_version,
-            verdict: verdict.unwrap_or_default(),
-            rows: report.rows,
-            reasons: report.reasons.clone(),
+            model_version: header.model_version,
+            verdict: ALARM.to_owned(),
+            rows: 0,
+            reasons: Vec::new(),
             since: Vec::new(),
             next_profile,
-            report: serde_json::to_value(report).map_err(|e| self.stuck(e))?,
-            stream: stream.name().to_owned(),
+            report: serde_json::Value::Null,
+            stream: header.stream.name().to_owned(),
             checkpoint: serde_json::to_value(checkpoint).map_err(|e| self.stuck(e))?,
         };
-        if event.verdict == DRIFTED {
-            event.since = since.to_vec();
+        match outcome {
+            Outcome::Judged(report) => {
+                let verdict = serde_json::to_value(report.verdict).ok();
+                event.verdict = verdict.and_then(|v| v.as_str().map(str::to_owned)).unwrap_or_default();
+                event.window = report.window_id.clone();
+                event.rows = report.rows;
+                event.reasons = report.reasons.clone();
+                event.report = serde_json::to_value(report).map_err(|e| self.stuck(e))?;
+                if event.verdict == DRIFTED {
+                    event.since = since.to_vec();
+                }
+            }
+            Outcome::Alarms(alarms) => {
+                // Evidence of these rows, of this version: the same pane raises the same alarm again.
+                event.window = format!("alarm-{}-v{}-{}", event.stream, header.model_version, header.id);
+                event.rows = alarms.iter().map(|found| found.alarm.since).max().unwrap_or(0);
+                event.reasons = alarms.iter().map(FeatureAlarm::told).collect();
+                event.report = serde_json::json!({ "pane": header.id, "alarms": alarms });
+            }
         }
-        info!(
-            pipeline = event.pipeline,
-            stream = event.stream,
-            verdict = event.verdict,
-            rows = event.rows,
-            why = event.reasons.join("; "),
-            "window"
-        );
+        let DriftEvent { pipeline, stream, verdict, rows, .. } = &event;
+        info!(pipeline, stream, verdict, rows, why = event.reasons.join("; "), "drift");
         Ok(event)
     }
 
@@ -288,33 +299,5 @@ impl Stage for DriftWindows {
             self.next = None;
         }
         outcome
-    }
-}
-
-/// The thresholds of the pipeline file in the drift library's terms.
-fn policy(declared: &DriftPolicy) -> Policy {
-    Policy {
-        alpha: declared.alpha,
-        ks_effect: declared.ks_effect,
-        psi_threshold: declared.psi_threshold,
-        min_rows: (declared.window_rows / 2).max(1),
-        missing_surge: declared.missing_surge,
-        rejects_surge: declared.rejects_surge,
-        confirm_windows: declared.windows as usize,
-        of_windows: declared.of_windows as usize,
-        ..Policy::default()
-    }
-}
-
-/// The windows of the pipeline file.
-fn span(declared: &DriftPolicy) -> Span {
-    let millis = |seconds: u64| i64::try_from(seconds).unwrap_or(i64::MAX).saturating_mul(1_000);
-    match declared.window_seconds {
-        None => Span::Rows { rows: declared.window_rows, step: declared.step.unwrap_or(declared.window_rows) },
-        Some(seconds) => Span::Time {
-            length: millis(seconds),
-            step: millis(declared.step.unwrap_or(seconds)),
-            lateness: millis(declared.lateness),
-        },
     }
 }

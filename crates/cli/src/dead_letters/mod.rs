@@ -5,7 +5,7 @@ mod list;
 mod replay;
 mod report;
 mod show;
-mod text;
+
 
 pub use args::DeadLetters;
 
@@ -18,6 +18,7 @@ use indicatif::ProgressBar;
 use tokio_util::sync::CancellationToken;
 
 use self::args::Chosen;
+use crate::text;
 use crate::context::Context;
 use crate::{pipelines, shutdown, time};
 

@@ -24,9 +24,10 @@ pub(super) fn moved(feature: &FeatureReport) -> String {
     format!("{} moved: {}", feature.name, numbers(feature))
 }
 
-pub(super) fn confirmed(feature: &FeatureReport, windows: usize, policy: &Policy) -> String {
+pub(super) fn confirmed(feature: &FeatureReport, windows: usize, alarmed: bool, policy: &Policy) -> String {
     let n = policy.of_windows;
-    format!("{} moved in {windows} of the last {n} windows: {}", feature.name, numbers(feature))
+    let also = if alarmed { ", and its detector raised an alarm" } else { "" };
+    format!("{} moved in {windows} of the last {n} windows{also}: {}", feature.name, numbers(feature))
 }
 
 pub(super) fn unconfirmed(feature: &FeatureReport, windows: usize, policy: &Policy) -> String {

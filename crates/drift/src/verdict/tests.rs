@@ -34,7 +34,7 @@ fn moved(name: &str) -> FeatureReport {
 
 fn facts<'a>(window_id: &'a str, features: &'a [FeatureReport]) -> Facts<'a> {
     let usual_rejects = Rejects { rejected: 0, records: 5_000 };
-    Facts { window_id, model_version: 1, rows: 1_000, rejected: 0, usual_rejects, features }
+    Facts { window_id, model_version: 1, rows: 1_000, rejected: 0, usual_rejects, features, alarms: &[] }
 }
 
 /// Judges windows one after another, every one given as its features.
@@ -203,4 +203,21 @@ fn another_model_version_starts_with_no_history() {
 fn the_history_stays_as_short_as_the_policy_looks_back() {
     let (_, last) = run(&Policy::default(), &std::array::from_fn::<_, 9, _>(|_| shifted()));
     assert_eq!(last.history.outcomes.len(), 3);
+}
+
+#[test]
+fn an_alarm_between_windows_counts_like_a_window() {
+    let policy = Policy { confirm_windows: 2, of_windows: 3, ..Policy::default() };
+    let features = [moved("a"), feature("b")];
+    let alarms = ["a".to_owned(), "b".to_owned()];
+    let with = Facts { alarms: &alarms, ..facts("w0", &features) };
+    let decision = decide(&with, &policy, &History::default());
+    assert_eq!(decision.verdict, Verdict::Drifted);
+    assert!(decision.reasons[0].contains("1 of the last 3 windows, and its detector"), "{:?}", decision.reasons);
+    let without = decide(&facts("w0", &features), &policy, &History::default());
+    assert_eq!(without.verdict, Verdict::Warning);
+    // An alarm alone confirms nothing.
+    let still = [feature("a"), feature("b")];
+    let decision = decide(&Facts { alarms: &alarms, ..facts("w0", &still) }, &policy, &History::default());
+    assert_eq!(decision.verdict, Verdict::Stable);
 }
