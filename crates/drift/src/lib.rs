@@ -26,6 +26,7 @@ mod hashing;
 pub mod ks;
 pub mod layout;
 pub mod onset;
+pub mod page;
 pub mod pane;
 pub mod policy;
 pub mod profile;
