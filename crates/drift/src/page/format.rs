@@ -17,18 +17,50 @@ pub(super) fn visible(text: &str) -> String {
     safe
 }
 
-/// `text` in at most `most` characters: what is too much is left out before its last third, where names often differ.
+/// `text` in at most `most` columns: what is too much is left out before its last third, where names often differ.
 pub(super) fn shortened(text: &str, most: usize) -> String {
-    // Without counting all of a text that may be very long.
-    if text.char_indices().nth(most).is_none() {
-        return text.to_owned();
-    }
     let tail = most / 3;
     let head = most.saturating_sub(tail + 1);
-    let cut = text.char_indices().nth(head).map_or(0, |(at, _)| at);
-    let mut rest = text.char_indices().rev();
-    let from = tail.checked_sub(1).and_then(|back| rest.nth(back)).map_or(text.len(), |(at, _)| at);
-    format!("{}…{}", &text[..cut], &text[from..])
+    let (mut columns, mut cut) = (0, 0);
+    for (at, c) in text.char_indices() {
+        columns += columns_of(c);
+        if columns <= head {
+            cut = at + c.len_utf8();
+        }
+        if columns > most {
+            return format!("{}…{}", &text[..cut], last(text, tail));
+        }
+    }
+    text.to_owned()
+}
+
+/// The end of `text`, of at most `most` columns.
+fn last(text: &str, most: usize) -> &str {
+    let (mut columns, mut from) = (0, text.len());
+    for (at, c) in text.char_indices().rev() {
+        columns += columns_of(c);
+        if columns > most {
+            break;
+        }
+        from = at;
+    }
+    &text[from..]
+}
+
+/// Columns of a text.
+pub(super) fn width(text: &str) -> usize {
+    text.chars().map(columns_of).sum()
+}
+
+/// Columns of a character: East Asian ones and pictures take two, marks that combine none.
+pub(super) fn columns_of(c: char) -> usize {
+    match c {
+        '\u{300}'..='\u{36f}' | '\u{fe00}'..='\u{fe0f}' => 0,
+        '\u{1100}'..='\u{115f}' | '\u{2e80}'..='\u{a4cf}' | '\u{ac00}'..='\u{d7a3}' | '\u{f900}'..='\u{faff}' => 2,
+        '\u{fe30}'..='\u{fe6f}' | '\u{ff00}'..='\u{ff60}' | '\u{ffe0}'..='\u{ffe6}' => 2,
+        '\u{1f300}'..='\u{1faff}' | '\u{20000}'..='\u{3fffd}' => 2,
+        _ => 1,
+    }
 }
 
 /// A number of three significant digits.
@@ -108,9 +140,14 @@ pub(super) fn share(part: u64, whole: u64) -> String {
     percent(part as f64 / whole.max(1) as f64)
 }
 
-/// A probability, to three digits.
+/// A probability.
 pub(super) fn probability(p: f64) -> String {
     if (0.0..0.001).contains(&p) { "< 0.001".to_owned() } else { number(p) }
+}
+
+/// A distance: 0 is one of nothing, other than with a probability.
+pub(super) fn statistic(value: f64) -> String {
+    if value == 0.0 { "0".to_owned() } else { probability(value) }
 }
 
 /// Milliseconds since 1970 as ISO 8601 in UTC, to the second.
@@ -184,7 +221,8 @@ mod tests {
         for (value, text) in told {
             assert_eq!(percent(value), text);
         }
-        assert_eq!((probability(1e-12), probability(0.04561)), ("< 0.001".to_owned(), "0.0456".to_owned()));
+        assert_eq!((probability(0.0), probability(0.04561)), ("< 0.001".to_owned(), "0.0456".to_owned()));
+        assert_eq!((statistic(0.0), statistic(1e-9)), ("0".to_owned(), "< 0.001".to_owned()));
     }
 
     #[test]
@@ -204,5 +242,6 @@ mod tests {
         assert_eq!(shortened("abc", 3), "abc");
         assert_eq!(shortened("äöüäöüäöü", 6), "äöü…öü");
         assert_eq!(shortened("abcdef", 1), "…");
+        assert_eq!(shortened("身長体重身長体重", 8), "身長…重", "letters of two columns");
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{
     Context, Earlier, EarlierFeature,
-    format::{instant, number, probability, short_instant, shortened},
+    format::{instant, probability, short_instant, shortened, statistic},
     html::Html,
     standing::{Ranked, is_moved},
     verdict_mark, verdict_word,
@@ -27,14 +27,17 @@ pub(super) enum Level {
     Far,
     /// It moved, by D or by PSI.
     Moved,
+    /// So many values are missing that the window is quarantined.
+    Lost,
 }
 
 impl Level {
-    pub(super) const ALL: [Self; 5] = [Self::Near, Self::Apart, Self::Far, Self::Moved, Self::Unknown];
+    pub(super) const ALL: [Self; 6] = [Self::Near, Self::Apart, Self::Far, Self::Moved, Self::Lost, Self::Unknown];
 
     fn of(feature: Option<&EarlierFeature>, policy: &Policy) -> Self {
         match feature {
             None => Self::Unknown,
+            Some(feature) if feature.lost_values => Self::Lost,
             Some(feature) if moved(feature, policy) => Self::Moved,
             Some(feature) if feature.d_low > policy.ks_effect => Self::Far,
             Some(feature) if feature.d_low > policy.ks_effect / 2.0 => Self::Apart,
@@ -50,6 +53,7 @@ impl Level {
             Self::Apart => "○",
             Self::Far => "◐",
             Self::Moved => "●",
+            Self::Lost => "✕",
         }
     }
 
@@ -60,6 +64,7 @@ impl Level {
             Self::Apart => "up to the threshold",
             Self::Far => "above it, perhaps by chance",
             Self::Moved => "moved",
+            Self::Lost => "lost values",
         }
     }
 
@@ -70,6 +75,7 @@ impl Level {
             Self::Apart => "h1",
             Self::Far => "h2",
             Self::Moved => "h3",
+            Self::Lost => "lo",
         }
     }
 }
@@ -117,7 +123,7 @@ pub(super) fn write(html: &mut Html, report: &DriftReport, context: &Context, ra
         html.number(more).raw(" older windows are not shown. ");
     }
     if rows.len() < ranked.len() {
-        html.number(ranked.len() - rows.len()).raw(" features that moved in none of them are not shown. ");
+        html.number(ranked.len() - rows.len()).raw(" further features are not shown. ");
     }
     html.raw("</p>\n<ul class=\"legend\">");
     for level in Level::ALL {
@@ -143,9 +149,9 @@ fn rows<'a>(timeline: &Timeline<'_>, ranked: &[Ranked<'a>], policy: &Policy) -> 
     };
     let mut rows: Vec<(&str, Vec<Level>)> = ranked.iter().map(levels).collect();
     if rows.len() > FEATURES {
-        rows.sort_by_key(|(_, levels)| !levels.contains(&Level::Moved));
-        let moved = rows.iter().filter(|(_, levels)| levels.contains(&Level::Moved)).count();
-        rows.truncate(moved.max(FEATURES));
+        let is_quiet = |levels: &[Level]| !levels.iter().any(|level| matches!(level, Level::Moved | Level::Lost));
+        rows.sort_by_key(|(_, levels)| is_quiet(levels));
+        rows.truncate(FEATURES);
     }
     rows
 }
@@ -173,8 +179,9 @@ fn row(html: &mut Html, timeline: &Timeline<'_>, name: &str, levels: &[Level]) {
         html.text(&short_instant(window.judged_at_ms)).raw(": ");
         match features.get(name) {
             Some(feature) => {
-                html.text(if *level == Level::Moved { "moved, " } else { "" });
-                html.raw("D ").text(&number(feature.d_low)).raw(", PSI ").text(&number(feature.psi)).raw(", q ");
+                let told = matches!(level, Level::Moved | Level::Lost);
+                html.raw(if told { level.word() } else { "" }).raw(if told { ", " } else { "" });
+                html.raw("D ").text(&statistic(feature.d_low)).raw(", PSI ").text(&statistic(feature.psi)).raw(", q ");
                 html.text(&probability(feature.q))
             }
             None => html.raw("no values to compare"),

@@ -2,9 +2,9 @@
 
 use super::format::{is_unsafe, shortened};
 
-/// Characters of a name that a page shows where there is no room for more; the rest is in its tooltip.
+/// Columns of a name that a page shows where there is no room for more; the rest is in its tooltip.
 const NAME: usize = 60;
-/// Characters of a tooltip.
+/// Columns of a tooltip.
 const TOOLTIP: usize = 400;
 
 /// A page being written.

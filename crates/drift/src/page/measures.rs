@@ -1,6 +1,6 @@
 //! The numbers of a feature, each beside what it is measured against.
 
-use super::format::{count, number, percent, probability, share};
+use super::format::{count, number, percent, probability, share, statistic};
 use crate::{
     policy::Policy,
     report::{Comparison, FeatureReport},
@@ -27,14 +27,14 @@ pub(super) fn of(feature: &FeatureReport, policy: &Policy) -> Vec<Measure> {
         let significant = feature.q < policy.alpha;
         measures.push(told("q", probability(feature.q), format!("below {}", number(policy.alpha)), significant));
         let exceeded = feature.psi > feature.psi_threshold;
-        measures.push(told("PSI", number(feature.psi), psi_threshold(feature), exceeded));
-        measures.push(plain("JS distance", number(feature.js)));
+        measures.push(told("PSI", statistic(feature.psi), psi_threshold(feature), exceeded));
+        measures.push(plain("JS distance", statistic(feature.js)));
         if let (Some(chi2), Some(df)) = (feature.chi2, feature.df) {
             measures.push(plain("χ² / df", format!("{} / {df}", number(chi2))));
         }
     }
     let (before, now) = (feature.reference_missing_rate(), feature.live_missing_rate());
-    let surge = format!("a rise of {}", percent(policy.missing_surge));
+    let surge = format!("a rise of {} points", number(policy.missing_surge * 100.0));
     measures.push(told(
         "Missing",
         format!("{} → {}", percent(before), percent(now)),
@@ -59,9 +59,9 @@ pub(super) fn of(feature: &FeatureReport, policy: &Policy) -> Vec<Measure> {
 }
 
 fn distance(feature: &FeatureReport) -> String {
-    let (low, high) = (number(feature.d_low), number(feature.d_high));
+    let (low, high) = (statistic(feature.d_low), statistic(feature.d_high));
     match feature.comparison {
-        Comparison::Categories => format!("{} of the rows", percent(feature.d_low)),
+        Comparison::Categories => format!("{low} ({} of the rows)", percent(feature.d_low)),
         _ if low == high => low,
         _ => format!("{low} to {high}"),
     }
@@ -93,9 +93,9 @@ pub(super) fn not_compared(feature: &FeatureReport) -> Option<&'static str> {
 /// What a reserved name stands for.
 pub(super) fn meaning(name: &str) -> Option<&'static str> {
     match name {
-        crate::reference::LABEL => Some("the labels of the records"),
-        crate::reference::PREDICTION => Some("what the model answers"),
-        crate::reference::CONFIDENCE => Some("how probable the model takes its answers to be"),
+        crate::reference::LABEL => Some("These are the labels of the records."),
+        crate::reference::PREDICTION => Some("This is what the model answers."),
+        crate::reference::CONFIDENCE => Some("This is how probable the model takes its answers to be."),
         _ => None,
     }
 }

@@ -13,7 +13,7 @@ use crate::{
 };
 use std::collections::BTreeMap;
 
-/// Characters of a reason; names of features can be of any length.
+/// Columns of a reason; names of features can be of any length.
 pub(super) const REASON: usize = 600;
 /// Partitions that are listed without being asked for.
 const SHOWN: usize = 4;

@@ -3,7 +3,7 @@
 use super::{
     Context, Earlier,
     cells::{Change, changes, moved_cells},
-    format::{shortened, visible},
+    format::{columns_of, shortened, visible, width},
     heat::{Level, Timeline},
     measures, rules,
     standing::{self, Ranked},
@@ -14,7 +14,7 @@ use crate::report::DriftReport;
 
 /// Columns of a line at most.
 const COLUMNS: usize = 100;
-/// Characters of a feature's name.
+/// Columns of a feature's name.
 const NAME: usize = 30;
 /// Earlier windows in a line.
 const WINDOWS: usize = 40;
@@ -185,21 +185,6 @@ fn pieces(word: &str, most: usize) -> Vec<&str> {
 
 fn padded(text: &str, columns: usize) -> String {
     format!("{text}{}", " ".repeat(columns.saturating_sub(width(text))))
-}
-
-fn width(text: &str) -> usize {
-    text.chars().map(columns_of).sum()
-}
-
-/// Columns of a character: East Asian ones and pictures take two, marks that combine none.
-fn columns_of(c: char) -> usize {
-    match c {
-        '\u{300}'..='\u{36f}' | '\u{fe00}'..='\u{fe0f}' => 0,
-        '\u{1100}'..='\u{115f}' | '\u{2e80}'..='\u{a4cf}' | '\u{ac00}'..='\u{d7a3}' | '\u{f900}'..='\u{faff}' => 2,
-        '\u{fe30}'..='\u{fe6f}' | '\u{ff00}'..='\u{ff60}' | '\u{ffe0}'..='\u{ffe6}' => 2,
-        '\u{1f300}'..='\u{1faff}' | '\u{20000}'..='\u{3fffd}' => 2,
-        _ => 1,
-    }
 }
 
 #[cfg(test)]
