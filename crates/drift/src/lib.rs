@@ -31,6 +31,7 @@ pub mod history;
 pub mod ks;
 pub mod layout;
 pub mod onset;
+pub mod page;
 pub mod pane;
 pub mod policy;
 pub mod profile;
