@@ -140,7 +140,7 @@ impl PaneSet {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::Lcg;
+    use crate::{ReferenceProfile, Values, testing::Lcg};
 
     fn layout() -> Arc<Layout> {
         let x: Vec<f64> = Lcg::new(1).take(2_000).collect();
@@ -183,6 +183,64 @@ mod tests {
             assert_eq!(*seen.get_or_insert(state.clone()), state);
         }
         assert_eq!(seen.unwrap().1.len(), 3, "touching ranges are joined");
+    }
+
+    #[test]
+    fn one_seven_and_64_partitions_give_the_same_bytes_whatever_is_killed_and_repeated() {
+        let columns: Vec<f64> = Lcg::new(1).take(2_000).collect();
+        let category = |x: f64| if x < 0.7 { Some("common") } else { Some("rare") };
+        let known: Vec<Option<&str>> = columns.iter().map(|x| category(*x)).collect();
+        let times: Vec<i64> = (0..2_000).map(|i| i * 600_000).collect();
+        let reference = ReferenceProfile::of(&[("x", Values::Numbers(&columns)), ("c", Values::Categories(&known))]);
+        let layout = Layout::new(reference.unwrap().with_hours("x", &columns, &times)).unwrap();
+        // 6,000 rows, some without a value; row i lies at offset i / partitions of partition i % partitions.
+        let mut random = Lcg::new(3);
+        let rows: Vec<f64> =
+            (0..6_000).map(|i| if i % 37 == 0 { f64::NAN } else { random.next().unwrap() * 1.1 }).collect();
+        let pane_of = |partitions: usize, partition: usize, from: usize, to: usize| {
+            let mine: Vec<usize> = (from..to).map(|offset| offset * partitions + partition).collect();
+            let values: Vec<f64> = mine.iter().map(|&row| rows[row]).collect();
+            let categories: Vec<Option<&str>> =
+                values.iter().map(|x| if x.is_nan() { None } else { category(*x) }).collect();
+            let times: Vec<i64> = mine.iter().map(|&row| row as i64 * 60_000).collect();
+            let mut profile = Profile::new(&layout);
+            profile.observe_values("x", Values::Numbers(&values), &times).unwrap();
+            profile.observe_values("c", Values::Categories(&categories), &[]).unwrap();
+            let id = PaneId { partition: partition as i32, from_offset: from as i64, to_offset: to as i64 };
+            Pane { id, model_version: 1, profile, rejected: 0, max_event_time: 0 }
+        };
+        let mut seen: Option<String> = None;
+        for partitions in [1usize, 7, 64] {
+            for _ in 0..5 {
+                let mut panes = Vec::new();
+                for partition in 0..partitions {
+                    let end = (6_000 - partition).div_ceil(partitions);
+                    let (mut at, mut written) = (0, 0);
+                    while at < end {
+                        let to = (at + 1 + (random.bits() % 90) as usize).min(end);
+                        panes.push(pane_of(partitions, partition, at, to));
+                        // A consumer that is killed after it published its pane begins again where its ledger ends.
+                        if random.next().unwrap() < 0.2 {
+                            at = written;
+                        } else {
+                            (written, at) = (to, to);
+                        }
+                    }
+                }
+                // Partitions come in any order, each of them in its own.
+                let mut window = PaneSet::new(&layout, 1);
+                while !panes.is_empty() {
+                    let chosen = (random.bits() % panes.len() as u64) as usize;
+                    let partition = panes[chosen].id.partition;
+                    let first = panes.iter().position(|pane| pane.id.partition == partition).unwrap();
+                    let stored = panes.remove(first).to_json(Stream::Records);
+                    window.insert(Pane::from_json(&layout, stored.as_bytes()).unwrap()).unwrap();
+                }
+                let bytes = window.profile().unwrap().to_json();
+                assert_eq!(*seen.get_or_insert(bytes.clone()), bytes, "{partitions} partitions");
+                assert_eq!(window.rows(), 6_000);
+            }
+        }
     }
 
     #[test]

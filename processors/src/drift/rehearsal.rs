@@ -73,7 +73,8 @@ impl Rehearsal {
                 return Ok(());
             }
             _ => {
-                let checkpoint = self.watches.get(&stream).map_or_else(Checkpoint::default, |watch| watch.checkpoint(0));
+                let checkpoint =
+                    self.watches.get(&stream).map_or_else(Checkpoint::default, |watch| watch.checkpoint(0));
                 let watch = Watch::new(stream, span(&self.declared), layout, version, checkpoint);
                 self.watches.insert(stream, watch);
             }
@@ -163,7 +164,8 @@ mod tests {
         for i in 0..60 {
             let mut profile = Profile::new(&layout);
             // From the twentieth pane on everything is larger by a half.
-            let values: Vec<f64> = (0..50).map(|k| x[((i * 50 + k) * 7 % 2_000) as usize] + if i >= 20 { 0.5 } else { 0.0 }).collect();
+            let values: Vec<f64> =
+                (0..50).map(|k| x[((i * 50 + k) * 7 % 2_000) as usize] + if i >= 20 { 0.5 } else { 0.0 }).collect();
             profile.observe("x", &values).unwrap();
             let id = PaneId { partition: 0, from_offset: i * 50, to_offset: i * 50 + 50 };
             let pane = Pane { id, model_version: 1, profile, rejected: 0, max_event_time: i };
@@ -181,7 +183,8 @@ mod tests {
         let base = DriftPolicy { window_rows: 200, retrain_rows: 400, cool_down: 10, ..DriftPolicy::default() };
         let usual = moments(base.clone());
         assert_eq!(usual.iter().filter(|moment| moment.verdict == "stable").count(), 5);
-        let first = |moments: &[Moment]| moments.iter().find(|moment| moment.verdict == "drifted").map(|found| found.at);
+        let first =
+            |moments: &[Moment]| moments.iter().find(|moment| moment.verdict == "drifted").map(|found| found.at);
         assert_eq!(first(&usual), Some(27_000), "two windows of four panes confirm it");
         let eager = moments(DriftPolicy { windows: 1, of_windows: 1, retrain_rows: 200, ..base.clone() });
         assert_eq!(first(&eager), Some(23_000));

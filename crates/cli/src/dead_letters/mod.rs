@@ -6,7 +6,6 @@ mod replay;
 mod report;
 mod show;
 
-
 pub use args::DeadLetters;
 
 use std::time::Duration;
@@ -18,8 +17,8 @@ use indicatif::ProgressBar;
 use tokio_util::sync::CancellationToken;
 
 use self::args::Chosen;
-use crate::text;
 use crate::context::Context;
+use crate::text;
 use crate::{pipelines, shutdown, time};
 
 /// Runs one of the subcommands.

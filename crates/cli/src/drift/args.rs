@@ -21,6 +21,8 @@ pub enum Look {
     Explain(Explain),
     /// Try policies on the stored history: which windows would have been drift, and which trainings would have begun.
     Backtest(Backtest),
+    /// What was counted of a version's rows, added up over all stored panes: JSON.
+    Profile(Profile),
 }
 
 /// Which verdicts.
@@ -71,6 +73,19 @@ pub struct Backtest {
     pub json: bool,
 }
 
+/// Which counts.
+#[derive(Debug, Args)]
+pub struct Profile {
+    /// The pipeline.
+    pub pipeline: String,
+    /// Counted against the reference of this version; absent: the newest that has counts.
+    #[arg(long)]
+    pub version: Option<u64>,
+    /// Records, or predictions.
+    #[arg(long, default_value = "records", value_parser = ["records", "predictions"])]
+    pub stream: String,
+}
+
 impl Look {
     /// The pipeline that is asked about.
     pub fn pipeline(&self) -> &str {
@@ -78,6 +93,7 @@ impl Look {
             Self::List(list) => &list.pipeline,
             Self::Explain(explain) => &explain.pipeline,
             Self::Backtest(backtest) => &backtest.pipeline,
+            Self::Profile(profile) => &profile.pipeline,
         }
     }
 }

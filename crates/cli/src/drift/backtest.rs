@@ -94,7 +94,8 @@ impl Tried {
 }
 
 fn told(history: &History, tried: &[Tried], events: bool) -> String {
-    let (first, last) = (history.panes.first().map_or(0, |pane| pane.at), history.panes.last().map_or(0, |pane| pane.at));
+    let (first, last) =
+        (history.panes.first().map_or(0, |pane| pane.at), history.panes.last().map_or(0, |pane| pane.at));
     let rows: u64 = history.panes.iter().map(|stored| stored.pane.records()).sum();
     let mut text = format!(
         "{} panes of {rows} records, {} to {} UTC\n\n",
@@ -138,9 +139,13 @@ fn told(history: &History, tried: &[Tried], events: bool) -> String {
     }
     let passed_over = tried.iter().map(|tried| tried.passed_over).max().unwrap_or(0) + history.unusable;
     if passed_over > 0 {
-        text.push_str(&format!("\n{passed_over} panes of versions that are gone or were being replaced are left out\n"));
+        text.push_str(&format!(
+            "\n{passed_over} panes of versions that are gone or were being replaced are left out\n"
+        ));
     }
-    text.push_str("\nPanes are those of the models that served: a training that would have begun changes none of them.\n");
+    text.push_str(
+        "\nPanes are those of the models that served: a training that would have begun changes none of them.\n",
+    );
     text
 }
 

@@ -39,12 +39,7 @@ pub struct Reported {
 }
 
 /// The newest events, the newest first.
-pub async fn newest(
-    context: &Context,
-    pipeline: &str,
-    stream: Option<&str>,
-    limit: u32,
-) -> anyhow::Result<Vec<Event>> {
+pub async fn newest(context: &Context, pipeline: &str, stream: Option<&str>, limit: u32) -> anyhow::Result<Vec<Event>> {
     let of = stream.map_or_else(String::new, |stream| format!("WHERE stream = {}", quote_text(stream)));
     let sql = format!(
         "SELECT toUnixTimestamp64Milli(at) AS at, window, toString(stream) AS stream, model_version, \

@@ -5,6 +5,7 @@ mod backtest;
 mod events;
 mod explain;
 mod list;
+mod profile;
 
 use driftmill_platform::telemetry;
 
@@ -25,6 +26,7 @@ pub async fn run(located: Located, asked: Drift) -> anyhow::Result<()> {
         match &look {
             Look::List(asked) => list::run(&context, asked).await,
             Look::Explain(asked) => explain::run(&context, asked).await,
+            Look::Profile(asked) => profile::run(&context, asked).await,
             Look::Backtest(asked) => backtest::run(&context, &loaded, asked).await,
         }
     };

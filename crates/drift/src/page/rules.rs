@@ -55,7 +55,7 @@ pub(super) fn sentences(policy: &Policy) -> Vec<String> {
         format!(
             "A feature moved when q is below {} and D is above {} or PSI above {} (of {} cells); where small samples bring PSI \
              higher by chance alone, it must exceed that instead.",
-            number(policy.alpha),
+            number(policy.level.unwrap_or(policy.alpha)),
             number(policy.ks_effect),
             number(policy.psi_threshold),
             policy.psi_cells
@@ -74,6 +74,14 @@ pub(super) fn sentences(policy: &Policy) -> Vec<String> {
             false => "The input drifted when a feature of any importance has confirmed drift.".to_owned(),
         },
     ];
+    if let Some(level) = policy.level {
+        sentences.push(format!(
+            "That q must be below {} instead of {} was found on the model's own rows: they resemble their neighbours, and windows \
+             of them differ by chance more often than windows of independent rows would.",
+            number(level),
+            number(policy.alpha)
+        ));
+    }
     sentences.push(match &policy.importance {
         None => "All features are equally important.".to_owned(),
         Some(weights) => {
@@ -132,6 +140,7 @@ mod tests {
     fn every_threshold_is_told() {
         let policy = Policy {
             alpha: 0.011,
+            level: Some(0.0031),
             ks_effect: 0.12,
             psi_threshold: 0.23,
             psi_cells: 13,
@@ -144,9 +153,19 @@ mod tests {
             min_importance: 0.2,
         };
         let told = sentences(&policy).join("\n");
-        for number in
-            ["0.011", "0.12", "0.23", "13 cells", "1,414", "15 perc", "16 perc", "17 of the last 18", "a 19", "20 %"]
-        {
+        for number in [
+            "0.011",
+            "0.0031",
+            "0.12",
+            "0.23",
+            "13 cells",
+            "1,414",
+            "15 perc",
+            "16 perc",
+            "17 of the last 18",
+            "a 19",
+            "20 %",
+        ] {
             assert!(told.contains(number), "{number}: {told}");
         }
     }
