@@ -6,7 +6,7 @@
 //!                                                                    heat      features × time
 //!                                                                    rules     the policy in words, a glossary
 //! ```
-//! Names of features, categories and pipelines come from strangers: [`html`] alone writes to the page and escapes all that is
+//! Names of features, categories and pipelines come from strangers: `html` alone writes to the page and escapes all that is
 //! not written in this source.
 
 mod cards;

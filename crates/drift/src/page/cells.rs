@@ -41,6 +41,15 @@ impl Change {
         (self.now - self.before).abs()
     }
 
+    /// Which way it went, where it stands out.
+    pub(super) fn mark(&self) -> &'static str {
+        match (self.stands_out, self.now > self.before) {
+            (false, _) => "",
+            (true, true) => "▲ ",
+            (true, false) => "▼ ",
+        }
+    }
+
     /// "12 % → 41 %"
     pub(super) fn shares(&self) -> String {
         format!("{} → {}", percent(self.before), percent(self.now))

@@ -173,7 +173,7 @@ fn head(html: &mut Html, timeline: &Timeline<'_>) {
 }
 
 fn row(html: &mut Html, timeline: &Timeline<'_>, name: &str, levels: &[Level]) {
-    html.raw("<tr><th scope=\"row\">").name(name).raw("</th>");
+    html.raw("<tr><th scope=\"row\" title=\"").text(&shortened(name, 200)).raw("\">").name(name).raw("</th>");
     for ((window, features), level) in timeline.windows.iter().zip(levels) {
         html.raw("<td class=\"").raw(level.class()).raw("\" title=\"").text(&shortened(name, 40)).raw(", ");
         html.text(&short_instant(window.judged_at_ms)).raw(": ");

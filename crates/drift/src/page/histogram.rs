@@ -42,17 +42,9 @@ fn row(html: &mut Html, top: usize, longest: f64, change: &Change) {
         .raw("\">")
         .text(&shortened(&change.label, LABEL))
         .raw("</text><text class=\"share\" x=\"100%\" y=\"");
-    html.number(top + TEXT - 2).raw("\" text-anchor=\"end\">").text(direction(change)).text(&change.shares());
+    html.number(top + TEXT - 2).raw("\" text-anchor=\"end\">").raw(change.mark()).text(&change.shares());
     html.raw("</text>");
     bar(html, "ref", top + TEXT + 2, REFERENCE, change.before);
     bar(html, "win", top + TEXT + 2 + (REFERENCE - WINDOW) / 2, WINDOW, change.now);
     html.raw("</g>");
-}
-
-fn direction(change: &Change) -> &'static str {
-    match (change.stands_out, change.now > change.before) {
-        (false, _) => "",
-        (true, true) => "▲ ",
-        (true, false) => "▼ ",
-    }
 }

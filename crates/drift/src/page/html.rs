@@ -20,8 +20,11 @@ impl Html {
 
     /// Any text, within an element or a quoted attribute.
     pub(super) fn text(&mut self, text: &str) -> &mut Self {
-        for c in text.chars() {
+        let mut chars = text.chars().peekable();
+        while let Some(c) = chars.next() {
             match c {
+                // A line never ends between a number and its percent sign.
+                ' ' if chars.peek() == Some(&'%') => self.0.push('\u{a0}'),
                 '&' => self.0.push_str("&amp;"),
                 '<' => self.0.push_str("&lt;"),
                 '>' => self.0.push_str("&gt;"),
@@ -74,6 +77,7 @@ mod tests {
     fn what_cannot_be_seen_is_spelled_out() {
         assert_eq!(text("a\u{202e}b\0c\u{1b}[31m\n"), "a\\u{202e}b\\u{0}c\\u{1b}[31m\\n");
         assert_eq!(text("Größe 身長 الطول"), "Größe 身長 الطول");
+        assert_eq!(text("1 % of 2"), "1\u{a0}% of 2");
     }
 
     #[test]

@@ -61,7 +61,7 @@ pub(super) fn of(feature: &FeatureReport, policy: &Policy) -> Vec<Measure> {
 fn distance(feature: &FeatureReport) -> String {
     let (low, high) = (statistic(feature.d_low), statistic(feature.d_high));
     match feature.comparison {
-        Comparison::Categories => format!("{low} ({} of the rows)", percent(feature.d_low)),
+        Comparison::Categories => format!("{low} ({} of rows)", percent(feature.d_low)),
         _ if low == high => low,
         _ => format!("{low} to {high}"),
     }

@@ -34,9 +34,10 @@ pub(super) const GLOSSARY: [(&str, &str); 4] = [
 
 /// What a replay is.
 pub(super) const REPLAY: &str = "The event holds every number that was judged, the policy and the windows before. The \
-    command prints them and judges them again: the same facts, policy and history always give the same verdict. The window is \
-    named by the hash of its offsets, model version, reference and policy, so the same offsets counted again replace what was \
-    counted before instead of adding to it.";
+    command prints them and replays the verdict: it judges the stored facts again, and the same facts, policy and history \
+    always give the same verdict. The window is named by the hash of its offsets, model version, reference and policy, so \
+    offsets that are read again give the same window, and what they hold replaces what was counted before instead of adding \
+    to it.";
 
 /// The thresholds, a sentence each.
 pub(super) fn sentences(policy: &Policy) -> Vec<String> {
@@ -120,7 +121,7 @@ pub(super) fn write(html: &mut Html, report: &DriftReport, context: &Context) {
     for sentence in sentences(&report.policy) {
         html.raw("<li>").text(&sentence).raw("</li>\n");
     }
-    html.raw("</ul>\n<p>Policy <code>").text(&report.policy_hash).raw("</code></p>\n</section>\n");
+    html.raw("</ul>\n<p class=\"ids\">Policy hash <code>").text(&report.policy_hash).raw("</code></p>\n</section>\n");
     html.raw("<section aria-labelledby=\"check\">\n<h2 id=\"check\">How to check it</h2>\n<pre tabindex=\"0\"><code>");
     html.text(&command(report, context)).raw("</code></pre>\n<p>").text(REPLAY).raw("</p>\n</section>\n");
     html.raw(

@@ -4,7 +4,7 @@ use super::*;
 use crate::DriftReport;
 
 fn page_of(report: &DriftReport) -> String {
-    page(report, &testing::context(report, 5))
+    page(report, &testing::context(report, 5)).replace('\u{a0}', " ")
 }
 
 /// Fails on elements that are not closed, closed out of order, or attributes without quotes.
@@ -175,7 +175,7 @@ fn the_heat_map_has_the_sixty_windows_before_and_this_one() {
         context.earlier.reverse();
         let page = page(&report, &context);
         check_markup(&page);
-        let row = page.split("<th scope=\"row\"><bdi>income</bdi></th>").nth(1).unwrap().split("</tr>").next().unwrap();
+        let row = page.split("<bdi>income</bdi></th>").nth(1).unwrap().split("</tr>").next().unwrap();
         let marks: Vec<String> = row.matches(['·', '○', '◐', '●']).map(str::to_owned).collect();
         (marks, page)
     };

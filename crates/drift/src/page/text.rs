@@ -111,7 +111,7 @@ fn histogram(lines: &mut Lines, changes: &[Change]) {
     let bar = |share: f64, of: &str| of.repeat((BAR as f64 * share / longest).round() as usize);
     for change in changes {
         let label = padded(&shortened(&change.label, LABEL), LABEL);
-        let shares = if change.stands_out { format!("◄ {}", change.shares()) } else { change.shares() };
+        let shares = format!("{}{}", change.mark(), change.shares());
         lines.push(&format!("    {label} {} {shares}", padded(&bar(change.before, "░"), BAR)));
         if change.now > 0.0 {
             lines.push(&format!("    {} {}", padded("", LABEL), bar(change.now, "█")));
