@@ -20,6 +20,7 @@ use tokio::sync::watch;
 
 use crate::dead_letters::text;
 use crate::expectations::{Counts, Kind, judge, watched, window_start};
+use crate::ingest::champion::Known;
 use crate::ingest::{Ingest, IngestMetrics, Needs, NoHistory};
 
 /// A message of the raw topic.
@@ -142,7 +143,7 @@ async fn process(loaded: &Arc<Loaded>, given: &[Given], clock: SharedClock) -> R
     let needs = Needs {
         schemas: None,
         added: None,
-        champion: watch::channel(None).1,
+        champion: watch::channel(Known::Nobody).1,
         metrics: IngestMetrics::new(&Metrics::default()),
         history: Box::new(NoHistory),
         clickhouse: None,

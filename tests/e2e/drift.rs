@@ -67,3 +67,140 @@ async fn a_kill_in_the_middle_of_the_stream_loses_nothing_and_repeats_nothing() 
     let rows = stack.sql("SELECT count() FROM iris_features").await;
     assert_eq!(rows, "4150");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_verdict_is_explained_and_its_facts_still_give_it() {
+    let stack = Stack::start(Options::default()).await;
+    let first = stack.serves("iris", |_| true).await;
+    stack.cli_ok(&["produce", "iris", "--source", "shifted", "--rate", "1500"]).await;
+    stack.serves("iris", |version| version > first).await;
+    let drifted = "SELECT any(window) FROM iris_drift WHERE verdict = 'drifted' AND window IN \
+                   (SELECT window FROM drift_decisions WHERE decision = 'train')";
+    stack.sql_becomes(&format!("SELECT notEmpty(({drifted}))"), "1").await;
+    let window = stack.sql(drifted).await;
+
+    let explained = stack.cli_ok(&["drift", "explain", "iris", &window[..16]]).await;
+    for told in ["sepal_length", "the same verdict, for the same reasons", "the same decision", "became champion"] {
+        assert!(explained.contains(told), "{told}: {explained}");
+    }
+    let page = stack.data().join("drift.html");
+    std::fs::create_dir_all(stack.data()).unwrap();
+    stack.cli_ok(&["drift", "explain", "iris", &window, "--html", page.to_str().unwrap()]).await;
+    let html = std::fs::read_to_string(&page).unwrap();
+    assert!(html.contains("<svg") && html.contains("petal_length") && html.contains(&window), "{html}");
+    let json = stack.cli_ok(&["drift", "explain", "iris", &window, "--json"]).await;
+    let report: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(report["verdict"], "drifted");
+    let listed = stack.cli_ok(&["drift", "list", "iris", "--limit", "100"]).await;
+    assert!(listed.contains(&window[..12]) && listed.contains("drifted"), "{listed}");
+    let unknown = stack.cli(&["drift", "explain", "iris", "nothing"]).await;
+    assert!(!unknown.status.success());
+
+    // The alarm of a detector came before the verdict that it helped to confirm.
+    let alarm = format!(
+        "SELECT count() > 0 FROM iris_drift WHERE verdict = 'alarm' AND model_version = {first} \
+         AND at <= (SELECT min(at) FROM iris_drift WHERE verdict = 'drifted')"
+    );
+    assert_eq!(stack.sql(&alarm).await, "1");
+
+    // A policy that asks for less would have trained, one that does not train would not.
+    let policies = ["--policy", "windows=1,of_windows=1,retrain_rows=200", "--policy", "retrain=false"];
+    let tried = stack.cli_ok(&[&["drift", "backtest", "iris", "--json"], policies.as_slice()].concat()).await;
+    let tried: Vec<serde_json::Value> = tried.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let trainings: Vec<u64> = tried.iter().map(|tried| tried["trainings"].as_u64().unwrap()).collect();
+    assert!(trainings[0] >= 1 && trainings[1] >= 1 && trainings[2] == 0, "{tried:?}");
+    let refused = stack.cli(&["drift", "backtest", "iris", "--policy", "widnows=1"]).await;
+    assert!(!refused.status.success());
+    assert!(stack.stop().await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_served_is_watched_as_well_as_what_is_ingested() {
+    let stack = Stack::start(Options::default()).await;
+    stack.serves("iris", |_| true).await;
+    // A client that asks about large flowers only: the model answers with one class.
+    let flower = [7.2, 3.2, 6.4, 2.2];
+    for _ in 0..8 {
+        let rows: Vec<_> = (0..100).map(|_| flower).collect();
+        let (status, answer) = stack.post("/invocations?model=iris", json!({ "inputs": rows })).await;
+        assert_eq!(status, 200, "{answer}");
+    }
+    let drifted = "SELECT count() > 0 FROM iris_drift WHERE stream = 'predictions' AND verdict = 'drifted' \
+                   AND arrayExists(reason -> startsWith(reason, '@prediction moved'), reasons) \
+                   AND arrayExists(reason -> startsWith(reason, 'petal_length moved'), reasons)";
+    stack.sql_becomes(drifted, "1").await;
+    // Nothing was ingested meanwhile: no training begins on what clients ask.
+    assert_eq!(stack.sql("SELECT count() FROM runs WHERE startsWith(cause, 'drift ')").await, "0");
+    let listed = stack.cli_ok(&["drift", "list", "iris", "--stream", "predictions"]).await;
+    assert!(listed.contains("@confidence") || listed.contains("@prediction"), "{listed}");
+    assert!(stack.stop().await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_learns_from_a_window_whose_source_was_broken() {
+    let stack = Stack::start(Options::default()).await;
+    stack.serves("iris", |_| true).await;
+    let header = "sepal_length,sepal_width,petal_length,petal_width,species\n";
+    let good = |i: usize| format!("5.{},3.4,1.{},0.2,setosa\n", i % 10, i % 7);
+    // A third of the records has an impossible petal.
+    let broken: String =
+        (0..300).map(|i| if i % 3 == 0 { "5.1,3.4,400,0.2,setosa\n".to_owned() } else { good(i) }).collect();
+    let fed = stack.feed(&["produce", "iris", "--stdin", "--format", "csv"], format!("{header}{broken}")).await;
+    assert!(fed.status.success(), "{fed:?}");
+    stack.sql_becomes("SELECT count() > 0 FROM iris_drift WHERE verdict = 'quarantine'", "1").await;
+    stack.sql_becomes("SELECT count() FROM iris_features", "350").await;
+    let inside = "SELECT count() FROM iris_features AS f WHERE arrayExists(r -> f._partition = r.1 AND f._offset >= r.2 \
+                  AND f._offset < r.3, (SELECT groupUniqArrayArray(JSONExtract(report, 'ranges', \
+                  'Array(Tuple(partition Int32, from_offset Int64, to_offset Int64))')) FROM iris_drift \
+                  WHERE verdict = 'quarantine'))";
+    let inside: u64 = stack.sql(inside).await.parse().unwrap();
+    assert!(inside >= 100, "{inside}");
+    stack.cli(&["train", "iris"]).await;
+    let learned = "SELECT rows FROM model_versions WHERE pipeline = 'iris' ORDER BY version DESC LIMIT 1";
+    assert_eq!(stack.sql(learned).await, (350 - inside).to_string());
+    assert!(stack.stop().await);
+}
+
+/// The pipeline with so many partitions, which a drift does not train.
+fn with_partitions<const PARTITIONS: u32>(pipelines: &std::path::Path) {
+    let file = pipelines.join("iris/pipeline.yaml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    let text = text.replace("partitions: 2", &format!("partitions: {PARTITIONS}"));
+    std::fs::write(&file, text.replace("retrain: true", "retrain: false")).unwrap();
+}
+
+/// What was counted of the same 900 records, with a kill in between.
+async fn counted(edit: fn(&std::path::Path)) -> serde_json::Value {
+    let mut stack = Stack::start(Options { edit, ..Options::default() }).await;
+    stack.serves("iris", |_| true).await;
+    // Whoever counts knows the model before the first record comes: they begin anew.
+    stack.kill();
+    stack = stack.restart().await;
+    let mut command = stack.command();
+    command.args(["produce", "iris", "--source", "shifted", "--rows", "900", "--rate", "600"]);
+    let log = std::env::temp_dir().join(format!("driftmill-counted-{}.log", std::process::id()));
+    let mut producer = crate::harness::Process::start("driftmill produce", command, log.clone());
+    crate::harness::eventually("some of the stream is there", async || {
+        let rows: u64 = stack.try_sql("SELECT count() FROM iris_features").await.ok()?.parse().ok()?;
+        (rows >= 450).then_some(())
+    })
+    .await;
+    producer.kill();
+    stack.kill();
+    drop(producer);
+    std::fs::remove_file(log).unwrap();
+    stack = stack.restart().await;
+    stack.cli_ok(&["produce", "iris", "--source", "shifted", "--rows", "900", "--rate", "5000"]).await;
+    stack.sql_becomes(BALANCE, "1050").await;
+    let counted = stack.cli_ok(&["drift", "profile", "iris", "--version", "1"]).await;
+    assert!(stack.stop().await);
+    serde_json::from_str::<serde_json::Value>(&counted).unwrap()["profile"].take()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn profiles_do_not_tell_partitions_batches_and_kills_apart() {
+    let one = counted(with_partitions::<1>).await;
+    assert_eq!(one["rows"], 900, "{one}");
+    assert_eq!(counted(with_partitions::<7>).await, one);
+    assert_eq!(counted(with_partitions::<64>).await, one);
+}

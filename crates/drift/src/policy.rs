@@ -100,6 +100,11 @@ impl Policy {
         Ok(())
     }
 
+    /// What a q-value must stay below to be significant.
+    pub fn q_level(&self) -> f64 {
+        self.level.unwrap_or(self.alpha)
+    }
+
     /// The policy with a calibrated level, which only ever makes it stricter.
     pub fn at_level(&self, level: Option<f64>) -> Self {
         let strictest = |level: f64| level.min(self.alpha).max(LOWEST_LEVEL);

@@ -120,23 +120,35 @@ pub fn decide(facts: &Facts<'_>, policy: &Policy, history: &History) -> Decision
 
 /// The reasons to quarantine the window: rises that are large and that chance does not explain, over all features.
 fn surges(facts: &Facts<'_>, policy: &Policy) -> Vec<String> {
-    let alpha = policy.alpha / (facts.features.len() + 1) as f64;
-    let surged = |live: (u64, u64), usual: (u64, u64), surge: f64| {
-        let rise = live.0 as f64 / live.1.max(1) as f64 - usual.0 as f64 / usual.1.max(1) as f64;
-        rise >= surge && proportion::difference(live, usual, alpha).0 > 0.0
-    };
     let mut reasons = Vec::new();
     let (rejects, usual) = ((facts.rejected, facts.rows + facts.rejected), facts.usual_rejects);
-    if surged(rejects, (usual.rejected, usual.records), policy.rejects_surge) {
+    let of = facts.features.len();
+    if surged(rejects, (usual.rejected, usual.records), policy.rejects_surge, shared(policy, of)) {
         reasons.push(reasons::rejects(facts));
     }
-    for feature in facts.features {
-        let live = (feature.live_missing, feature.live_rows);
-        if surged(live, (feature.reference_missing, feature.reference_rows), policy.missing_surge) {
-            reasons.push(reasons::missing("lost values", feature));
-        }
-    }
+    let lost = facts.features.iter().filter(|feature| lost_values(feature, policy, of));
+    reasons.extend(lost.map(|feature| reasons::missing("lost values", feature)));
     reasons
+}
+
+/// The level of one of the tests on missing values and rejects, which `features` features and the rejects share.
+fn shared(policy: &Policy, features: usize) -> f64 {
+    policy.alpha / (features + 1) as f64
+}
+
+fn surged(live: (u64, u64), usual: (u64, u64), surge: f64, alpha: f64) -> bool {
+    let rise = live.0 as f64 / live.1.max(1) as f64 - usual.0 as f64 / usual.1.max(1) as f64;
+    rise >= surge && proportion::difference(live, usual, alpha).0 > 0.0
+}
+
+fn missing(feature: &FeatureReport) -> ((u64, u64), (u64, u64)) {
+    ((feature.live_missing, feature.live_rows), (feature.reference_missing, feature.reference_rows))
+}
+
+/// Whether so many more of the feature's values are missing that its window is set aside.
+pub(crate) fn lost_values(feature: &FeatureReport, policy: &Policy, features: usize) -> bool {
+    let (live, usual) = missing(feature);
+    surged(live, usual, policy.missing_surge, shared(policy, features))
 }
 
 /// Judges the features of a window that is large and sound enough.
@@ -184,8 +196,12 @@ fn judge(facts: &Facts<'_>, policy: &Policy, history: &History) -> (WindowOutcom
 
 /// Significant over all features and large enough to matter; both are needed.
 fn has_moved(feature: &FeatureReport, policy: &Policy) -> bool {
-    feature.q < policy.level.unwrap_or(policy.alpha)
-        && (feature.d_low > policy.ks_effect || feature.psi > feature.psi_threshold)
+    is_moved(policy, (feature.q, feature.d_low), (feature.psi, feature.psi_threshold))
+}
+
+/// [`has_moved`], of the numbers alone.
+pub(crate) fn is_moved(policy: &Policy, (q, d_low): (f64, f64), (psi, psi_threshold): (f64, f64)) -> bool {
+    q < policy.q_level() && (d_low > policy.ks_effect || psi > psi_threshold)
 }
 
 /// Whether confirmed drift is over: at most half of each threshold, or of what small samples show without any drift.
@@ -203,11 +219,10 @@ fn windows_moved(name: &str, policy: &Policy, history: &History) -> usize {
 }
 
 /// A change of the missing share, up or down, that is worth a warning: half a surge, and no chance.
-fn missing_changed(feature: &FeatureReport, policy: &Policy, features: usize) -> bool {
-    let (live, reference) =
-        ((feature.live_missing, feature.live_rows), (feature.reference_missing, feature.reference_rows));
+pub(crate) fn missing_changed(feature: &FeatureReport, policy: &Policy, features: usize) -> bool {
+    let (live, usual) = missing(feature);
     let change = feature.live_missing_rate() - feature.reference_missing_rate();
-    let (low, high) = proportion::difference(live, reference, policy.alpha / (features + 1) as f64);
+    let (low, high) = proportion::difference(live, usual, shared(policy, features));
     change.abs() >= policy.missing_surge / 2.0 && (low > 0.0 || high < 0.0)
 }
 

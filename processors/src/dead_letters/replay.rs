@@ -20,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 use super::{Error, Kept, Letter, Originals, Table, advice};
+use crate::ingest::champion::Known;
 use crate::ingest::{AddedColumns, History, Ingest, IngestMetrics, Needs};
 
 /// Bytes of originals that are held at once, one letter more at most.
@@ -92,7 +93,7 @@ impl Replayer {
         let needs = Needs {
             schemas: Some(schemas),
             added: Some(added(clickhouse.clone(), &loaded, metrics.clone())),
-            champion: watch::channel(None).1,
+            champion: watch::channel(Known::Nobody).1,
             metrics,
             history,
             clickhouse: Some(clickhouse.clone()),

@@ -1,14 +1,15 @@
 //! The reference profile of the model that serves: what live values are counted against.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use driftmill_drift::{Layout, ReferenceProfile};
 use driftmill_platform::config;
 use driftmill_platform::kafka;
-use driftmill_platform::registry::{self, CHAMPION, Registry};
+use driftmill_platform::registry::{self, CHAMPION, ModelVersion, Registry};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
-use tracing::info;
+use tracing::{info, warn};
 
 /// A serving model's reference.
 #[derive(Debug)]
@@ -19,29 +20,79 @@ pub struct Champion {
     pub layout: Arc<Layout>,
 }
 
-/// The champion's reference, as it changes; `None` until there is one.
-pub type Slot = watch::Receiver<Option<Arc<Champion>>>;
+/// What is known of the model that serves.
+#[derive(Debug, Clone, Default)]
+pub enum Known {
+    /// Nobody has looked yet. Rows wait: were they not counted, a restart would leave a hole in the profiles.
+    #[default]
+    NotYet,
+    /// No model serves.
+    Nobody,
+    /// This one does.
+    Serves(Arc<Champion>),
+}
+
+/// What is known of the champion, as it changes.
+pub type Slot = watch::Receiver<Known>;
 
 /// Keeps the slot of `pipeline` up to date until `cancel` fires.
 pub async fn follow(
     pipeline: String,
     registry: Registry,
     kafka: config::Kafka,
-    slot: watch::Sender<Option<Arc<Champion>>>,
+    slot: watch::Sender<Known>,
     cancel: CancellationToken,
 ) -> Result<(), kafka::Error> {
     let slot = Arc::new(slot);
+    look(&pipeline, &registry, &slot, &cancel).await;
     registry::follow(registry.clone(), &kafka, vec![pipeline.clone()], CHAMPION, cancel, |version| {
         let (registry, slot, pipeline) = (registry.clone(), Arc::clone(&slot), pipeline.clone());
         async move {
-            let json = registry.reference(&version).await.map_err(|e| e.to_string())?;
-            let reference: ReferenceProfile =
-                serde_json::from_slice(&json).map_err(|e| format!("its reference profile is damaged: {e}"))?;
+            let reference = reference(&registry, &version).await;
+            // One that cannot be counted against is like none, until it can.
+            let is_first = matches!(*slot.borrow(), Known::NotYet);
+            let reference = reference.inspect_err(|_| {
+                if is_first {
+                    slot.send_replace(Known::Nobody);
+                }
+            })?;
             info!(pipeline, version = version.version, "counting against this model's reference");
-            let layout = Layout::new(reference).map_err(|e| e.to_string())?;
-            slot.send_replace(Some(Arc::new(Champion { version: version.version, layout })));
+            slot.send_replace(Known::Serves(Arc::new(Champion { version: version.version, layout: reference })));
             Ok::<(), String>(())
         }
     })
     .await
 }
+
+async fn reference(registry: &Registry, version: &ModelVersion) -> Result<Arc<Layout>, String> {
+    let json = registry.reference(version).await.map_err(|e| e.to_string())?;
+    let reference: ReferenceProfile =
+        serde_json::from_slice(&json).map_err(|e| format!("its reference profile is damaged: {e}"))?;
+    Layout::new(reference).map_err(|e| e.to_string())
+}
+
+/// Finds out whether any model serves, however long the registry takes to answer.
+async fn look(pipeline: &str, registry: &Registry, slot: &watch::Sender<Known>, cancel: &CancellationToken) {
+    let asking = async {
+        loop {
+            match registry.resolve(pipeline, CHAMPION).await {
+                Ok(None) => {
+                    slot.send_replace(Known::Nobody);
+                    break;
+                }
+                Ok(Some(_)) => break,
+                Err(error) => {
+                    warn!(pipeline, %error, "the registry does not answer; trying again");
+                    tokio::time::sleep(RETRY).await;
+                }
+            }
+        }
+    };
+    tokio::select! {
+        () = cancel.cancelled() => {}
+        () = asking => {}
+    }
+}
+
+/// How soon a registry that did not answer is asked again.
+const RETRY: Duration = Duration::from_secs(1);

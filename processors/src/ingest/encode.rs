@@ -299,7 +299,11 @@ mod tests {
         let kept = all.filtered(&[true, false, true]).unwrap();
         assert_eq!((kept.offsets, kept.event_times, kept.partitions), (vec![5, 9], vec![5, 9], vec![1, 1]));
         assert_eq!(kept.entities.iter().collect::<Vec<_>>(), [Some("a"), Some("c")]);
-        let numbers: Vec<_> = kept.features.iter().map(|column| column.numbers().unwrap()).collect();
+        let numbers = |column| match column {
+            &FeatureColumn::Numbers(ref numbers) => numbers.as_slice(),
+            FeatureColumn::Array(_) => panic!("no numbers"),
+        };
+        let numbers: Vec<_> = kept.features.iter().map(numbers).collect();
         assert_eq!((numbers, kept.quarantined), (vec![&[1.0, 3.0][..], &[4.0, 4.0]], vec![0, 0]));
         assert_eq!(kept.labels.iter().count(), 2);
     }

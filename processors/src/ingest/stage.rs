@@ -3,6 +3,7 @@
 mod look_back;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use arrow_array::{RecordBatch, StringArray};
 use async_trait::async_trait;
@@ -15,9 +16,10 @@ use driftmill_platform::stage::{Error, Output, PIECE, Streaming, token};
 use driftmill_schemas::message::dead_letter as header;
 use driftmill_schemas::pipeline::Loaded;
 use driftmill_schemas::topic::Topics;
+use tracing::warn;
 
 use super::added::{AddedColumn, AddedColumns};
-use super::champion::Slot;
+use super::champion::{Known, Slot};
 use super::decode::{AvroDecoder, Fault};
 use super::encode::{Body, Encoder, FeatureColumn, Rows};
 use super::history::History;
@@ -60,6 +62,8 @@ struct Open {
 
 /// Bytes that the headers of a dead letter take up, roughly.
 const HEADERS: usize = 1_024;
+/// How long rows wait at the start until it is known which model serves.
+const CHAMPION_LIMIT: Duration = Duration::from_secs(30);
 
 /// Turns the raw topic of one pipeline into its feature table, dead letters and profiles.
 pub struct Ingest {
@@ -79,6 +83,8 @@ pub struct Ingest {
     matrix: FeatureMatrix,
     encoder: Encoder,
     champion: Slot,
+    /// Whether rows have waited for the champion in vain.
+    gave_up: bool,
     metrics: IngestMetrics,
     history: Box<dyn History>,
     clickhouse: Option<ClickHouse>,
@@ -122,6 +128,7 @@ impl Ingest {
             history,
             clickhouse,
             clock,
+            gave_up: false,
             open: None,
         })
     }
@@ -131,6 +138,21 @@ impl Ingest {
         self.discard();
         self.add(batch).await?;
         self.finish(&batch.ranges())
+    }
+
+    /// Waits until it is known which model serves, for a while: features must not wait for an object store for ever.
+    async fn know_the_champion(&mut self) {
+        if self.gave_up || !matches!(*self.champion.borrow(), Known::NotYet) {
+            return;
+        }
+        let known = self.champion.wait_for(|known| !matches!(known, Known::NotYet));
+        if tokio::time::timeout(CHAMPION_LIMIT, known).await.is_err() {
+            self.gave_up = true;
+            warn!(
+                pipeline = self.loaded.pipeline.name,
+                "the model that serves could not be read within {CHAMPION_LIMIT:?}: rows are not counted for drift until it can"
+            );
+        }
     }
 
     /// Whether records are compared with those before them: then the messages of a batch must be neighbours.
@@ -168,7 +190,10 @@ impl Ingest {
         let mut open = match self.open.take() {
             Some(open) => open,
             None => Open {
-                panes: self.champion.borrow().clone().map(|champion| Panes::new(champion, Arc::clone(&self.watched))),
+                panes: match &*self.champion.borrow() {
+                    Known::Serves(champion) => Some(Panes::new(Arc::clone(champion), Arc::clone(&self.watched))),
+                    Known::NotYet | Known::Nobody => None,
+                },
                 ..Open::default()
             },
         };
@@ -342,6 +367,7 @@ impl Streaming for Ingest {
     }
 
     async fn add(&mut self, piece: &MessageBatch) -> Result<usize, Error> {
+        self.know_the_champion().await;
         let added = self.learn(piece).await?;
         self.judge
             .refresh(self.clickhouse.as_ref(), self.clock.now())

@@ -32,6 +32,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
+use crate::ingest::champion::Known;
 use crate::ingest::{AddedColumns, Ingest, IngestMetrics, Needs, TopicHistory};
 
 /// Why features cannot be made anew now.
@@ -304,7 +305,7 @@ fn ingest(loaded: &Arc<Loaded>, services: &Services) -> Result<Ingest, stage::Er
         schemas: Some(services.schemas.clone()),
         added: Some(AddedColumns::new(services.clickhouse.clone(), loaded, metrics.clone())),
         // No pane of drift counts is made: the offsets have theirs.
-        champion: watch::channel(None).1,
+        champion: watch::channel(Known::Nobody).1,
         metrics,
         history: Box::new(TopicHistory::new(services.kafka.clone())),
         clickhouse: Some(services.clickhouse.clone()),

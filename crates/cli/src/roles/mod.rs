@@ -83,7 +83,7 @@ fn process(context: &Context, supervisor: &mut Supervisor) -> anyhow::Result<()>
     for loaded in &context.pipelines {
         let name = loaded.pipeline.name.clone();
         let topics = Topics::of(&name);
-        let (sender, slot) = watch::channel(None);
+        let (sender, slot) = watch::channel(Default::default());
         let (registry, kafka, pipeline) = (context.registry.clone(), context.settings.kafka.clone(), name.clone());
         supervisor.spawn(format!("champion of {name}"), OnError::Stop, move |cancel| {
             champion::follow(pipeline, registry, kafka, sender, cancel)

@@ -111,7 +111,7 @@ mod tests {
         assert!((report.p - 0.00174699276048834).abs() < 1e-15, "{}", report.p);
         // Every cell gets half a row; without, it is .030455.
         assert!((report.psi - 0.030455256090841473).abs() < 3e-4, "{}", report.psi);
-        assert!((report.js - 0.073931642976982348).abs() < 1e-12);
+        assert!((report.js - 0.07393164297698235).abs() < 1e-12);
         assert!((report.d_low - 0.07).abs() < 1e-12 && report.d_low == report.d_high);
         assert_eq!((report.unseen, report.cells.len()), (0, 4));
     }

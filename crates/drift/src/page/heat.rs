@@ -4,10 +4,10 @@ use super::{
     Context, Earlier, EarlierFeature,
     format::{instant, probability, short_instant, shortened, statistic},
     html::Html,
-    standing::{Ranked, is_moved},
+    standing::Ranked,
     verdict_mark, verdict_word,
 };
-use crate::{policy::Policy, report::DriftReport};
+use crate::{policy::Policy, report::DriftReport, verdict::is_moved};
 use std::collections::HashMap;
 
 /// Earlier windows and features that are shown; the newest, and those that moved first.

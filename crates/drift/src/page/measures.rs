@@ -24,8 +24,8 @@ pub(super) fn of(feature: &FeatureReport, policy: &Policy) -> Vec<Measure> {
     if feature.is_comparable() {
         let exceeded = feature.d_low > policy.ks_effect;
         measures.push(told("Distance D", distance(feature), format!("above {}", number(policy.ks_effect)), exceeded));
-        let significant = feature.q < policy.alpha;
-        measures.push(told("q", probability(feature.q), format!("below {}", number(policy.alpha)), significant));
+        let significant = feature.q < policy.q_level();
+        measures.push(told("q", probability(feature.q), format!("below {}", number(policy.q_level())), significant));
         let exceeded = feature.psi > feature.psi_threshold;
         measures.push(told("PSI", statistic(feature.psi), psi_threshold(feature), exceeded));
         measures.push(plain("JS distance", statistic(feature.js)));

@@ -56,7 +56,7 @@ pub(super) fn sentences(policy: &Policy) -> Vec<String> {
         format!(
             "A feature moved when q is below {} and D is above {} or PSI above {} (of {} cells); where small samples bring PSI \
              higher by chance alone, it must exceed that instead.",
-            number(policy.level.unwrap_or(policy.alpha)),
+            number(policy.q_level()),
             number(policy.ks_effect),
             number(policy.psi_threshold),
             policy.psi_cells

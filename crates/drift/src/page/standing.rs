@@ -1,10 +1,8 @@
 //! What became of each feature, and which of them a person wants to read about first.
 
 use crate::{
-    policy::Policy,
-    proportion,
     report::{DriftReport, FeatureReport},
-    verdict::Verdict,
+    verdict::{Verdict, is_moved, lost_values, missing_changed},
 };
 
 /// What became of a feature in the window.
@@ -89,33 +87,23 @@ pub(super) fn ranked(report: &DriftReport) -> Vec<Ranked<'_>> {
 }
 
 fn standing(feature: &FeatureReport, report: &DriftReport) -> Standing {
-    let policy = &report.policy;
-    let missing = (feature.live_missing, feature.live_rows);
-    let usual = (feature.reference_missing, feature.reference_rows);
-    let change = feature.live_missing_rate() - feature.reference_missing_rate();
-    // The verdict's own level: shared by all features and the rejects.
-    let (low, high) = proportion::difference(missing, usual, policy.alpha / (report.features.len() + 1) as f64);
+    let (policy, of) = (&report.policy, report.features.len());
     let moved = is_moved(policy, (feature.q, feature.d_low), (feature.psi, feature.psi_threshold));
     let last = report.history.outcomes.last().filter(|outcome| outcome.window_id == report.window_id);
     let confirmed = last.is_some_and(|outcome| outcome.confirmed.contains(&feature.name));
-    if report.verdict == Verdict::Quarantine && change >= policy.missing_surge && low > 0.0 {
+    if report.verdict == Verdict::Quarantine && lost_values(feature, policy, of) {
         Standing::LostValues
     } else if moved {
         if confirmed { Standing::Confirmed } else { Standing::Moved }
     } else if confirmed {
         Standing::NotBack
-    } else if last.is_some() && change.abs() >= policy.missing_surge / 2.0 && (low > 0.0 || high < 0.0) {
+    } else if last.is_some() && missing_changed(feature, policy, of) {
         Standing::MissingChanged
     } else if feature.is_comparable() {
         Standing::Unmoved
     } else {
         Standing::NotCompared
     }
-}
-
-/// The verdict's test of one feature: significant over all features, and large enough to matter.
-pub(super) fn is_moved(policy: &Policy, (q, d_low): (f64, f64), (psi, psi_threshold): (f64, f64)) -> bool {
-    q < policy.alpha && (d_low > policy.ks_effect || psi > psi_threshold)
 }
 
 #[cfg(test)]

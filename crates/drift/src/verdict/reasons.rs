@@ -87,7 +87,11 @@ fn percent(share: f64) -> String {
 }
 
 fn probability(q: f64) -> String {
-    if q < 0.001 { format!("{q:.0e}") } else { format!("{q:.3}") }
+    match q {
+        0.0 => "below 1e-300".to_owned(),
+        _ if q < 0.001 => format!("{q:.0e}"),
+        _ => format!("{q:.3}"),
+    }
 }
 
 fn share(part: u64, whole: u64) -> String {

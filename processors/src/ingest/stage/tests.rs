@@ -18,6 +18,7 @@ use driftmill_schemas::record::{Encoder, Record, Value};
 use tokio::sync::watch;
 
 use super::super::added::{AddedColumn, ColumnKind};
+use super::super::champion::Known;
 use super::super::{History, IngestMetrics, Needs};
 use super::{Ingest, columns};
 
@@ -105,7 +106,7 @@ fn ingest(loaded: &Arc<Loaded>, topic: &Arc<Topic>) -> Ingest {
     let needs = Needs {
         schemas: None,
         added: None,
-        champion: watch::channel(None).1,
+        champion: watch::channel(Known::Nobody).1,
         metrics: IngestMetrics::new(&Metrics::default()),
         history: Box::new(Recorded(Arc::clone(topic))),
         clickhouse: None,
