@@ -48,7 +48,7 @@ fn independent_rows_keep_the_configured_level() {
 fn rows_that_resemble_their_neighbours_get_a_level_at_which_windows_alarm_as_rarely_as_configured() {
     let mut random = Lcg::new(2);
     let settings = Settings { replicates: 99, ..Settings::default() };
-    let (mut plain, mut calibrated, runs) = (0, 0, 150);
+    let (mut plain, mut calibrated, runs) = (0, 0, 100);
     for seed in 0..runs {
         let (history, window) = (columns(&mut random, 5, 2_000, 0.8), columns(&mut random, 5, 300, 0.8));
         let found = calibrate(&features(&history, Test::Ks), 300, seed, &settings).unwrap();
@@ -57,9 +57,9 @@ fn rows_that_resemble_their_neighbours_get_a_level_at_which_windows_alarm_as_rar
         plain += u32::from(q < 0.05);
         calibrated += u32::from(q < found.alpha);
     }
-    assert!(plain > 100, "{plain} of {runs} windows are significant without calibration");
-    // 5 % are configured: 7.5, and three standard deviations.
-    assert!(calibrated <= 16, "{calibrated} of {runs} windows are significant with it");
+    assert!(plain > 70, "{plain} of {runs} windows are significant without calibration");
+    // 5 % are configured, and three standard deviations.
+    assert!(calibrated <= 12, "{calibrated} of {runs} windows are significant with it");
 }
 
 #[test]
