@@ -222,7 +222,7 @@ fn main() {
         CHANGES.iter().for_each(|(shift, scale)| many.delays(*shift, *scale));
     }
     println!("\nThe trade-off: k of location, N(0,1), 10,000 rows of history{ALARMS}");
-    for k_location in [0.08, 0.1, 0.125, 0.15, 0.2] {
+    for k_location in [0.08, 0.1, 0.135, 0.16, 0.2] {
         let settings = Settings { k_location, ..settings };
         let many = Many::new(&format!("k {k_location}"), Kind::Normal, 10_000, seeds, &settings);
         many.false_alarms(1);

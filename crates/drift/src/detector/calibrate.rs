@@ -40,9 +40,9 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
-            target_per_100k: 0.75,
-            spread_share: 0.1,
-            k_location: 0.125,
+            target_per_100k: 0.8,
+            spread_share: 0.05,
+            k_location: 0.135,
             k_spread: 0.25,
             replicates: 256,
             rows: 80_000,

@@ -143,7 +143,7 @@ fn streams_without_drift_are_left_alone_whatever_their_distribution() {
         assert_eq!(Fitted::new(&heavy).alarms(stream.iter().map(|x| (4.0 * x).exp())), found);
         alarms += found.len();
     }
-    // 0.75 per 100,000 are granted: 3.75.
+    // 0.8 per 100,000 are granted: 4.
     assert!(alarms <= 12, "{alarms} alarms in 500,000 rows");
 }
 
