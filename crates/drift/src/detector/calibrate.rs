@@ -23,7 +23,7 @@ const MAX_STEEP: f64 = 20.0;
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
-    /// False alarms per 100,000 rows without drift, of all four sums together.
+    /// False alarms per 100,000 rows without drift (rows without a value count), of all four sums together.
     pub target_per_100k: f64,
     /// The share of them (0–1, exclusive) that spread is granted.
     pub spread_share: f64,
@@ -191,33 +191,39 @@ fn climb(
             (0..history.bins).map(|bin| steps(&scores, bin, limits).map(|step| step as f32)).collect();
         table.push([0.0; 4]);
         resampler.draw(settings.rows as usize, false, &mut ranges);
-        let mut sums = [0.0f32; 4];
-        let mut floors: [f32; 4] = std::array::from_fn(|side| peaks[side].floor);
-        let mut highest = floors;
-        for range in &ranges {
-            for &bin in &history.rows[range.clone()] {
-                let step = &table[usize::from(bin).min(history.bins)];
-                // No branch but for the rare end of a high climb: four sums are one register.
-                let mut ended = 0;
-                for side in 0..4 {
-                    sums[side] = (sums[side] + step[side]).max(0.0);
-                    highest[side] = highest[side].max(sums[side]);
-                    ended |= u32::from(sums[side] == 0.0) & u32::from(highest[side] > floors[side]);
-                }
-                if ended != 0 {
-                    for side in (0..4).filter(|&side| sums[side] == 0.0) {
-                        peaks[side].note(highest[side]);
-                        floors[side] = peaks[side].floor;
-                        highest[side] = floors[side];
-                    }
+        let stream = ranges.iter().map(|range| &history.rows[range.clone()]);
+        follow(stream, &table, &mut peaks);
+    }
+    peaks
+}
+
+/// Runs the sums over a stream, given in pieces of bins, and notes their peaks. `table` has what each bin adds.
+fn follow<'a>(stream: impl Iterator<Item = &'a [u16]>, table: &[[f32; 4]], peaks: &mut [Peaks; 4]) {
+    let mut sums = [0.0f32; 4];
+    let mut floors: [f32; 4] = std::array::from_fn(|side| peaks[side].floor);
+    let mut highest = floors;
+    for piece in stream {
+        for &bin in piece {
+            let step = &table[usize::from(bin).min(table.len() - 1)];
+            // No branch but for the rare end of a high climb: four sums are one register.
+            let mut ended = 0;
+            for side in 0..4 {
+                sums[side] = (sums[side] + step[side]).max(0.0);
+                highest[side] = highest[side].max(sums[side]);
+                ended |= u32::from(sums[side] == 0.0) & u32::from(highest[side] > floors[side]);
+            }
+            if ended != 0 {
+                for side in (0..4).filter(|&side| sums[side] == 0.0) {
+                    peaks[side].note(highest[side]);
+                    floors[side] = peaks[side].floor;
+                    highest[side] = floors[side];
                 }
             }
         }
-        for (peaks, highest) in peaks.iter_mut().zip(highest) {
-            peaks.note(highest);
-        }
     }
-    peaks
+    for (peaks, highest) in peaks.iter_mut().zip(highest) {
+        peaks.note(highest);
+    }
 }
 
 /// What a value of a bin adds to each sum.
