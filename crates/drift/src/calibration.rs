@@ -17,9 +17,9 @@ use crate::{
 };
 use serde::{Deserialize, Serialize};
 
-/// Exact p-values are computed while the product of the sample sizes is at most this (a tenth of a millisecond). Beyond, the
-/// asymptotic one is used even where a real window has the exact one: the latter is larger by a few percent, so the level
-/// found is too low by as little.
+/// Exact p-values are computed while the product of the sample sizes is at most this (a tenth of a millisecond each).
+/// Beyond, the asymptotic one stands for the exact one that a real window may have: they differ by a few percent at most
+/// where the level lies, far less than the drawing does.
 const EXACT_LIMIT: u64 = 200_000;
 
 /// How a feature is tested.
@@ -126,7 +126,7 @@ impl Settings {
 ///
 /// The smallest q-value of a window is what decides whether it has any significant feature (Simes 1986 is the case without
 /// drift, Benjamini and Hochberg 1995 the rule). The level is the k-th smallest of those drawn, k = rate·(replicates + 1), or
-/// the configured level where that is lower.
+/// the configured level where that is lower. The gates for the size of an effect come after, and only make alarms rarer.
 ///
 /// # Errors
 /// Settings out of range; columns of different lengths.
