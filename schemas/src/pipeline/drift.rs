@@ -134,7 +134,8 @@ mod tests {
     #[test]
     fn the_default_is_sound_and_every_fault_is_told() {
         assert!(DriftPolicy::default().faults(&[]).is_empty());
-        let spoil: [(fn(&mut DriftPolicy), &str); 9] = [
+        type Spoil = fn(&mut DriftPolicy);
+        let spoil: [(Spoil, &str); 9] = [
             (|drift| drift.window_rows = 3, "window_rows"),
             (|drift| drift.alpha = 1.0, "alpha"),
             (|drift| drift.alarms_per_100k = f64::NAN, "alarms_per_100k"),
