@@ -40,7 +40,9 @@ pub(crate) struct Served {
     pub(crate) topic: Arc<str>,
     /// Where records that are pushed go.
     pub(crate) raw: Arc<str>,
-    /// Reads them.
+    /// Where labels of its predictions go.
+    pub(crate) labels: Arc<str>,
+    /// Reads records.
     pub(crate) objects: ObjectReader,
     /// What they name their schema by, once it is announced.
     pub(crate) framing: OnceCell<SchemaRef>,
@@ -68,6 +70,7 @@ impl Served {
             name: pipeline.name.as_str().into(),
             topic: topics.predictions.into(),
             raw: topics.raw.into(),
+            labels: topics.labels.into(),
             objects: ObjectReader::new(&loaded.schema),
             framing: OnceCell::new(),
             slot: Slot::default(),

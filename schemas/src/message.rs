@@ -59,6 +59,21 @@ pub struct Prediction {
     pub interval: Option<(f64, f64)>,
 }
 
+/// What turned out to be true of one row of a served prediction. Topic `<pipeline>.labels`, keyed by request id. The latest of a
+/// row counts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Label {
+    /// The request, as `X-Request-Id` gave it.
+    pub request_id: String,
+    /// Row within the request, from 0.
+    #[serde(default)]
+    pub row: u32,
+    /// The class, or the value as text.
+    pub label: String,
+    /// When it became known, milliseconds since 1970 UTC.
+    pub at: i64,
+}
+
 /// A wish to train. Topic [`crate::topic::TRAININGS`], keyed by pipeline.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TrainingRequest {

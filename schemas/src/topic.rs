@@ -27,6 +27,8 @@ pub struct Topics {
     pub drift: String,
     /// One record per served prediction.
     pub predictions: String,
+    /// What turned out to be true of predictions.
+    pub labels: String,
 }
 
 impl Topics {
@@ -39,11 +41,12 @@ impl Topics {
             profiles: named("profiles"),
             drift: named("drift"),
             predictions: named("predictions"),
+            labels: named("labels"),
         }
     }
 
     /// All of them, in the order records travel.
-    pub fn all(&self) -> [&str; 5] {
-        [&self.raw, &self.rejected, &self.profiles, &self.drift, &self.predictions]
+    pub fn all(&self) -> [&str; 6] {
+        [&self.raw, &self.rejected, &self.profiles, &self.drift, &self.predictions, &self.labels]
     }
 }

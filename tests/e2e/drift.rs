@@ -204,3 +204,32 @@ async fn profiles_do_not_tell_partitions_batches_and_kills_apart() {
     assert_eq!(counted(with_partitions::<7>).await, one);
     assert_eq!(counted(with_partitions::<64>).await, one);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn labels_find_their_predictions_however_late_and_the_latest_counts() {
+    let stack = Stack::start(Options::default()).await;
+    stack.serves("iris", |_| true).await;
+    let flowers = json!({ "inputs": [[5.1, 3.5, 1.4, 0.2], [6.7, 3.0, 5.2, 2.3], [5.9, 3.0, 4.2, 1.5]] });
+    // Labels may come before the prediction is in its table, or for one that never was.
+    let early = json!([{ "request_id": "asked-1", "row": 2, "label": "virginica" }, { "request_id": "nobody", "label": "setosa" }]);
+    let (status, answer) = stack.post("/api/v1/pipelines/iris/labels", early).await;
+    assert_eq!((status, &answer["accepted"]), (200, &json!(2)), "{answer}");
+    let (status, answer) = stack.post_as(Some("asked-1"), "/invocations?model=iris", flowers).await;
+    assert_eq!(status, 200, "{answer}");
+    let labels = json!([
+        { "request_id": "asked-1", "label": "setosa" },
+        { "request_id": "asked-1", "row": 1, "label": "rose" },
+        { "request_id": "asked-1", "row": 2, "label": "versicolor" },
+    ]);
+    let (status, answer) = stack.post("/api/v1/pipelines/iris/labels", labels).await;
+    assert_eq!(
+        (status, &answer["accepted"], &answer["errors"][0]["kind"]),
+        (207, &json!(2), &json!("UnknownClass")),
+        "{answer}"
+    );
+    let outcomes = "SELECT groupArray((row, prediction, label)) FROM (SELECT * FROM iris_outcomes ORDER BY row)";
+    stack.sql_becomes(outcomes, "[(0,'setosa','setosa'),(2,'versicolor','versicolor')]").await;
+    let (status, _) = stack.post("/api/v1/pipelines/irsi/labels", json!([])).await;
+    assert_eq!(status, 404);
+    assert!(stack.stop().await);
+}

@@ -154,7 +154,7 @@ fn topic_specs(pipelines: &[Arc<Loaded>]) -> Vec<TopicSpec> {
     for loaded in pipelines {
         let topics = Topics::of(&loaded.pipeline.name);
         specs.push(spec(&topics.raw, loaded.pipeline.topics.partitions, false));
-        for name in [&topics.rejected, &topics.profiles, &topics.drift, &topics.predictions] {
+        for name in [&topics.rejected, &topics.profiles, &topics.drift, &topics.predictions, &topics.labels] {
             // One partition: their order is what makes a window, and none of them is hot.
             specs.push(spec(name, 1, false));
         }

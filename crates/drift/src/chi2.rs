@@ -2,7 +2,7 @@
 
 use statrs::{
     distribution::{ChiSquared, ContinuousCDF},
-    function::gamma::gamma_ur,
+    function::{factorial::ln_binomial, gamma::gamma_ur},
 };
 
 /// Cells expected to hold fewer rows than this in either sample are pooled.
@@ -20,7 +20,9 @@ pub struct Homogeneity {
 }
 
 /// Tests whether two counts over the same categories come from one distribution. Cells expected below 5 in either sample
-/// are pooled into one, and that with the smallest other cell while it is still too small.
+/// are pooled into one, and that with the smallest other cell while it is still too small. Where that leaves one cell, samples
+/// are too small for χ²: the most frequent category is then compared with all others by Fisher's exact test (1935), whose
+/// p-value stands beside the statistic.
 pub fn homogeneity(a: &[u64], b: &[u64]) -> Homogeneity {
     let (m, n) = (a.iter().sum::<u64>() as f64, b.iter().sum::<u64>() as f64);
     let nothing = Homogeneity { statistic: 0.0, df: 0, p: 1.0 };
@@ -41,7 +43,7 @@ pub fn homogeneity(a: &[u64], b: &[u64]) -> Homogeneity {
         kept.push(pool);
     }
     if kept.len() < 2 {
-        return nothing;
+        return most_frequent(a, b).unwrap_or(nothing);
     }
     let term = |&(x, y): &(f64, f64)| {
         let (x_expected, y_expected) = ((x + y) * m / (m + n), (x + y) * n / (m + n));
@@ -50,6 +52,30 @@ pub fn homogeneity(a: &[u64], b: &[u64]) -> Homogeneity {
     let statistic: f64 = kept.iter().map(term).sum();
     let df = kept.len() - 1;
     Homogeneity { statistic, df, p: survival(df, statistic) }
+}
+
+/// The most frequent category against all others; `None` where there are no others.
+fn most_frequent(a: &[u64], b: &[u64]) -> Option<Homogeneity> {
+    let (m, n): (u64, u64) = (a.iter().sum(), b.iter().sum());
+    let (&x, &y) = a.iter().zip(b).max_by_key(|(x, y)| **x + **y)?;
+    let (all, others) = (m + n, m + n - x - y);
+    if others == 0 {
+        return None;
+    }
+    let (m_, n_, all_) = (m as f64, n as f64, all as f64);
+    let cross = x as f64 * (n - y) as f64 - y as f64 * (m - x) as f64;
+    let statistic = all_ * cross * cross / (m_ * n_ * (x + y) as f64 * others as f64);
+    Some(Homogeneity { statistic, df: 1, p: fisher(m - x, m, others, all) })
+}
+
+/// The two-sided p-value of Fisher's exact test: of `all` rows `others` are of the rarer kind, and of the `m` rows of one sample
+/// `seen` are. The sum of the probabilities of all tables that are no more probable than this one.
+fn fisher(seen: u64, m: u64, others: u64, all: u64) -> f64 {
+    let choose = |n: u64, k: u64| ln_binomial(n, k);
+    let probability = |k: u64| (choose(others, k) + choose(all - others, m - k) - choose(all, m)).exp();
+    let observed = probability(seen) * (1.0 + 1e-7);
+    let (first, last) = ((m + others).saturating_sub(all), m.min(others));
+    (first..=last).map(probability).filter(|p| *p <= observed).sum::<f64>().min(1.0)
 }
 
 /// The Jensen–Shannon distance, base 2, of two counts over the same categories: the root of the divergence, from 0 (equal
@@ -91,6 +117,27 @@ pub fn quantile(df: usize, p: f64) -> f64 {
 mod tests {
     use super::*;
     use crate::testing::fixture;
+
+    #[test]
+    fn small_samples_are_compared_exactly() {
+        // Thirty rows of three classes against two hundred of one: no cell but one expects five.
+        let got = homogeneity(&[10, 10, 10], &[0, 0, 200]);
+        assert!(got.df == 1 && got.p > 0.0 && got.p < 1e-15 && got.statistic > 100.0, "{got:?}");
+        // Fisher's tea: three of four right; two-sided p = 34/70.
+        let tea = homogeneity(&[3, 1], &[1, 3]);
+        assert!((tea.p - 34.0 / 70.0).abs() < 1e-12, "{tea:?}");
+        assert_eq!(homogeneity(&[7], &[3]).p, 1.0);
+        assert_eq!(homogeneity(&[1, 0], &[0, 1]).p, 1.0);
+        // Without drift it does not say more often than it may that there is one.
+        let mut random = crate::testing::Lcg::new(81);
+        let mut draw = |rows: u64| {
+            let mut counts = [0u64; 3];
+            (0..rows).for_each(|_| counts[(random.next().unwrap() * 3.0) as usize] += 1);
+            counts
+        };
+        let significant = (0..600).filter(|_| homogeneity(&draw(12), &draw(200)).p < 0.05).count();
+        assert!(significant <= 45, "{significant} of 600 at 5 %");
+    }
 
     #[test]
     fn vector_v7() {

@@ -43,6 +43,7 @@ pub(super) fn add(
         } },
     });
     let report = schema("Push");
+    paths.insert("/api/v1/pipelines/{pipeline}/labels".to_owned(), labels(&pipeline, &report));
     paths.insert(
         "/api/v1/pipelines/{pipeline}/records".to_owned(),
         json!({ "parameters": [pipeline], "post": {
@@ -73,6 +74,56 @@ pub(super) fn add(
             },
         } }),
     );
+}
+
+/// What turned out to be true of predictions.
+fn labels(pipeline: &Value, report: &Value) -> Value {
+    let label = json!({
+        "type": "object",
+        "required": ["request_id", "label"],
+        "properties": {
+            "request_id": {
+                "type": "string", "minLength": 1, "maxLength": 128,
+                "description": "The `X-Request-Id` that the answer carried.",
+            },
+            "row": { "type": "integer", "minimum": 0, "maximum": u32::MAX, "description": "The row of the request, from 0." },
+            "label": {
+                "anyOf": [{ "type": "string", "minLength": 1 }, { "type": "number" }, { "type": "boolean" }],
+                "description": "The class, or the value.",
+            },
+        },
+        "additionalProperties": false,
+    });
+    let many = json!({ "type": "array", "minItems": 1, "maxItems": MOST_RECORDS, "items": label });
+    let content = json!({
+        "application/json": { "schema": { "anyOf": [label, many] } },
+        "application/x-ndjson": { "schema": { "type": "string", "description": "One JSON object a line." } },
+    });
+    json!({ "parameters": [pipeline], "post": {
+        "tags": ["Pipelines"],
+        "summary": "Say what turned out to be true of predictions",
+        "description": format!(
+            "However late. Each label is judged by itself, as records are; at most {MOST_RECORDS} labels. The latest label of a row \
+             counts: sending one again changes nothing."
+        ),
+        "requestBody": { "required": true, "content": content },
+        "responses": {
+            "200": answer("Kafka holds all of the labels.", report.clone()),
+            "207": answer("Kafka holds the good labels; `errors` names the bad ones.", report.clone()),
+            "400": error("The body cannot be split into labels, or holds none; nothing was sent."),
+            "404": error("There is no such pipeline."),
+            "408": error("The body took too long to arrive; nothing was sent."),
+            "413": error("The body or its number of labels is too large; nothing was sent."),
+            "415": error("The body is declared as something that is not read here; nothing was sent."),
+            "422": answer("All of the labels are bad; nothing was sent.", report.clone()),
+            "429": error("Too many records wait for Kafka; nothing was sent. `Retry-After` says when to try again."),
+            "503": answer(
+                "Kafka did not acknowledge the labels that `errors` names `NotAcknowledged`; send those again after \
+                 `Retry-After` seconds. Without `errors`, nothing was sent.",
+                json!({ "anyOf": [report, schema("Error")] }),
+            ),
+        },
+    } })
 }
 
 fn schema_name(pipeline: &str) -> String {
@@ -121,7 +172,7 @@ fn add_schemas(pipelines: &BTreeMap<Arc<str>, Arc<Served>>, schemas: &mut Map<St
                         "line": count("The line it begins in, from 1."),
                         "field": text("The field or key at fault."),
                         "kind": text("WrongType, MissingValue, UnknownKey, GivenTwice, InvalidJson, InvalidEncoding, \
-                            TooLong or NotAcknowledged."),
+                            TooLong, UnknownClass or NotAcknowledged."),
                         "message": text("What is wrong with it."),
                     },
                 } },

@@ -25,7 +25,9 @@
 
 mod format;
 mod inlet;
+mod labels;
 mod read;
+mod split;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -39,9 +41,9 @@ use axum::{Extension, Json, Router};
 use serde::Serialize;
 
 use self::format::Format;
-pub(crate) use self::inlet::{Broker, Inlet, PATIENCE};
-use self::read::{Bad, Stamp};
-use crate::app::App;
+pub(crate) use self::inlet::{Broker, Inlet, PATIENCE, Place};
+use self::read::{Bad, Reading, Stamp};
+use crate::app::{App, Served};
 use crate::fault::Fault;
 use crate::params::Params;
 use crate::request_id::RequestId;
@@ -53,7 +55,9 @@ pub(crate) const MOST_RECORDS: usize = 10_000;
 const UPLOAD: Duration = Duration::from_secs(30);
 
 pub(crate) fn routes() -> Router<Arc<App>> {
-    Router::new().route("/api/v1/pipelines/{pipeline}/records", post(push))
+    Router::new()
+        .route("/api/v1/pipelines/{pipeline}/records", post(push))
+        .route("/api/v1/pipelines/{pipeline}/labels", post(labels::push))
 }
 
 /// What became of the records of one request.
@@ -76,6 +80,16 @@ async fn push(
     request: Request,
 ) -> Result<Response, Fault> {
     let served = api::served(&app, &name)?;
+    let (format, place, bytes) = receive(&app, request).await?;
+    let stamp = Stamp { framing: app.inlet.framing(served).await?, at: app.clock.now(), request: id };
+    let reader = Arc::clone(served);
+    let heavy = body::is_heavy(&bytes);
+    let reading = body::off_loop(heavy, move || read::read(&bytes, format, &reader, &stamp)).await?;
+    deliver(&app, served, Arc::clone(&served.raw), reading, place).await
+}
+
+/// A body, once there is a place for it.
+async fn receive(app: &App, request: Request) -> Result<(Format, Place, Bytes), Fault> {
     refuse_promises(request.headers())?;
     let format = Format::of(request.headers())?;
     let place = app.inlet.admit(declared_bytes(request.headers()))?;
@@ -83,14 +97,19 @@ async fn push(
         let message = format!("the body did not arrive within {} s", UPLOAD.as_secs());
         Fault::new(StatusCode::REQUEST_TIMEOUT, message)
     })?;
-    let bytes = body::bytes(bytes)?;
-    let stamp = Stamp { framing: app.inlet.framing(served).await?, at: app.clock.now(), request: id };
-    let reader = Arc::clone(served);
-    let heavy = body::is_heavy(&bytes);
-    let reading = body::off_loop(heavy, move || read::read(&bytes, format, &reader, &stamp)).await?;
-    let (places, messages): (Vec<_>, Vec<_>) = reading.messages.into_iter().unzip();
-    let outcomes = app.inlet.send(Arc::clone(&served.raw), messages, place).await?;
+    Ok((format, place, body::bytes(bytes)?))
+}
 
+/// Sends what is good to `topic` and answers what became of each.
+async fn deliver(
+    app: &App,
+    served: &Served,
+    topic: Arc<str>,
+    reading: Reading,
+    place: Place,
+) -> Result<Response, Fault> {
+    let (places, messages): (Vec<_>, Vec<_>) = reading.messages.into_iter().unzip();
+    let outcomes = app.inlet.send(topic, messages, place).await?;
     let mut errors = reading.bad;
     let rejected = errors.len();
     app.meters.rejected(&served.name, errors.iter().map(|bad| bad.kind));

@@ -10,11 +10,10 @@ use driftmill_schemas::record::container::{self, Container};
 use driftmill_schemas::record::framing::{self, SchemaRef};
 use driftmill_schemas::record::{Encoder, Mapping, ObjectError, Record, ValueError};
 use serde::Serialize;
-use serde::de::{Deserialize, Deserializer, IgnoredAny, SeqAccess, Visitor};
-use serde_json::value::RawValue;
 
 use super::MOST_RECORDS;
 use super::format::Format;
+use super::split::{self, Element};
 use crate::app::Served;
 use crate::fault::Fault;
 use crate::request_id::RequestId;
@@ -53,6 +52,15 @@ pub(super) struct Bad {
 }
 
 impl Place {
+    /// The place of record `record` of a body.
+    pub(super) fn of(record: usize, line: u64) -> Self {
+        Self { record, line: Some(line) }
+    }
+
+    pub(super) fn not_utf8(self) -> Bad {
+        self.bad(None, "InvalidEncoding", "is not valid UTF-8".to_owned())
+    }
+
     pub(super) fn bad(self, field: Option<&str>, kind: &'static str, message: String) -> Bad {
         let field = field.map(str::to_owned);
         Bad { record: self.record, line: self.line, field, kind, message: shortened(&message, SHOWN) }
@@ -72,8 +80,8 @@ pub(super) fn read(bytes: &Bytes, format: Format, served: &Served, stamp: &Stamp
     let encoder = Encoder::new(&served.loaded, stamp.framing);
     let mut reader = Reader { served, encoder, stamp, reading: Reading::default() };
     match format {
-        Format::Lines => reader.lines(bytes)?,
-        Format::Json => reader.json(bytes)?,
+        Format::Lines => reader.objects(split::lines(bytes)?)?,
+        Format::Json => reader.objects(split::json(bytes)?)?,
         Format::Avro if bytes.starts_with(&container::MAGIC) => reader.container(bytes)?,
         Format::Avro => reader.single_objects(bytes)?,
     }
@@ -95,7 +103,7 @@ impl Reader<'_> {
     fn place(&mut self, line: Option<u64>) -> Result<Place, Fault> {
         let record = self.reading.records;
         self.reading.records += 1;
-        if self.reading.records > MOST_RECORDS { Err(too_many()) } else { Ok(Place { record, line }) }
+        if self.reading.records > MOST_RECORDS { Err(split::too_many()) } else { Ok(Place { record, line }) }
     }
 
     fn take(&mut self, place: Place, record: Result<Record, ObjectError>) {
@@ -114,45 +122,13 @@ impl Reader<'_> {
         }
     }
 
-    /// One JSON object a line; blank lines are passed over.
-    fn lines(&mut self, bytes: &[u8]) -> Result<(), Fault> {
-        let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-        for (line, raw) in (1..).zip(bytes.split(|byte| *byte == b'\n')) {
-            if raw.trim_ascii().is_empty() {
-                continue;
-            }
+    fn objects(&mut self, elements: Vec<Element<'_>>) -> Result<(), Fault> {
+        for Element { line, text } in elements {
             let place = self.place(Some(line))?;
-            match std::str::from_utf8(raw) {
-                Ok(text) => self.take(place, self.served.objects.read(text)),
-                Err(_) => self.reading.bad.push(place.bad(None, "InvalidEncoding", "is not valid UTF-8".to_owned())),
+            match text {
+                Some(text) => self.take(place, self.served.objects.read(text)),
+                None => self.reading.bad.push(place.not_utf8()),
             }
-        }
-        Ok(())
-    }
-
-    /// One object, or an array of them.
-    fn json(&mut self, bytes: &[u8]) -> Result<(), Fault> {
-        let broken = |e: &dyn fmt::Display| Fault::bad_request(format!("the body is no JSON: {e}"));
-        let text = std::str::from_utf8(bytes).map_err(|_| broken(&"it is not valid UTF-8"))?;
-        if text.trim_ascii().is_empty() {
-            return Ok(());
-        }
-        let elements = if text.trim_ascii_start().starts_with('[') {
-            serde_json::from_str(text).map_err(|e| broken(&e))?
-        } else {
-            Elements { first: vec![serde_json::from_str(text).map_err(|e| broken(&e))?], more: false }
-        };
-        if elements.more {
-            return Err(too_many());
-        }
-        let (mut line, mut counted) = (1, 0);
-        for element in elements.first {
-            // An element is a part of the text, so where it begins is a difference.
-            let start = element.get().as_ptr() as usize - text.as_ptr() as usize;
-            line += text.as_bytes()[counted..start].iter().filter(|byte| **byte == b'\n').count() as u64;
-            counted = start;
-            let place = self.place(Some(line))?;
-            self.take(place, self.served.objects.read(element.get()));
         }
         Ok(())
     }
@@ -197,47 +173,5 @@ impl Reader<'_> {
             self.take(place, finite(record));
         }
         Ok(())
-    }
-}
-
-fn too_many() -> Fault {
-    Fault::new(
-        axum::http::StatusCode::PAYLOAD_TOO_LARGE,
-        format!("the body holds more than {MOST_RECORDS} records: push them in several requests"),
-    )
-}
-
-/// The first elements of an array, unread; what is beyond the most that are taken is passed over.
-struct Elements<'a> {
-    first: Vec<&'a RawValue>,
-    more: bool,
-}
-
-impl<'de> Deserialize<'de> for Elements<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Array;
-        impl<'de> Visitor<'de> for Array {
-            type Value = Elements<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an array")
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, mut array: A) -> Result<Elements<'de>, A::Error> {
-                let mut first = Vec::new();
-                while first.len() < MOST_RECORDS {
-                    match array.next_element()? {
-                        Some(element) => first.push(element),
-                        None => return Ok(Elements { first, more: false }),
-                    }
-                }
-                let mut more = false;
-                while array.next_element::<IgnoredAny>()?.is_some() {
-                    more = true;
-                }
-                Ok(Elements { first, more })
-            }
-        }
-        deserializer.deserialize_seq(Array)
     }
 }

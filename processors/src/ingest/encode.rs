@@ -299,8 +299,8 @@ mod tests {
         let kept = all.filtered(&[true, false, true]).unwrap();
         assert_eq!((kept.offsets, kept.event_times, kept.partitions), (vec![5, 9], vec![5, 9], vec![1, 1]));
         assert_eq!(kept.entities.iter().collect::<Vec<_>>(), [Some("a"), Some("c")]);
-        let numbers = |column| match column {
-            FeatureColumn::Numbers(numbers) => numbers.as_slice(),
+        let numbers = |column: &FeatureColumn| match column {
+            FeatureColumn::Numbers(numbers) => numbers.clone(),
             FeatureColumn::Array(_) => panic!("no numbers"),
         };
         let numbers: Vec<_> = kept.features.iter().map(numbers).collect();

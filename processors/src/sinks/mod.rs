@@ -1,12 +1,14 @@
-//! Topics that become tables as they are: dead letters, predictions, drift reports. Rows are small JSON objects, so that
+//! Topics that become tables as they are: dead letters, predictions, labels, drift reports. Rows are small JSON objects, so that
 //! a column can be added without a new encoder; none of these topics is hot.
 
 pub(crate) mod dead_letters;
 mod drift_reports;
+mod labels;
 mod predictions;
 
 pub use dead_letters::DeadLetters;
 pub use drift_reports::DriftReports;
+pub use labels::Labels;
 pub use predictions::Predictions;
 
 use driftmill_platform::clickhouse::InsertBody;

@@ -288,7 +288,16 @@ impl Stack {
 
     /// POSTs JSON to a path of the gateway.
     pub async fn post(&self, path: &str, body: Value) -> (u16, Value) {
-        let response = self.http.post(format!("{}{path}", self.gateway)).json(&body).send().await.unwrap();
+        self.post_as(None, path, body).await
+    }
+
+    /// The same, as the request of that id.
+    pub async fn post_as(&self, id: Option<&str>, path: &str, body: Value) -> (u16, Value) {
+        let mut request = self.http.post(format!("{}{path}", self.gateway)).json(&body);
+        if let Some(id) = id {
+            request = request.header("x-request-id", id);
+        }
+        let response = request.send().await.unwrap();
         let status = response.status().as_u16();
         (status, response.json().await.unwrap_or(Value::Null))
     }

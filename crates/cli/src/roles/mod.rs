@@ -19,7 +19,7 @@ use driftmill_processors::audit::{self, AuditMetrics};
 use driftmill_processors::drift::DriftWindows;
 use driftmill_processors::expectations::{self, ExpectationMetrics};
 use driftmill_processors::ingest::{AddedColumns, Ingest, IngestMetrics, Needs, TopicHistory, champion};
-use driftmill_processors::sinks::{DeadLetters, DriftReports, Predictions};
+use driftmill_processors::sinks::{DeadLetters, DriftReports, Labels, Predictions};
 use driftmill_schemas::topic::{self, Topics};
 use driftmill_trainer::{MirrorAliases, MirrorRuns, Reports, Requests, Trainer};
 use tokio::net::TcpListener;
@@ -105,6 +105,7 @@ fn process(context: &Context, supervisor: &mut Supervisor) -> anyhow::Result<()>
         run_stage(context, supervisor, DeadLetters::new(&name), Reading::of(topics.rejected).with_headers());
         let predictions = Predictions::new(&loaded.pipeline, context.registry.clone());
         run_stage(context, supervisor, predictions, Reading::of(topics.predictions));
+        run_stage(context, supervisor, Labels::new(&name), Reading::of(topics.labels));
         run_stage(context, supervisor, DriftReports::new(&name), Reading::of(topics.drift));
         let (admin, clickhouse) = (Admin::new(&context.settings.kafka)?, context.clickhouse.clone());
         let (audits, clock) = (audits.clone(), Arc::clone(&context.clock));

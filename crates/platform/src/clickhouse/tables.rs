@@ -196,6 +196,20 @@ fn drift_streams(pipeline: &str) -> Vec<String> {
     ]
 }
 
+/// Labels of predictions, and predictions beside the latest label of theirs, however late it came.
+fn labels(pipeline: &str) -> Vec<String> {
+    let name = format!("{pipeline}_labels");
+    let mut statements = positioned(&name, "at DateTime64(3, 'UTC'), request_id String, row UInt32, label String");
+    let (outcomes, predictions, labels) =
+        (quote(&format!("{pipeline}_outcomes")), quote(&format!("{pipeline}_predictions")), quote(&name));
+    statements.push(format!(
+        "CREATE OR REPLACE VIEW {outcomes} AS SELECT p.*, l.label AS label, l.labelled_at AS labelled_at \
+         FROM {predictions} AS p INNER JOIN (SELECT request_id, row, argMax(label, (at, _partition, _offset)) AS label, \
+         max(at) AS labelled_at FROM {labels} GROUP BY request_id, row) AS l USING (request_id, row)"
+    ));
+    statements
+}
+
 /// The tables of one pipeline. A feature that is added later becomes a column: its migration is named by the columns.
 pub fn pipeline_migrations(pipeline: &Pipeline) -> Vec<Migration> {
     let name = &pipeline.name;
@@ -243,6 +257,7 @@ pub fn pipeline_migrations(pipeline: &Pipeline) -> Vec<Migration> {
         Migration { id: format!("{name}-004-expectations"), statements: expectations(name) },
         Migration { id: format!("{name}-005-answers"), statements: answers(name) },
         Migration { id: format!("{name}-006-drift-streams"), statements: drift_streams(name) },
+        Migration { id: format!("{name}-007-labels"), statements: labels(name) },
         Migration { id: format!("{name}-features-{}", columns.join("+")), statements: added },
     ]
 }
