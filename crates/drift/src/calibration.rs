@@ -126,7 +126,7 @@ impl Settings {
 ///
 /// The smallest q-value of a window is what decides whether it has any significant feature (Simes 1986 is the case without
 /// drift, Benjamini and Hochberg 1995 the rule). The level is the k-th smallest of those drawn, k = rate·(replicates + 1), or
-/// the configured level where that is lower. The gates for the size of an effect come after, and only make alarms rarer.
+/// the configured level where that is lower, with an allowance for what blocks cannot hold. The gates for the size of an effect come after, and only make alarms rarer.
 ///
 /// # Errors
 /// Settings out of range; columns of different lengths.
@@ -144,13 +144,13 @@ pub fn calibrate(
             return Err(Error::UnequalLengths { index, rows: found, expected: rows });
         }
     }
-    let blocks = blocks(features, rows);
+    let (blocks, bias) = blocks(features, rows);
     let mut smallest = smallest_q(features, window_rows, blocks, seed, settings.replicates);
     smallest.sort_unstable_by(f64::total_cmp);
     let replicates = f64::from(settings.replicates);
     // A rate that is a fraction is not rounded up by what floating point adds to it.
     let rank = (settings.false_alarm_rate * (replicates + 1.0) + 1e-9) as usize;
-    let drawn = rank.checked_sub(1).and_then(|at| smallest.get(at)).copied().unwrap_or(1.0);
+    let drawn = rank.checked_sub(1).and_then(|at| smallest.get(at)).map_or(1.0, |&q| allowed(q, bias));
     let significant = smallest.partition_point(|&q| q < settings.alpha);
     Ok(Calibration {
         alpha: settings.alpha.min(drawn),
@@ -162,8 +162,9 @@ pub fn calibrate(
     })
 }
 
-/// Blocks that hold the dependence of every feature, in location and in spread.
-fn blocks(features: &[Feature<'_>], rows: usize) -> Blocks {
+/// Blocks that hold the dependence of every feature, in location and in spread, and the share of the long-run variance that
+/// they lack nevertheless: the mean over features, each weighted by its own, for the most dependent alarm first.
+fn blocks(features: &[Feature<'_>], rows: usize) -> (Blocks, f64) {
     let mut found = Vec::new();
     for Feature { column, .. } in features {
         let scores = Scores::new(&column.counts()[..column.bins]);
@@ -172,7 +173,15 @@ fn blocks(features: &[Feature<'_>], rows: usize) -> Blocks {
         };
         found.extend(dependence(&[&series(Scores::z), &series(Scores::w)]));
     }
-    longest(rows, &found)
+    let blocks = longest(rows, &found);
+    let biases = found.iter().step_by(2).map(|found| found.bias * found.blocks.length as f64 / blocks.length as f64);
+    let (sum, squares) = biases.fold((0.0, 0.0), |(sum, squares), bias| (sum + bias, squares + bias * bias));
+    (blocks, if sum > 0.0 { squares / sum } else { 0.0 })
+}
+
+/// A drawn q-value with the allowance for the variance that blocks lack: p-values fall as 2·exp(−statistic/variance).
+fn allowed(q: f64, bias: f64) -> f64 {
+    if q < 1.0 { 2.0 * (q / 2.0).powf(1.0 + bias) } else { q }
 }
 
 /// The smallest q-value of every pseudo-window.
