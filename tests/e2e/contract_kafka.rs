@@ -267,3 +267,18 @@ async fn a_topic_with_fewer_partitions_than_asked_for_is_an_error_for_people() {
     assert!(matches!(error, Error::Partitions { found: 1, wanted: 3, .. }), "{error}");
     backend.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sixty_four_partitions_are_read_from_their_middle_without_a_wait_for_each() {
+    let backend = Backend::start().await;
+    let topic = topic(&backend, 64).await;
+    let producer = backend.services().producer;
+    let records = (0..64 * 4).map(|i: i32| record(&i.to_be_bytes(), i % 64)).collect();
+    producer.send_all(&topic, records).await.unwrap();
+    assert_eq!(Admin::new(&backend.kafka).unwrap().watermarks(&topic).await.unwrap(), [(0, 4); 64]);
+    let cancel = CancellationToken::new();
+    let mut consumer = start(&backend, &topic, None, Position::At(3), &cancel);
+    let batches = tokio::time::timeout(Duration::from_secs(25), read(&mut consumer, 64)).await;
+    assert_eq!(offsets(&batches.expect("no partition waits for another's fetch")), [3; 64]);
+    consumer.close().await;
+}

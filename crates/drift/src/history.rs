@@ -67,7 +67,8 @@ pub fn calibrate(profile: &mut ReferenceProfile, columns: &[(&str, Values<'_>)],
             continue;
         }
         let history = Column { rows, bins: layout.feature(*index).cell_count() };
-        profile.features[*index].detector = Some(detector::calibrate(&history, wanted.seed, &settings)?);
+        profile.features[*index].detector =
+            Some(detector::calibrate(&history, wanted.seed.wrapping_add(*index as u64), &settings)?);
     }
     let tested = known.iter().filter_map(|(index, rows)| {
         let feature = layout.feature(*index);

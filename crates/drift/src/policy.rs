@@ -66,8 +66,9 @@ impl Default for Policy {
     }
 }
 
-/// A level that no q-value of a real drift fails to reach, and that is not 0.
-const LOWEST_LEVEL: f64 = 1e-15;
+/// A level below which nothing can be told apart, and that is not 0. Levels of 1e-14 are real: a window of rows that resemble
+/// their neighbours differs that much by chance.
+const LOWEST_LEVEL: f64 = 1e-300;
 
 impl Policy {
     /// Checks every number.

@@ -304,7 +304,7 @@ mod tests {
             FeatureColumn::Array(_) => panic!("no numbers"),
         };
         let numbers: Vec<_> = kept.features.iter().map(numbers).collect();
-        assert_eq!((numbers, kept.quarantined), (vec![&[1.0, 3.0][..], &[4.0, 4.0]], vec![0, 0]));
+        assert_eq!((numbers, kept.quarantined), (vec![vec![1.0, 3.0], vec![4.0, 4.0]], vec![0, 0]));
         assert_eq!(kept.labels.iter().count(), 2);
     }
 

@@ -11,6 +11,7 @@ use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::{Offset, TopicPartitionList};
 use tokio::time::Instant;
 
+use super::watermarks::watermarks;
 use super::{EndsInTime, Error, Kind, client, customise, held};
 use crate::config;
 use crate::error::{Retry, Retryable as _};
@@ -131,13 +132,13 @@ impl Admin {
         let partitions = self.partitions(topic).await?;
         let topic = topic.to_owned();
         self.blocking(move |reader| {
-            (0..i32::try_from(partitions).unwrap_or(i32::MAX))
-                .map(|partition| {
-                    reader
-                        .fetch_watermarks(&topic, partition, PATIENCE)
-                        .map_err(Error::request(format!("look at topic `{topic}` partition {partition}")))
-                })
-                .collect()
+            let partitions: Vec<i32> = (0..i32::try_from(partitions).unwrap_or(i32::MAX)).collect();
+            let found = watermarks(&reader, &topic, &partitions, PATIENCE);
+            let found = found.map_err(Error::request(format!("look at topic `{topic}`")))?;
+            let known = found.into_iter().map(|(partition, ends)| {
+                ends.map_err(Error::request(format!("look at topic `{topic}` partition {partition}")))
+            });
+            known.collect()
         })
         .await
     }

@@ -10,6 +10,7 @@ mod held;
 mod producer;
 mod range;
 mod ranges;
+mod watermarks;
 
 pub use admin::{Admin, TopicSpec};
 pub use batch::{Coverage, Headers, MessageBatch, OffsetRange, mark};

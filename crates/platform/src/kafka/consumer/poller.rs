@@ -18,6 +18,7 @@ use super::group::GroupWatch;
 use super::progress::{Arrival, Progress, Standing};
 use super::{Age, ConsumerOptions, Position, Spare};
 use crate::error::{Retry, Retryable as _};
+use crate::kafka::watermarks::watermarks;
 use crate::kafka::{EndsInTime, Error, Headers, MessageBatch};
 
 /// How long a poll waits when nothing is gathered.
@@ -274,8 +275,13 @@ impl Poller {
     /// end. A partition that cannot be looked at now is looked at again.
     fn check_positions(&mut self) {
         let topic = self.options.topic.clone();
-        for partition in std::mem::take(&mut self.unchecked) {
-            let Ok((low, end)) = self.inner.fetch_watermarks(&topic, partition, LOOK) else {
+        let unchecked = std::mem::take(&mut self.unchecked);
+        let Ok(found) = watermarks(&self.inner, &topic, &unchecked, LOOK) else {
+            self.unchecked = unchecked;
+            return;
+        };
+        for (partition, ends) in found {
+            let Ok((low, end)) = ends else {
                 self.unchecked.push(partition);
                 continue;
             };
