@@ -133,7 +133,7 @@ impl Admin {
         let topic = topic.to_owned();
         self.blocking(move |reader| {
             let partitions: Vec<i32> = (0..i32::try_from(partitions).unwrap_or(i32::MAX)).collect();
-            let found = watermarks(&reader, &topic, &partitions, PATIENCE);
+            let found = watermarks(reader, &topic, &partitions, PATIENCE);
             let found = found.map_err(Error::request(format!("look at topic `{topic}`")))?;
             let known = found.into_iter().map(|(partition, ends)| {
                 ends.map_err(Error::request(format!("look at topic `{topic}` partition {partition}")))

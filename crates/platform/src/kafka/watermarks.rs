@@ -7,13 +7,16 @@ use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
 use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::{Offset, TopicPartitionList};
 
+/// A partition with its first and its next offset.
+type Ends = (i32, KafkaResult<(i64, i64)>);
+
 /// First and next offset of each of `partitions`, in their order.
 pub(super) fn watermarks<C: ConsumerContext>(
     client: &BaseConsumer<C>,
     topic: &str,
     partitions: &[i32],
     patience: Duration,
-) -> KafkaResult<Vec<(i32, KafkaResult<(i64, i64)>)>> {
+) -> KafkaResult<Vec<Ends>> {
     if partitions.is_empty() {
         return Ok(Vec::new());
     }
