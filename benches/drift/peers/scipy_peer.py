@@ -23,8 +23,15 @@ def judge(question):
         test = stats.ks_2samp(a, b, method=method)
         return {"score": test.statistic, "p": test.pvalue, "drift": bool(test.pvalue < ALPHA)}
 
+    def categories(c):
+        a, b = (question.numbers(c[side]).astype(int) for side in ("reference", "live"))
+        size = int(max(a.max(), b.max())) + 1
+        test = stats.chi2_contingency([np.bincount(a, minlength=size), np.bincount(b, minlength=size)])
+        return {"score": test.statistic, "p": test.pvalue, "drift": bool(test.pvalue < ALPHA)}
+
     def window(w):
-        return [common.attempt(lambda c=c: [column(c)], 1)[0] for c in w["columns"]]
+        work = categories if w.get("category") else column
+        return [common.attempt(lambda c=c: [work(c)], 1)[0] for c in w["columns"]]
 
     return {"windows": [window(w) for w in question["windows"]]}
 

@@ -56,18 +56,21 @@ pub fn memory(table: &Table) -> anyhow::Result<Value> {
     let numbers = Numbers::read(&table.file)?;
     let layout = Layout::new(reference(&numbers, &table.columns)?)?;
     let names = names(&table.columns);
-    let mut panes = Vec::with_capacity(PANES);
-    let before = resident()?;
-    for index in 0..PANES {
+    let pane = |index: usize| -> anyhow::Result<Profile> {
         let mut profile = Profile::new(&layout);
         for (name, column) in names.iter().zip(&table.columns) {
             let live = numbers.of(column.live)?;
             let from = index * BATCH % (live.len() - BATCH + 1);
             profile.observe(name, &live[from..from + BATCH])?;
         }
-        panes.push(profile);
-    }
+        Ok(profile)
+    };
+    // Those before fill what the process has free already.
+    let earlier: Vec<Profile> = (0..PANES).map(pane).collect::<anyhow::Result<_>>()?;
+    let before = resident()?;
+    let panes: Vec<Profile> = (0..PANES).map(pane).collect::<anyhow::Result<_>>()?;
     let held = (resident()? - before) / (PANES * table.columns.len()) as f64;
+    drop(earlier);
     let stored = panes.iter().map(|profile| profile.to_json().len()).sum::<usize>() as f64;
     Ok(json!({ "held_bytes": held, "stored_bytes": stored / (PANES * table.columns.len()) as f64 }))
 }
