@@ -17,7 +17,10 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 pub mod binner;
+pub mod calibration;
 pub mod chi2;
+pub mod column;
+pub mod detector;
 mod edges;
 pub mod evaluate;
 pub mod fdr;
@@ -31,6 +34,7 @@ pub mod proportion;
 pub mod psi;
 pub mod reference;
 pub mod report;
+pub mod resample;
 pub mod retrain;
 #[cfg(test)]
 mod testing;

@@ -62,3 +62,15 @@ pub(crate) fn pair(vector: &Value) -> (Vec<f64>, Vec<f64>) {
     }
     (reference, live)
 }
+
+/// A first-order autoregressive stream with correlation `phi` and variance 1.
+pub(crate) fn autoregressive(random: &mut Lcg, count: usize, phi: f64) -> Vec<f64> {
+    let mut value = random.normal();
+    let noise = (1.0 - phi * phi).sqrt();
+    (0..count)
+        .map(|_| {
+            value = phi * value + noise * random.normal();
+            value
+        })
+        .collect()
+}
