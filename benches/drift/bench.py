@@ -6,10 +6,10 @@ import pathlib
 import platform
 import time
 
-from parts import agreement, alarms, cases, speed
+from parts import agreement, alarms, cases, detectors, speed
 from parts.asking import Peers, told
 
-PARTS = {"speed": speed, "agreement": agreement, "cases": cases, "alarms": alarms}
+PARTS = {"speed": speed, "agreement": agreement, "cases": cases, "alarms": alarms, "detectors": detectors}
 
 
 def processor():

@@ -4,6 +4,7 @@
 #![allow(clippy::disallowed_methods, reason = "a benchmark measures time as it goes by")]
 
 mod agree;
+mod detect;
 mod judge;
 mod measure;
 mod question;
@@ -36,6 +37,8 @@ enum Task {
     Counts,
     /// Reports of windows.
     Judge,
+    /// Alarms of the detector between windows.
+    Detect,
 }
 
 fn main() -> anyhow::Result<()> {
@@ -49,6 +52,7 @@ fn main() -> anyhow::Result<()> {
         Task::Pairs => agree::pairs(&read(&text)?),
         Task::Counts => agree::counts(&read(&text)?),
         Task::Judge => judge::judge(&read(&text)?),
+        Task::Detect => detect::detect(&read(&text)?),
     }?;
     println!("{answer}");
     Ok(())
