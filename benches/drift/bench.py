@@ -29,7 +29,7 @@ def main():
     parser.add_argument("--work", type=pathlib.Path, required=True, help="folder for the numbers, several hundred MB")
     parser.add_argument("--out", type=pathlib.Path, required=True, help="folder for the results")
     parser.add_argument("--only", default=",".join(PARTS), help="parts, by comma")
-    parser.add_argument("--sizes", default="100000,1000000", help="rows of a table against a table")
+    parser.add_argument("--sizes", default="1000000", help="rows of a table against a table")
     parser.add_argument("--update-rows", type=int, default=1_000_000)
     parser.add_argument("--pairs", type=int, default=600)
     parser.add_argument("--seeds", type=int, default=1_000, help="runs of everything that is a rate")

@@ -12,12 +12,12 @@ FEATURES = 20
 AT_ONCE = {"confirm_windows": 1, "of_windows": 1, "min_rows": 50, "alpha": ALPHA}
 # Rows of reference and window, and what judges them by a p-value that is exact or asymptotic.
 FAMILIES = [(2_000, 400), (8_000, 1_300)]
-CHUNK = 50
+CHUNK = 100
 # Seeds of the peers that take long for each.
-FEW = 100
+FEW = 50
 WINDOWS = [50, 100, 200]
-COLUMNS = 400
-SKETCHED = 100
+COLUMNS = 200
+SKETCHED = 60
 
 
 def run(asked, peers):
