@@ -1,4 +1,4 @@
-//! Drift: the mathematics and the decisions, nothing else. No I/O, no clock, no randomness.
+//! Drift: the mathematics and the decisions, nothing else. No I/O, no clock, no randomness but from a seed.
 //!
 //! The life of the numbers:
 //!
@@ -11,6 +11,9 @@
 //!                                                                              │
 //!                                     decide_retrain(report, trainings, now) ─► RetrainDecision
 //! ```
+//!
+//! Between windows [`detector`] looks at every pane, and [`calibration`] sets the level of the windowed test; both draw from the
+//! history of a feature in blocks ([`resample`]).
 //!
 //! The reference is stored with the model, so its edges are fixed for a model version and merging profiles is addition:
 //! panes of any partition in any order give the same bytes.

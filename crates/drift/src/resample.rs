@@ -95,7 +95,8 @@ pub(crate) fn dependence(series: &[&[f64]]) -> Vec<Dependence> {
         .collect()
 }
 
-/// Blocks that hold what each of `all` needs: the longest, and the longest period.
+/// Blocks that hold what each of `all` needs: the longest, and the longest period. A shorter period that does not fit into that
+/// one is held within blocks only.
 pub(crate) fn longest(rows: usize, all: &[Dependence]) -> Blocks {
     let none = Blocks { rows, length: 1, period: None, reason: Reason::Constant };
     all.iter().fold(none, |held, one| {

@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 /// A reference value must exceed so many standard errors of the reference's mean: else a reference that is a bit off would
 /// itself be evidence, value by value.
 const STANDARD_ERRORS: f64 = 4.5;
-/// No threshold is lower: of a column that never varied, one odd value is no drift, two are.
-const LOWEST: f64 = 5.0;
+/// No threshold is lower, where no value says anything.
+const LOWEST: f64 = 1.0;
 /// Peaks kept at most, before those that cannot matter are dropped.
 const PEAKS: usize = 4_096;
 /// How fast alarms become rare is read off the height that so many times as many peaks exceed.
@@ -23,7 +23,7 @@ const MAX_STEEP: f64 = 20.0;
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
-    /// False alarms per 100,000 rows without drift, of all four sums together.
+    /// False alarms per 100,000 rows without drift (rows without a value count), of all four sums together.
     pub target_per_100k: f64,
     /// The share of them (0–1, exclusive) that spread is granted.
     pub spread_share: f64,
@@ -40,9 +40,9 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
-            target_per_100k: 0.75,
-            spread_share: 0.1,
-            k_location: 0.125,
+            target_per_100k: 0.8,
+            spread_share: 0.05,
+            k_location: 0.135,
             k_spread: 0.25,
             replicates: 256,
             rows: 80_000,
@@ -96,6 +96,14 @@ impl Settings {
         check("replicates", f64::from(self.replicates), self.replicates > 0, "at least 1")?;
         check("rows", f64::from(self.rows), self.rows > 0, "at least 1")
     }
+
+    /// False alarms granted to each sum, per row.
+    fn granted(&self) -> [f64; 4] {
+        let all = self.target_per_100k / 1e5;
+        let spread = all * self.spread_share / 2.0;
+        let location = all / 2.0 - spread;
+        [location, location, spread, spread]
+    }
 }
 
 /// Calibrates the detector of one feature on its history, the column its reference was built from, in stream order.
@@ -118,26 +126,25 @@ pub fn calibrate(history: &Column<'_>, seed: u64, settings: &Settings) -> Result
     let blocks = longest(history.rows.len(), &found);
     let values = counts[..history.bins].iter().sum::<u64>().max(1) as f64;
     let raised = |k: f64, found: &Dependence| k.max(STANDARD_ERRORS * (found.inflation / values).sqrt());
-    let mut limits = Limits {
-        k_location: raised(settings.k_location, &found[0]),
-        k_spread: raised(settings.k_spread, &found[1]),
-        thresholds: [LOWEST; 4],
-    };
+    let (k_location, k_spread) = (raised(settings.k_location, &found[0]), raised(settings.k_spread, &found[1]));
+    let mut limits = Limits { k_location, k_spread, thresholds: [LOWEST; 4] };
+    // One odd value is no drift, even of a column that never varied.
+    for bin in 0..scores.bins() {
+        let steps = steps(&scores, bin, &limits);
+        limits.thresholds.iter_mut().zip(steps).for_each(|(threshold, step)| *threshold = threshold.max(step));
+    }
     let simulated = f64::from(settings.replicates) * f64::from(settings.rows);
-    let granted = settings.target_per_100k / 1e5 * simulated;
-    let spread = granted * settings.spread_share / 2.0;
-    let location = granted / 2.0 - spread;
-    let granted = [location, location, spread, spread];
+    let granted = settings.granted().map(|per_row| per_row * simulated);
     // Peaks that every other period exceeds, where few periods are known.
     let usual = blocks.period.filter(|_| blocks.cycles() < Some(50.0)).map(|period| simulated / period / 2.0);
-    let peaks =
-        climb(history, blocks, seed, settings, &limits, &granted.map(|granted| usual.unwrap_or(0.0).max(granted)));
+    let needed = granted.map(|granted| usual.unwrap_or(0.0).max(STEEPNESS * granted));
     let mut drawn = [0.0; 4];
-    for (side, (peaks, granted)) in peaks.into_iter().zip(granted).enumerate() {
-        let heights =
-            peaks.exceeded_by([granted, STEEPNESS * granted, usual.unwrap_or(f64::INFINITY)].map(|n| n as usize));
+    for (side, peaks) in climb(history, blocks, seed, settings, &limits, needed).into_iter().enumerate() {
+        let counts = [granted[side], STEEPNESS * granted[side], usual.unwrap_or(f64::INFINITY)];
+        let heights = peaks.exceeded_by(counts.map(|count| count as usize));
         drawn[side] = heights[0];
-        limits.thresholds[side] = allowed(heights, &blocks, found[side / 2].bias).max(LOWEST);
+        let allowed = allowed(heights, &blocks, found[side / 2].bias);
+        limits.thresholds[side] = limits.thresholds[side].max(allowed);
     }
     Ok(Calibration { limits, drawn, settings: *settings, blocks, seed })
 }
@@ -167,9 +174,9 @@ fn climb(
     seed: u64,
     settings: &Settings,
     limits: &Limits,
-    granted: &[f64; 4],
+    needed: [f64; 4],
 ) -> [Peaks; 4] {
-    let mut peaks = granted.map(|granted| Peaks::new((STEEPNESS * granted) as usize + 1));
+    let mut peaks = needed.map(|needed| Peaks::new(needed as usize + 1));
     let (mut counts, mut ranges) = (vec![0u64; history.bins + 1], Vec::new());
     for replicate in 0..settings.replicates {
         let mut resampler = Resampler::new(blocks, seed, u64::from(replicate));
@@ -178,46 +185,51 @@ fn climb(
         for range in &ranges {
             history.rows[range.clone()].iter().for_each(|&bin| counts[usize::from(bin).min(history.bins)] += 1);
         }
-        let steps = steps(&Scores::new(&counts[..history.bins]), limits);
+        let scores = Scores::new(&counts[..history.bins]);
+        // Single precision is plenty for sums that start anew every few hundred rows. A missing value, last, adds nothing.
+        let mut table: Vec<[f32; 4]> =
+            (0..history.bins).map(|bin| steps(&scores, bin, limits).map(|step| step as f32)).collect();
+        table.push([0.0; 4]);
         resampler.draw(settings.rows as usize, false, &mut ranges);
-        let mut sums = [0.0f32; 4];
-        let mut floors: [f32; 4] = std::array::from_fn(|side| peaks[side].floor);
-        let mut highest = floors;
-        for range in &ranges {
-            for &bin in &history.rows[range.clone()] {
-                let step = &steps[usize::from(bin).min(history.bins)];
-                // No branch but for the rare end of a high climb: four sums are one register.
-                let mut ended = 0;
-                for side in 0..4 {
-                    sums[side] = (sums[side] + step[side]).max(0.0);
-                    highest[side] = highest[side].max(sums[side]);
-                    ended |= u32::from(sums[side] == 0.0) & u32::from(highest[side] > floors[side]);
-                }
-                if ended != 0 {
-                    for side in (0..4).filter(|&side| sums[side] == 0.0) {
-                        peaks[side].note(highest[side]);
-                        floors[side] = peaks[side].floor;
-                        highest[side] = floors[side];
-                    }
-                }
-            }
-        }
-        for (peaks, highest) in peaks.iter_mut().zip(highest) {
-            peaks.note(highest);
-        }
+        let stream = ranges.iter().map(|range| &history.rows[range.clone()]);
+        follow(stream, &table, &mut peaks);
     }
     peaks
 }
 
-/// What a value of each bin adds to the sums; a missing value, last, adds nothing. Single precision is plenty for sums that
-/// start anew every few hundred rows, and four of them are one register.
-fn steps(scores: &Scores, limits: &Limits) -> Vec<[f32; 4]> {
-    let (k, l) = (limits.k_location, limits.k_spread);
-    let scored = (0..scores.bins()).filter_map(|bin| scores.z(bin).zip(scores.w(bin)));
-    let mut steps: Vec<[f32; 4]> =
-        scored.map(|(z, w)| [z - k, -z - k, w - l, -w - l].map(|step| step as f32)).collect();
-    steps.push([0.0; 4]);
-    steps
+/// Runs the sums over a stream, given in pieces of bins, and notes their peaks. `table` has what each bin adds.
+fn follow<'a>(stream: impl Iterator<Item = &'a [u16]>, table: &[[f32; 4]], peaks: &mut [Peaks; 4]) {
+    let mut sums = [0.0f32; 4];
+    let mut floors: [f32; 4] = std::array::from_fn(|side| peaks[side].floor);
+    let mut highest = floors;
+    for piece in stream {
+        for &bin in piece {
+            let step = &table[usize::from(bin).min(table.len() - 1)];
+            // No branch but for the rare end of a high climb: four sums are one register.
+            let mut ended = 0;
+            for side in 0..4 {
+                sums[side] = (sums[side] + step[side]).max(0.0);
+                highest[side] = highest[side].max(sums[side]);
+                ended |= u32::from(sums[side] == 0.0) & u32::from(highest[side] > floors[side]);
+            }
+            if ended != 0 {
+                for side in (0..4).filter(|&side| sums[side] == 0.0) {
+                    peaks[side].note(highest[side]);
+                    floors[side] = peaks[side].floor;
+                    highest[side] = floors[side];
+                }
+            }
+        }
+    }
+    for (peaks, highest) in peaks.iter_mut().zip(highest) {
+        peaks.note(highest);
+    }
+}
+
+/// What a value of a bin adds to each sum.
+fn steps(scores: &Scores, bin: usize, limits: &Limits) -> [f64; 4] {
+    let (z, w) = (scores.z(bin).unwrap_or(0.0), scores.w(bin).unwrap_or(0.0));
+    [z - limits.k_location, -z - limits.k_location, w - limits.k_spread, -w - limits.k_spread]
 }
 
 /// The highest peaks of one sum.

@@ -10,6 +10,8 @@ const MIN_PERIOD: usize = 8;
 /// How often the power at a period must exceed that of its neighbours. Without a period the ratio is about exponential with
 /// mean 1, over some hundred independent tries.
 const MIN_RATIO: f64 = 30.0;
+/// Points of a period that are enough to see its harmonics.
+const POINTS: usize = 32;
 /// Harmonics of a period looked at.
 const HARMONICS: usize = 3;
 
@@ -20,8 +22,11 @@ const HARMONICS: usize = 3;
 pub(super) fn find(series: &[f64]) -> Option<f64> {
     let mean = series.iter().sum::<f64>() / series.len().max(1) as f64;
     let centred: Vec<f64> = series.iter().map(|value| value - mean).collect();
-    let candidate = candidate(&centred)? as f64;
-    let n = series.len() as f64;
+    let candidate = candidate(&centred)?;
+    // A wave of 1,440 rows needs no more points than one of 32.
+    let merged = (candidate / POINTS).max(1);
+    let centred: Vec<f64> = centred.chunks_exact(merged).map(|rows| rows.iter().sum::<f64>()).collect();
+    let (candidate, n) = (candidate as f64 / merged as f64, centred.len() as f64);
     // The longer the piece, the narrower the top: each tells where to look for that of a piece twice as long.
     let mut frequency = 1.0 / candidate;
     let mut piece = ((2 * MIN_CYCLES) as f64 * candidate).min(n);
@@ -59,7 +64,7 @@ pub(super) fn find(series: &[f64]) -> Option<f64> {
     };
     // The autocorrelation is as high at twice or three times the period: all harmonics that stand out have a factor then.
     let factor = (1..=2 * HARMONICS).filter(|&k| stands_out(frequency * k as f64)).reduce(common_factor)?;
-    Some(1.0 / (frequency * factor as f64)).filter(|&period| period >= MIN_PERIOD as f64)
+    Some(merged as f64 / (frequency * factor as f64)).filter(|&period| period >= MIN_PERIOD as f64)
 }
 
 /// The greatest common factor (Euclid).
