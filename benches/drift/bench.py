@@ -44,12 +44,11 @@ def main():
         started = time.monotonic()
         results[name] = PARTS[name].run(asked, peers)
         told(f"{name}: {time.monotonic() - started:.0f} s")
-    versions = {**results.get("versions", {}), **peers.versions}
-    results |= {"machine": platform.platform(), "processor": processor(), "versions": dict(sorted(versions.items()))}
-    file.write_text(json.dumps(results, indent=1) + "\n")
-    text = "\n".join(report(results, asked)) + "\n"
-    (asked.out / "results.md").write_text(text)
-    print(text)
+        versions = {**results.get("versions", {}), **peers.versions}
+        results |= {"machine": platform.platform(), "processor": processor(), "versions": dict(sorted(versions.items()))}
+        file.write_text(json.dumps(results, indent=1) + "\n")
+        (asked.out / "results.md").write_text("\n".join(report(results, asked)) + "\n")
+    print((asked.out / "results.md").read_text())
 
 
 def report(results, asked):

@@ -16,7 +16,7 @@ def fitted(reference, rows, method, category=False):
     names = list(reference.columns)
     kinds = {"categorical_methods": [method], "treat_as_categorical": names} if category else {"continuous_methods": [method]}
     # A short last chunk would differ from the others and raise the threshold.
-    chunker = SizeBasedChunker(chunk_size=rows, incomplete="append")
+    chunker = SizeBasedChunker(chunk_size=min(rows, len(reference)), incomplete="append")
     calculator = nannyml.UnivariateDriftCalculator(column_names=names, chunker=chunker, **kinds)
     return calculator.fit(reference)
 
