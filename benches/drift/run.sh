@@ -28,4 +28,6 @@ for setting in only sizes seeds pairs repetitions; do
   name="${setting^^}"
   [[ -z "${!name:-}" ]] || arguments+=("--$setting" "${!name}")
 done
+# No byte code beside tracked files.
+export PYTHONDONTWRITEBYTECODE=1
 "$environment/bin/python" benches/drift/bench.py "${arguments[@]}"
