@@ -14,7 +14,7 @@ AT_ONCE = {"confirm_windows": 1, "of_windows": 1, "min_rows": 50, "alpha": ALPHA
 FAMILIES = [(2_000, 400), (8_000, 1_300)]
 CHUNK = 100
 # Seeds of the peers that take long for each.
-FEW = 50
+FEW = 100
 WINDOWS = [50, 100, 200]
 COLUMNS = 200
 SKETCHED = 60
