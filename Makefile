@@ -89,6 +89,12 @@ bench-models: ## Models beside scikit-learn, LightGBM, XGBoost; table and plot (
 	@cargo build $(CARGO_FLAGS) --bin bench-models
 	@benches/models/run.sh "$(CARGO_TARGET_DIR)/release/bench-models"
 
+bench-drift: ## Drift beside Evidently, NannyML, SciPy, River, whylogs, alibi-detect; tables and plots (ONLY=speed; benches/drift/README.md)
+	$(call step,Building the benchmark of drift)
+	@scripts/setup.sh python
+	@cargo build --package driftmill-bench-drift --release --locked --ignore-rust-version
+	@benches/drift/run.sh "$(CARGO_TARGET_DIR)/release/bench-drift"
+
 ##@ Check
 check: check-light lint ## All checks, the cheap ones first
 
@@ -128,5 +134,5 @@ help:
 	  /^##@/ { printf "\n%s\n", substr($$0, 5) } \
 	  /^[a-z-]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-.PHONY: run build setup test test-mlflow test-onnx test-notebook test-gpu test-real chaos bench-ingest bench-models check check-light \
+.PHONY: run build setup test test-mlflow test-onnx test-notebook test-gpu test-real chaos bench-ingest bench-models bench-drift check check-light \
   check-setup check-format check-text check-scripts check-compose check-dependencies lint help
