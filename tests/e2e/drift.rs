@@ -120,10 +120,15 @@ async fn what_is_served_is_watched_as_well_as_what_is_ingested() {
     stack.serves("iris", |_| true).await;
     // A client that asks about large flowers only: the model answers with one class.
     let flower = [7.2, 3.2, 6.4, 2.2];
-    for _ in 0..8 {
-        let rows: Vec<_> = (0..100).map(|_| flower).collect();
+    for window in 1..=3 {
+        let rows: Vec<_> = (0..250).map(|_| flower).collect();
         let (status, answer) = stack.post("/invocations?model=iris", json!({ "inputs": rows })).await;
         assert_eq!(status, 200, "{answer}");
+        // What comes at once is counted at once, and would be one window.
+        let judged = format!(
+            "SELECT count() >= {window} FROM iris_drift WHERE stream = 'predictions' AND verdict IN ('warning', 'drifted')"
+        );
+        stack.sql_becomes(&judged, "1").await;
     }
     let drifted = "SELECT count() > 0 FROM iris_drift WHERE stream = 'predictions' AND verdict = 'drifted' \
                    AND arrayExists(reason -> startsWith(reason, '@prediction moved'), reasons) \

@@ -41,19 +41,24 @@ pub struct Rehearsal {
     drifting: u64,
     moments: Vec<Moment>,
     passed_over: u64,
+    /// Panes in a row of a version lower than the one watched.
+    lower: u32,
 }
+
+/// So many panes in a row of a lower version are a roll-back; fewer are those of the version that was just replaced.
+const ROLLED_BACK: u32 = 4;
 
 impl Rehearsal {
     /// Nothing has happened yet.
     pub fn new(declared: DriftPolicy) -> Self {
         let (watches, trainings, moments) = (BTreeMap::new(), Vec::new(), Vec::new());
-        Self { declared, watches, trainings, drifting: 0, moments, passed_over: 0 }
+        Self { declared, watches, trainings, drifting: 0, moments, passed_over: 0, lower: 0 }
     }
 
     /// Takes the pane at `offset`, which was published at `at`, counted over `layout`.
     ///
-    /// Versions follow each other as they did: another version begins its windows anew, and panes of the version before,
-    /// which was still being served for a moment, are passed over.
+    /// Versions follow each other as they did: another version begins its windows anew. The last panes of the version before it,
+    /// which was still counted against for a moment, are passed over; after a roll-back there are more of them.
     ///
     /// # Errors
     /// A policy out of range; windows of too many rows.
@@ -67,12 +72,14 @@ impl Rehearsal {
     ) -> Result<(), Error> {
         let version = pane.model_version;
         match self.watches.get(&stream).map(Watch::model_version) {
-            Some(current) if current == version => {}
-            Some(current) if version < current => {
+            Some(current) if current == version => self.lower = 0,
+            Some(current) if version < current && self.lower + 1 < ROLLED_BACK => {
+                self.lower += 1;
                 self.passed_over += 1;
                 return Ok(());
             }
             _ => {
+                self.lower = 0;
                 let checkpoint =
                     self.watches.get(&stream).map_or_else(Checkpoint::default, |watch| watch.checkpoint(0));
                 let watch = Watch::new(stream, span(&self.declared), layout, version, checkpoint);
@@ -176,6 +183,27 @@ mod tests {
 
     fn trainings(moments: &[Moment]) -> usize {
         moments.iter().filter(|moment| matches!(moment.decision, Some(RetrainDecision::Train { .. }))).count()
+    }
+
+    #[test]
+    fn a_roll_back_is_followed_and_the_last_panes_of_the_version_before_are_passed_over() {
+        let x: Vec<f64> = (0..500).map(f64::from).collect();
+        let layout = Layout::new(ReferenceProfile::build(&[("x", &x)]).unwrap()).unwrap();
+        let mut rehearsal = Rehearsal::new(DriftPolicy { window_rows: 100, ..DriftPolicy::default() });
+        // Version 2 serves, two late panes of version 1 follow; then version 1 serves again.
+        let versions = [1, 1, 2, 1, 1, 2, 2, 1, 1, 1, 1, 1, 1];
+        for (i, version) in versions.into_iter().enumerate() {
+            let mut profile = Profile::new(&layout);
+            profile.observe("x", &x[..100]).unwrap();
+            let i = i as i64;
+            let id = PaneId { partition: 0, from_offset: i * 100, to_offset: i * 100 + 100 };
+            let pane = Pane { id, model_version: version, profile, rejected: 0, max_event_time: i };
+            rehearsal.take(i, i, Stream::Records, &layout, pane).unwrap();
+        }
+        let (moments, passed_over) = rehearsal.finish();
+        let judged: Vec<u64> =
+            moments.iter().filter(|moment| moment.verdict != "alarm").map(|moment| moment.model_version).collect();
+        assert_eq!((judged, passed_over), (vec![1, 1, 2, 2, 2, 1, 1, 1], 5));
     }
 
     #[test]

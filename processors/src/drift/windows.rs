@@ -10,7 +10,7 @@ use driftmill_drift::{FeatureAlarm, Pane, Policy, Span, Stream};
 use driftmill_platform::clock::SharedClock;
 use driftmill_platform::config;
 use driftmill_platform::error::{Retry, Retryable as _};
-use driftmill_platform::kafka::{MessageBatch, Outgoing};
+use driftmill_platform::kafka::{MAX_RECORD_BYTES, MessageBatch, Outgoing};
 use driftmill_platform::registry::{self, CHAMPION, Registry};
 use driftmill_platform::stage::{Error, Output, Stage, Tally};
 use driftmill_schemas::message::{ALARM, DRIFTED, DriftEvent};
@@ -271,11 +271,8 @@ impl DriftWindows {
                 None => Vec::new(),
             };
             for event in events {
-                let record = Outgoing {
-                    key: event.window.clone().into_bytes(),
-                    payload: serde_json::to_vec(&event).map_err(|e| self.stuck(e))?,
-                    ..Outgoing::default()
-                };
+                let payload = payload_of(event.clone()).map_err(|e| self.stuck(e))?;
+                let record = Outgoing { key: event.window.into_bytes(), payload, ..Outgoing::default() };
                 output.records.push((self.topics.drift.clone(), record));
             }
             self.next = Some(offset + 1);
@@ -300,4 +297,17 @@ impl Stage for DriftWindows {
         }
         outcome
     }
+}
+
+/// An event as it is sent: without the cells of its features, which are there to be looked at, where it would be too large.
+fn payload_of(mut event: DriftEvent) -> serde_json::Result<Vec<u8>> {
+    let payload = serde_json::to_vec(&event)?;
+    if payload.len() <= MAX_RECORD_BYTES {
+        return Ok(payload);
+    }
+    let features = event.report.get_mut("features").and_then(serde_json::Value::as_array_mut);
+    for feature in features.into_iter().flatten().filter_map(serde_json::Value::as_object_mut) {
+        feature.remove("cells");
+    }
+    serde_json::to_vec(&event)
 }

@@ -7,9 +7,10 @@ use arrow_array::{Array, BinaryArray, StringArray};
 use driftmill_drift::reference::LABEL;
 use driftmill_drift::{Pane, PaneId, Profile, Stream, Values, profile};
 use driftmill_features::aspects;
-use driftmill_platform::kafka::{OffsetRange, Outgoing};
+use driftmill_platform::kafka::{MAX_RECORD_BYTES, OffsetRange, Outgoing};
 use driftmill_platform::stage::Tally;
 use driftmill_schemas::pipeline::{FeatureType, Pipeline};
+use tracing::warn;
 
 use super::champion::Champion;
 use super::encode::{FeatureColumn, Rows};
@@ -139,6 +140,15 @@ impl Panes {
             };
             let key = range.partition.to_string().into_bytes();
             let payload = pane.to_json(Stream::Records).into_bytes();
+            if payload.len() > MAX_RECORD_BYTES {
+                // Features must not wait for ever for a pane that no topic takes.
+                let (bytes, pane) = (payload.len(), pane.id.to_string());
+                warn!(
+                    pane,
+                    bytes, "a pane of so many features is larger than a record may be: it is not watched for drift"
+                );
+                continue;
+            }
             records.push(Outgoing { key, payload, ..Outgoing::default() });
         }
         records
@@ -148,4 +158,108 @@ impl Panes {
 /// The rows `mine`, or all of `rows`.
 fn chosen(rows: usize, mine: Option<&[usize]>) -> impl Iterator<Item = usize> + '_ {
     (0..mine.map_or(rows, <[usize]>::len)).map(move |i| mine.map_or(i, |mine| mine[i]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use driftmill_drift::{Layout, ReferenceProfile};
+    use driftmill_schemas::pipeline::Feature;
+    use std::sync::Arc;
+
+    const NUMBER: f64 = 2.0;
+
+    fn layout() -> Arc<Layout> {
+        let numbers = [1.0, NUMBER, 3.0, 4.0];
+        let categories = [Some("red"), Some("blue"), Some("red"), None];
+        let mut reference =
+            ReferenceProfile::of(&[("size", Values::Numbers(&numbers)), ("colour", Values::Categories(&categories))])
+                .unwrap();
+        let texts = aspects::of_texts([Some("a few words"), Some("more of them")].into_iter());
+        for (name, values) in aspects::names("text", FeatureType::Text).iter().zip(&texts) {
+            reference = reference.with(name, Values::Numbers(values)).unwrap();
+        }
+        let dark = [0u8; 12];
+        let images = aspects::of_images([Some(&dark[..])].into_iter());
+        for (name, values) in aspects::names("photo", FeatureType::Image).iter().zip(&images) {
+            reference = reference.with(name, Values::Numbers(values)).unwrap();
+        }
+        Layout::new(reference.with(LABEL, Values::Categories(&[Some("yes"), Some("no")])).unwrap()).unwrap()
+    }
+
+    fn watched() -> Arc<Watched> {
+        let kinds = [
+            ("size", FeatureType::Number),
+            ("colour", FeatureType::Category),
+            ("text", FeatureType::Text),
+            ("photo", FeatureType::Image),
+            ("added later", FeatureType::Number),
+        ];
+        let feature = |(name, kind): (&str, FeatureType)| Feature { name: name.to_owned(), kind, ..Feature::default() };
+        let features = kinds.map(feature);
+        let names = features.iter().map(|feature| (feature.kind, aspects::names(&feature.name, feature.kind)));
+        Arc::new(Watched { features: names.collect(), label_is_value: false })
+    }
+
+    /// Four rows on two partitions, the last of which is set aside.
+    fn rows() -> Rows {
+        let white = [255u8; 12];
+        Rows {
+            partitions: vec![0, 1, 0, 1],
+            offsets: vec![10, 20, 11, 21],
+            event_times: vec![5, 6, 7, 900],
+            entities: StringArray::new_null(4),
+            labels: StringArray::from(vec![Some("yes"), None, Some("no"), Some("yes")]),
+            quarantined: vec![0, 0, 0, 1],
+            broken: Vec::new(),
+            features: vec![
+                FeatureColumn::Numbers(vec![NUMBER, f64::NAN, 9.0, 1.0]),
+                FeatureColumn::Array(Arc::new(StringArray::from(vec![Some("red"), Some("green"), None, Some("red")]))),
+                FeatureColumn::Array(Arc::new(StringArray::from(vec![Some("one two"), None, Some(""), Some("x")]))),
+                FeatureColumn::Array(Arc::new(BinaryArray::from(vec![Some(&white[..]), None, None, Some(&white)]))),
+                FeatureColumn::Numbers(vec![1.0; 4]),
+            ],
+            added: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn every_kind_of_value_is_counted_for_its_partition_but_rows_that_are_set_aside() {
+        let layout = layout();
+        let champion = Arc::new(Champion { version: 4, layout: Arc::clone(&layout) });
+        let mut panes = Panes::new(champion, watched());
+        panes.observe(&rows()).unwrap();
+        let range = |partition, from, to| OffsetRange { topic: "t".to_owned(), partition, from, to };
+        let tallies = BTreeMap::from([(1, Tally { rejected: 3, ..Tally::default() })]);
+        let records = panes.finish(&tallies, &[range(0, 10, 12), range(1, 20, 22), range(2, 0, 5)]);
+        let panes: Vec<Pane> =
+            records.iter().map(|record| Pane::from_json(&layout, &record.payload).unwrap()).collect();
+        let counted = |pane: &Pane, name: &str| {
+            let feature = pane.profile.feature(layout.index_of(name).unwrap());
+            (feature.rows(), feature.missing())
+        };
+        let [first, second, third] = panes.as_slice() else { panic!("{panes:?}") };
+        assert_eq!((first.model_version, first.max_event_time, first.rejected), (4, 7, 0));
+        assert_eq!((second.max_event_time, second.rejected), (6, 3));
+        assert_eq!(third.profile.rows(), 0, "a range without rows has a pane, too");
+        assert_eq!((counted(first, "size"), counted(second, "size")), ((2, 0), (1, 1)));
+        assert_eq!(first.profile.above(0), 1);
+        assert_eq!((counted(first, "colour"), counted(second, "colour")), ((2, 1), (1, 0)));
+        assert_eq!(second.profile.unseen(1), 1);
+        // A missing text is missing once, and an empty one has no share of letters.
+        assert_eq!((counted(second, "text.length"), counted(second, "text.words")), ((1, 1), (0, 0)));
+        assert_eq!((counted(first, "text.words"), counted(first, "text.letters")), ((2, 0), (2, 1)));
+        assert_eq!((counted(first, "photo.contrast"), counted(first, "photo.mean_red")), ((1, 0), (2, 1)));
+        // A record without its label says nothing of labels.
+        assert_eq!((counted(first, LABEL), counted(second, LABEL)), ((2, 0), (0, 0)));
+    }
+
+    #[test]
+    fn a_feature_of_another_kind_than_the_model_knows_is_passed_over() {
+        let reference = ReferenceProfile::of(&[("size", Values::Categories(&[Some("large")]))]).unwrap();
+        let layout = Layout::new(reference).unwrap();
+        let mut panes = Panes::new(Arc::new(Champion { version: 1, layout }), watched());
+        panes.observe(&rows()).unwrap();
+        assert_eq!(panes.partitions[&0].profile.rows(), 0);
+    }
 }
