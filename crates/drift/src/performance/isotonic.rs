@@ -7,15 +7,15 @@ use serde::{Deserialize, Serialize};
 const LEAST_ROWS: usize = 10;
 /// … and at most into so many groups.
 const MOST_GROUPS: usize = 512;
-/// Rows that the model's own word counts for, so that ten hits in a row do not make a certainty.
-const OWN_WORD: f64 = 1.0;
+/// Each halves the distance at least, as a block's mean depends on its own knot first.
+const MEAN_STEPS: usize = 8;
 
 /// Rows whose probabilities mean the same.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Knot {
     /// The mean of the model's probabilities.
     pub at: f64,
-    /// The share of rows that are of the class, drawn towards `at` by the weight of one row.
+    /// What probabilities of `at` are worth, 0–1.
     pub share: f64,
     /// Rows.
     pub rows: u64,
@@ -37,7 +37,7 @@ struct Block {
 
 impl Block {
     fn share(&self) -> f64 {
-        (self.hits + OWN_WORD * self.probability / self.rows) / (self.rows + OWN_WORD)
+        self.hits / self.rows
     }
 
     fn pool(&mut self, other: &Self) {
@@ -81,7 +81,30 @@ impl Isotonic {
             share: block.share(),
             rows: block.rows as u64,
         };
-        Self { knots: blocks.iter().map(knot).collect() }
+        let mut curve = Self { knots: blocks.iter().map(knot).collect() };
+        curve.keep_means(pairs);
+        curve
+    }
+
+    /// A line through the means of blocks does not have their means: where the curve bends it runs to one side of them. Moves
+    /// the knots until the rows of each block have the mean that the block has, as far as the curve still rises.
+    fn keep_means(&mut self, pairs: &[(f64, bool)]) {
+        let wanted: Vec<f64> = self.knots.iter().map(|knot| knot.share).collect();
+        for _ in 0..MEAN_STEPS {
+            let mut rest = pairs;
+            let mut lacking = Vec::with_capacity(wanted.len());
+            for (knot, wanted) in self.knots.iter().zip(&wanted) {
+                let (rows, left) = rest.split_at(knot.rows as usize);
+                rest = left;
+                let mean = rows.iter().map(|pair| self.value(pair.0)).sum::<f64>() / rows.len() as f64;
+                lacking.push(wanted - mean);
+            }
+            let mut floor = 0.0f64;
+            for (knot, lacking) in self.knots.iter_mut().zip(lacking) {
+                knot.share = (knot.share + lacking).clamp(floor, 1.0);
+                floor = knot.share;
+            }
+        }
     }
 
     /// The two knots that decide on a probability, and the weight of each.
