@@ -4,7 +4,9 @@
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum Error {
     /// A probability that is none.
-    #[error("row {row}: the probability of class {class} is {value}, it must be a number from 0 to 1: leave the row out")]
+    #[error(
+        "row {row}: the probability of class {class} is {value}, it must be a number from 0 to 1: leave the row out"
+    )]
     Probability {
         /// The row, from 0.
         row: usize,
@@ -66,7 +68,9 @@ pub enum Error {
         others: usize,
     },
     /// A stored calibrator or table that does not add up.
-    #[error("the stored {what} is damaged: {fault}; train the model again or learn it again from the rows that judged it")]
+    #[error(
+        "the stored {what} is damaged: {fault}; train the model again or learn it again from the rows that judged it"
+    )]
     Damaged {
         /// What it is.
         what: &'static str,

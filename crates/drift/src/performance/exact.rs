@@ -52,8 +52,12 @@ impl ExactSum {
 
     /// The sum as a float, correct but for the last digit.
     pub fn value(&self) -> f64 {
-        let digit = |(&place, &digit): (&i16, &u32)| f64::from(digit) * 2f64.powi(i32::from(place) * DIGIT_BITS);
-        self.digits.iter().map(digit).sum::<f64>().min(f64::MAX)
+        let worth = |(&place, &digit): (&i16, &u32)| {
+            // In two steps: the place of the smallest floats is worth less than any float.
+            let power = i32::from(place) * DIGIT_BITS;
+            f64::from(digit) * 2f64.powi(power / 2) * 2f64.powi(power - power / 2)
+        };
+        self.digits.iter().map(worth).sum::<f64>().min(f64::MAX)
     }
 }
 

@@ -3,10 +3,11 @@
 use super::error::Error;
 use serde::{Deserialize, Serialize};
 
-/// Rows with nearly the same probability are pooled from the start, at least so many …
+/// Rows with nearly the same probability are pooled from the start, at least so many.
 const LEAST_ROWS: usize = 10;
-/// … and at most into so many groups.
-const MOST_GROUPS: usize = 512;
+/// What a row counts for at least when rows are pooled; in the middle it is half a row more. A class among many is improbable
+/// in most rows, and without this one group would hold all in which it is not.
+const LEAST_WEIGHT: f64 = 0.05;
 /// Each halves the distance at least, as a block's mean depends on its own knot first.
 const MEAN_STEPS: usize = 8;
 
@@ -76,11 +77,8 @@ impl Isotonic {
             let taken = blocks.remove(cheapest + 1);
             blocks[cheapest].pool(&taken);
         }
-        let knot = |block: &Block| Knot {
-            at: block.probability / block.rows,
-            share: block.share(),
-            rows: block.rows as u64,
-        };
+        let knot =
+            |block: &Block| Knot { at: block.probability / block.rows, share: block.share(), rows: block.rows as u64 };
         let mut curve = Self { knots: blocks.iter().map(knot).collect() };
         curve.keep_means(pairs);
         curve
@@ -149,12 +147,24 @@ impl Isotonic {
     }
 }
 
-/// Sorted pairs in groups of about equal size; equal probabilities stay together.
+/// Sorted pairs in groups of about equal weight; equal probabilities stay together.
+///
+/// Pooling violators makes the curve too steep for other rows than its own: the sum of its shares above any probability is
+/// never less than the hits there, so that models would look too good. There are (2·rows)^⅓ groups, as many as
+/// differ from their neighbours by about what chance makes of them: then few violate, and the line between them shows the rest.
 fn groups(pairs: &[(f64, bool)]) -> impl Iterator<Item = &[(f64, bool)]> {
-    let size = LEAST_ROWS.max(pairs.len().div_ceil(MOST_GROUPS));
+    let weight = |pair: &(f64, bool)| (pair.0 * (1.0 - pair.0)).max(0.0).sqrt() + LEAST_WEIGHT;
+    let wanted = (2.0 * pairs.len() as f64).cbrt().ceil();
+    let size = pairs.iter().map(weight).sum::<f64>() / wanted;
     let mut rest = pairs;
     std::iter::from_fn(move || {
-        let last = rest.get(size.min(rest.len()).checked_sub(1)?)?.0;
+        let mut held = 0.0;
+        let rows = rest.iter().position(|pair| {
+            held += weight(pair);
+            held >= size
+        });
+        let last =
+            rest.get(rows.map_or(rest.len(), |last| last + 1).max(LEAST_ROWS.min(rest.len())).checked_sub(1)?)?.0;
         let mut end = rest.partition_point(|pair| pair.0 <= last);
         // What is left over is too little for a group of its own.
         if rest.len() - end < LEAST_ROWS {

@@ -55,7 +55,8 @@ pub enum Judgement {
 /// # Errors
 /// A senseless rule, intervals at different confidence, and a metric that the reference does not have.
 pub fn judge(rule: &Rule, reference: &Performance, window: &Performance) -> Result<Judgement, Error> {
-    let check = |field, value: f64, good: bool, must| if good { Ok(()) } else { Err(Error::Rule { field, value, must }) };
+    let check =
+        |field, value: f64, good: bool, must| if good { Ok(()) } else { Err(Error::Rule { field, value, must }) };
     check("margin", rule.margin, (0.0..1.0).contains(&rule.margin), "at least 0 and below 1")?;
     check("min_rows", rule.min_rows as f64, rule.min_rows > 0, "at least 1")?;
     if reference.alpha != window.alpha {

@@ -6,9 +6,9 @@
 use super::error::Error;
 use serde::{Deserialize, Serialize};
 
-/// Standard deviations of the prior: as calibrations of models are found to be.
+/// Standard deviations of the prior: wide enough to be outweighed by a few dozen rows.
 const INTERCEPT_SD: f64 = 1.0;
-const SLOPE_SD: f64 = 0.5;
+const SLOPE_SD: f64 = 1.0;
 /// A forest's 0 and 1 would weigh without limit on the logistic scale.
 const LEAST_PROBABILITY: f64 = 1e-3;
 const MOST_STEPS: usize = 50;
@@ -34,7 +34,12 @@ impl Logistic {
     pub(crate) fn fit(pairs: &mut [(f64, bool)]) -> Self {
         // Sums depend on the order of their terms.
         pairs.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
-        let pairs: Vec<(f64, f64)> = pairs.iter().map(|&(p, hit)| (logit(p), f64::from(hit))).collect();
+        // Targets as Platt's, with half a row in place of a whole: hits are not certain to be hits again. Without them the
+        // curve is too steep for other rows than its own, with whole rows it is too flat.
+        let hits = pairs.iter().filter(|(_, hit)| *hit).count() as f64;
+        let (hit_is, miss_is) = ((hits + 0.5) / (hits + 1.0), 0.5 / (pairs.len() as f64 - hits + 1.0));
+        let pairs: Vec<(f64, f64)> =
+            pairs.iter().map(|&(p, hit)| (logit(p), if hit { hit_is } else { miss_is })).collect();
         let mut curve = Self { intercept: 0.0, slope: 1.0, covariance: [0.0; 3] };
         for _ in 0..MOST_STEPS {
             let (gradient, hessian) = curve.derivatives(&pairs);

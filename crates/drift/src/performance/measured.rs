@@ -202,7 +202,12 @@ impl ValueCounts {
         };
         let mae = figure(&self.absolute, &self.squares).map(|figure| (Metric::Mae, figure));
         let rmse = figure(&self.squares, &self.fourth_powers).map(|figure| (Metric::Rmse, figure.root()));
-        Ok(Performance { source: Source::Measured, rows: self.rows, alpha, figures: mae.into_iter().chain(rmse).collect() })
+        Ok(Performance {
+            source: Source::Measured,
+            rows: self.rows,
+            alpha,
+            figures: mae.into_iter().chain(rmse).collect(),
+        })
     }
 }
 

@@ -68,7 +68,8 @@ impl Probabilities {
 
     /// The most probable class of each row, the first of equal ones. A model with a threshold of its own answers otherwise.
     pub fn most_probable(&self) -> Vec<usize> {
-        let best = |row: &[f64]| (1..row.len()).fold(0, |best, class| if row[class] > row[best] { class } else { best });
+        let best =
+            |row: &[f64]| (1..row.len()).fold(0, |best, class| if row[class] > row[best] { class } else { best });
         self.values.chunks_exact(self.classes).map(best).collect()
     }
 

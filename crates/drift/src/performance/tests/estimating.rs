@@ -4,7 +4,13 @@ use super::{super::*, *};
 use std::collections::BTreeMap;
 
 /// Over `windows`, each with a calibrator of its own: the mean error of each metric and how often the interval held it.
-fn coverage(windows: u64, calibration: usize, window: usize, classes: usize, sureness: f64) -> BTreeMap<Metric, (f64, f64)> {
+fn coverage(
+    windows: u64,
+    calibration: usize,
+    window: usize,
+    classes: usize,
+    sureness: f64,
+) -> BTreeMap<Metric, (f64, f64)> {
     let mut sums: BTreeMap<Metric, (f64, f64, f64)> = BTreeMap::new();
     for seed in 0..windows {
         let mut random = Lcg::new(seed * 7_919 + 1);

@@ -32,7 +32,8 @@ fn a_sample_of_the_same_model_is_seldom_judged_worse() {
     for seed in 0..300 {
         let mut random = Lcg::new(seed + 31);
         let (reference, window) = (rows(&mut random, 500, 2, 1.5, 1.0), rows(&mut random, 300, 2, 1.5, 1.0));
-        other += u32::from(!matches!(judge(&strict, &reference.measured(), &window.measured()), Ok(Judgement::Kept(_))));
+        other +=
+            u32::from(!matches!(judge(&strict, &reference.measured(), &window.measured()), Ok(Judgement::Kept(_))));
     }
     assert!((3..=30).contains(&other), "{other} of 300 at alpha .05");
 }
