@@ -1,6 +1,6 @@
 //! What a classifier's probabilities are worth.
 
-use super::{error::Error, probabilities::Probabilities};
+use super::{error::Error, probabilities::Probabilities, temperature};
 use serde::{Deserialize, Serialize};
 
 pub use super::{
@@ -21,13 +21,16 @@ const MOST_KNOTS: usize = 40;
 /// up to 20 classes, 18 for each class beyond.
 ///
 /// A class with 50 rows, and as many of others, has an isotonic curve. With fewer it has a logistic one (Platt's) drawn towards
-/// the identity, which without any rows is the identity. The order of the rows changes nothing.
+/// the identity, which without any rows is the identity. Where there are more than two classes, how sure the model is of itself
+/// is mended for all of them before. The order of the rows changes nothing.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Calibrator {
     /// Classes of the model.
     pub classes: usize,
     /// Rows it was learned from.
     pub rows: u64,
+    /// The power that probabilities are raised to before their curves; 1 for two classes, whose curve needs none.
+    pub sharpness: f64,
     /// The curve of each class; of two classes that of class 1 alone.
     pub curves: Vec<Curve>,
 }
@@ -40,25 +43,37 @@ impl Calibrator {
     pub fn learn(probabilities: &Probabilities, truths: &[usize]) -> Result<Self, Error> {
         probabilities.check(truths, "truths")?;
         let classes = probabilities.classes();
+        let sharpness = if classes == 2 { 1.0 } else { temperature::fit(probabilities, truths) };
+        let sharpened = sharpened(probabilities, sharpness);
         let curved = if classes == 2 { 1..2 } else { 0..classes };
         let most = (KNOTS / curved.len()).clamp(LEAST_KNOTS, MOST_KNOTS);
         let curves = curved
             .map(|class| {
                 let pairs = truths.iter().enumerate();
-                Curve::fit(pairs.map(|(row, &truth)| (probabilities.row(row)[class], truth == class)).collect(), most)
+                let at = |row: usize| sharpened[row * classes + class];
+                Curve::fit(pairs.map(|(row, &truth)| (at(row), truth == class)).collect(), most)
             })
             .collect();
-        Ok(Self { classes, rows: truths.len() as u64, curves })
+        Ok(Self { classes, rows: truths.len() as u64, sharpness, curves })
     }
 
     /// What the probabilities of a row (one for each class, summing to 1) are worth; each above 0, summing to 1.
     pub fn calibrate(&self, row: &[f64]) -> Vec<f64> {
+        let mut sharpened = row.to_vec();
+        if self.sharpness != 1.0 {
+            temperature::sharpen(&mut sharpened, self.sharpness);
+        }
         let mut shares = vec![0.0; self.classes];
-        self.calibrate_into(row, &mut shares);
+        self.calibrate_into(&sharpened, &mut shares);
         shares
     }
 
-    /// [`calibrate`](Self::calibrate) without an allocation. Returns what the curves' values were divided by.
+    /// The table of all rows as the curves take them.
+    pub(crate) fn sharpened(&self, probabilities: &Probabilities) -> Vec<f64> {
+        sharpened(probabilities, self.sharpness)
+    }
+
+    /// The shares of a row of that table. Returns what the curves' values were divided by.
     pub(crate) fn calibrate_into(&self, row: &[f64], shares: &mut [f64]) -> f64 {
         if let [curve] = &self.curves[..] {
             shares[1] = curve.value(row[1]);
@@ -81,8 +96,20 @@ impl Calibrator {
         if self.classes < 2 || self.curves.len() != curves {
             return Err(Error::Damaged { what: "calibrator", fault: "it has not one curve for each class" });
         }
+        if !(self.sharpness > 0.0 && self.sharpness.is_finite()) {
+            return Err(Error::Damaged { what: "calibrator", fault: "its sharpness is not above 0" });
+        }
         self.curves.iter().try_for_each(Curve::validate)
     }
+}
+
+fn sharpened(probabilities: &Probabilities, sharpness: f64) -> Vec<f64> {
+    let mut values = probabilities.values().to_vec();
+    if sharpness != 1.0 {
+        let rows = values.chunks_exact_mut(probabilities.classes());
+        rows.for_each(|row| temperature::sharpen(row, sharpness));
+    }
+    values
 }
 
 /// How an estimate changes with the parameters of each curve.
@@ -97,7 +124,7 @@ impl<'a> Influence<'a> {
         Self { calibrator, by_curve }
     }
 
-    /// Adds a row whose part of the estimate is the mean of `worth` (a number for each class) over its calibrated shares:
+    /// Adds a (sharpened) row whose part of the estimate is the mean of `worth` (a number for each class) over its calibrated shares:
     /// `mean`, which came from values that were divided by `sum`.
     pub(crate) fn add(&mut self, row: &[f64], worth: &[f64], mean: f64, sum: f64) {
         let two = self.calibrator.classes == 2;
@@ -111,7 +138,7 @@ impl<'a> Influence<'a> {
     }
 
     /// The variance of the estimate that comes from so few calibration rows. Curves are taken for independent, as if each were
-    /// learned from rows of its own.
+    /// learned from rows of its own, and the sharpness for known: it rests on all rows and all classes.
     pub(crate) fn variance(&self) -> f64 {
         self.calibrator.curves.iter().zip(&self.by_curve).map(|(curve, influence)| curve.variance(influence)).sum()
     }

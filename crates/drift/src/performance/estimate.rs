@@ -75,7 +75,8 @@ pub fn estimate(
 /// The rows of a window with their calibrated shares.
 struct Window<'a> {
     calibrator: &'a Calibrator,
-    probabilities: &'a Probabilities,
+    /// The model's probabilities as the curves take them.
+    sharpened: Vec<f64>,
     shares: Vec<f64>,
     /// What the curves' values of each row were divided by.
     sums: Vec<f64>,
@@ -85,9 +86,10 @@ impl<'a> Window<'a> {
     fn new(calibrator: &'a Calibrator, probabilities: &'a Probabilities) -> Self {
         let (rows, classes) = (probabilities.rows(), probabilities.classes());
         let mut shares = vec![0.0; rows * classes];
-        let each = shares.chunks_exact_mut(classes).enumerate();
-        let sums = each.map(|(row, shares)| calibrator.calibrate_into(probabilities.row(row), shares)).collect();
-        Self { calibrator, probabilities, shares, sums }
+        let sharpened = calibrator.sharpened(probabilities);
+        let each = sharpened.chunks_exact(classes).zip(shares.chunks_exact_mut(classes));
+        let sums = each.map(|(row, shares)| calibrator.calibrate_into(row, shares)).collect();
+        Self { calibrator, sharpened, shares, sums }
     }
 
     fn shares(&self, row: usize) -> &[f64] {
@@ -124,7 +126,8 @@ impl<'a> Window<'a> {
             let mean = dot(self.shares(row), &by_class);
             let spread = self.shares(row).iter().zip(&by_class).map(|(share, worth)| share * (worth - mean).powi(2));
             labels += spread.sum::<f64>();
-            influence.add(self.probabilities.row(row), &by_class, mean, sum);
+            let classes = by_class.len();
+            influence.add(&self.sharpened[row * classes..(row + 1) * classes], &by_class, mean, sum);
         }
         (labels + influence.variance()).sqrt()
     }

@@ -104,7 +104,7 @@ mod tests {
             assert_eq!(sum.value(), value);
         }
         let mut nothing = ExactSum::default();
-        [f64::NAN, f64::INFINITY, -1.0].map(|value| nothing.add(value));
+        [f64::NAN, f64::INFINITY, -1.0].into_iter().for_each(|value| nothing.add(value));
         assert_eq!(nothing, ExactSum::default());
     }
 }

@@ -33,6 +33,7 @@ pub mod loss;
 mod matrix;
 pub mod measured;
 pub mod probabilities;
+mod temperature;
 #[cfg(test)]
 mod tests;
 

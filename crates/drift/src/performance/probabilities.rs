@@ -66,6 +66,11 @@ impl Probabilities {
         &self.values[row * self.classes..(row + 1) * self.classes]
     }
 
+    /// All rows, one after the other.
+    pub(crate) fn values(&self) -> &[f64] {
+        &self.values
+    }
+
     /// The most probable class of each row, the first of equal ones. A model with a threshold of its own answers otherwise.
     pub fn most_probable(&self) -> Vec<usize> {
         let best =
