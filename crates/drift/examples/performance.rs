@@ -4,45 +4,72 @@
 #![allow(clippy::unwrap_used)]
 
 use driftmill_drift::performance::{
-    Calibrator, ClassCounts, Metric, Performance, Probabilities, error_of_estimate, estimate,
+    Calibrator, ClassCounts, LossTable, Metric, Performance, Probabilities, ValueCounts, error_of_estimate, estimate,
 };
 use std::{collections::BTreeMap, fs, path::Path};
 
 const ALPHA: f64 = 0.05;
 
-/// Rows of a chunk: truths, answers, and probabilities row after row.
+/// Rows of a chunk: truths, answers and, of a classifier, probabilities row after row.
 #[derive(Default)]
 struct Rows {
-    truths: Vec<usize>,
-    answers: Vec<usize>,
+    truths: Vec<f64>,
+    answers: Vec<f64>,
     probabilities: Vec<f64>,
 }
 
+/// What is stored with a model.
+enum Learned {
+    Classes(Calibrator),
+    Values(LossTable),
+}
+
 impl Rows {
-    fn classes(&self) -> usize {
-        self.probabilities.len() / self.truths.len()
+    fn probabilities(&self) -> Probabilities {
+        Probabilities::new(self.probabilities.len() / self.truths.len(), &self.probabilities).unwrap()
     }
 
-    fn probabilities(&self) -> Probabilities {
-        Probabilities::new(self.classes(), &self.probabilities).unwrap()
+    fn learn(&self) -> Learned {
+        if self.probabilities.is_empty() {
+            return Learned::Values(LossTable::learn(&self.answers, &self.truths).unwrap());
+        }
+        Learned::Classes(Calibrator::learn(&self.probabilities(), &classes(&self.truths)).unwrap())
+    }
+
+    fn estimate(&self, learned: &Learned) -> Performance {
+        match learned {
+            Learned::Classes(learned) => estimate(learned, &self.probabilities(), &classes(&self.answers), ALPHA),
+            Learned::Values(learned) => learned.estimate(&self.answers, ALPHA),
+        }
+        .unwrap()
     }
 
     fn measured(&self) -> Performance {
-        let mut counts = ClassCounts::new(self.classes()).unwrap();
-        counts.count(&self.probabilities(), &self.answers, &self.truths).unwrap();
+        if self.probabilities.is_empty() {
+            let mut counts = ValueCounts::default();
+            counts.count(&self.answers, &self.truths).unwrap();
+            return counts.performance(ALPHA).unwrap();
+        }
+        let probabilities = self.probabilities();
+        let mut counts = ClassCounts::new(probabilities.classes()).unwrap();
+        counts.count(&probabilities, &classes(&self.answers), &classes(&self.truths)).unwrap();
         counts.performance(ALPHA).unwrap()
     }
+}
+
+fn classes(column: &[f64]) -> Vec<usize> {
+    column.iter().map(|&class| class as usize).collect()
 }
 
 /// The rows of a table by chunk; chunk -1 is the reference.
 fn read(path: &Path) -> BTreeMap<i64, Rows> {
     let mut chunks: BTreeMap<i64, Rows> = BTreeMap::new();
     for line in fs::read_to_string(path).unwrap().lines().skip(1) {
-        let fields: Vec<&str> = line.split(',').collect();
-        let rows = chunks.entry(fields[0].parse().unwrap()).or_default();
-        rows.truths.push(fields[1].parse().unwrap());
-        rows.answers.push(fields[2].parse().unwrap());
-        rows.probabilities.extend(fields[3..].iter().map(|field| field.parse::<f64>().unwrap()));
+        let fields: Vec<f64> = line.split(',').map(|field| field.parse().unwrap()).collect();
+        let rows = chunks.entry(fields[0] as i64).or_default();
+        rows.truths.push(fields[1]);
+        rows.answers.push(fields[2]);
+        rows.probabilities.extend(&fields[3..]);
     }
     chunks
 }
@@ -71,7 +98,7 @@ fn main() {
     let each = std::env::args().nth(2).is_some();
     println!("| data | metric | chunks | mean abs. error, ours | NannyML | measured within our interval |");
     println!("|---|---|---|---|---|---|");
-    for name in ["car_loan", "california", "employment", "three_classes"] {
+    for name in ["car_loan", "california", "employment", "three_classes", "car_price"] {
         let path = Path::new(&folder).join(format!("{name}.csv"));
         if !path.exists() {
             continue;
@@ -79,14 +106,13 @@ fn main() {
         let mut chunks = read(&path);
         let peer = read_peer(&Path::new(&folder).join(format!("{name}.peer.csv")));
         let reference = chunks.remove(&-1).unwrap();
-        let calibrator = Calibrator::learn(&reference.probabilities(), &reference.truths).unwrap();
+        let learned = reference.learn();
         let mut all: BTreeMap<Metric, Errors> = BTreeMap::new();
         for (chunk, rows) in &chunks {
-            let estimated = estimate(&calibrator, &rows.probabilities(), &rows.answers, ALPHA).unwrap();
-            for (metric, error) in error_of_estimate(&estimated, &rows.measured()) {
+            for (metric, error) in error_of_estimate(&rows.estimate(&learned), &rows.measured()) {
                 // What NannyML calls F1 of several classes is the macro mean.
                 let theirs = match metric {
-                    Metric::MacroF1 if calibrator.classes > 2 => peer.get(&(*chunk, "f1".to_owned())),
+                    Metric::MacroF1 if name == "three_classes" => peer.get(&(*chunk, "f1".to_owned())),
                     metric => peer.get(&(*chunk, metric.name().to_owned())),
                 };
                 let sum = all.entry(metric).or_default();

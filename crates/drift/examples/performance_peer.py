@@ -1,7 +1,7 @@
 """Writes NannyML's bundled data, and what its CBPE makes of it, as tables for `performance.rs`.
 
 Usage: python performance_peer.py FOLDER (with nannyml installed). Per data set DATA.csv (chunk, truth, answer and a probability
-for each class; chunk -1 is the reference) and DATA.peer.csv (chunk, metric, NannyML's estimate, its sampling error).
+for each class, or none of a regression; chunk -1 is the reference) and DATA.peer.csv (chunk, metric, NannyML's estimate, its sampling error).
 """
 
 import os
@@ -63,6 +63,27 @@ def main(folder, name):
     pd.DataFrame(found, columns=["chunk", "metric", "value", "error"]).to_csv(folder / f"{name}.peer.csv", index=False)
 
 
+def regression(folder, name):
+    """As `main`, with predictions of numbers and NannyML's direct loss estimation: a second model, trained on the features."""
+    reference, analysis, target = nml.load_synthetic_car_price_dataset()
+    # Both have their rows in the same order.
+    analysis = analysis.assign(y_true=target["y_true"].to_numpy())
+    rows = pd.concat([reference.assign(chunk=-1), analysis.assign(chunk=[i // CHUNK for i in range(len(analysis))])])
+    rows[["chunk", "y_true", "y_pred"]].to_csv(folder / f"{name}.csv", index=False)
+    peer = nml.DLE(
+        feature_column_names=["car_age", "km_driven", "price_new", "accident_count", "door_count", "fuel", "transmission"],
+        y_pred="y_pred", y_true="y_true", metrics=["mae", "rmse"], chunk_size=CHUNK,
+    )
+    peer.fit(reference)
+    estimated = peer.estimate(analysis.drop(columns=["y_true"])).filter(period="analysis").to_df()
+    found = []
+    for metric in ["mae", "rmse"]:
+        for chunk, row in estimated[metric].reset_index(drop=True).iterrows():
+            found.append((chunk, metric, row["value"], row["sampling_error"]))
+    pd.DataFrame(found, columns=["chunk", "metric", "value", "error"]).to_csv(folder / f"{name}.peer.csv", index=False)
+
+
+regression(Path(sys.argv[1]), "car_price")
 for name in ["car_loan", "california", "employment", "three_classes"]:
     main(Path(sys.argv[1]), name)
     print(name, flush=True)

@@ -30,7 +30,7 @@ pub struct Spread {
 /// Rows of nearly the same prediction.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Cell {
-    /// The largest prediction. The first cell also holds all that is less, the last all that is more.
+    /// The largest prediction, or key. The first cell also holds all that is less, the last all that is more.
     pub up_to: f64,
     /// Rows it was learned from.
     pub rows: u64,
@@ -63,10 +63,20 @@ impl LossTable {
     /// # Errors
     /// Not one truth for each prediction, or a number that is not finite.
     pub fn learn(predictions: &[f64], truths: &[f64]) -> Result<Self, Error> {
+        Self::learn_by(predictions, predictions, truths)
+    }
+
+    /// [`learn`](Self::learn) by another number than the prediction: one that tells better how hard a row is, as the error that
+    /// a second model, trained on the features, expects of it. [`estimate`](Self::estimate) takes the same number of each row.
+    ///
+    /// # Errors
+    /// As [`learn`](Self::learn).
+    pub fn learn_by(keys: &[f64], predictions: &[f64], truths: &[f64]) -> Result<Self, Error> {
         check_lengths(predictions.len(), truths.len(), "truths")?;
+        check_lengths(predictions.len(), keys.len(), "keys")?;
         let mut pairs = Vec::with_capacity(predictions.len());
         for (row, (&prediction, &truth)) in predictions.iter().zip(truths).enumerate() {
-            pairs.push((prediction, check_pair(row, prediction, truth)?));
+            pairs.push((check_finite(row, "the key", keys[row])?, check_pair(row, prediction, truth)?));
         }
         pairs.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.total_cmp(&b.1)));
         let wanted = (pairs.len() / LEAST_ROWS).clamp(1, CELLS);
@@ -86,7 +96,7 @@ impl LossTable {
         Ok(Self { cells })
     }
 
-    /// Estimates MAE and RMSE of `predictions`. The interval covers the rows' own errors and that of the table. Nothing is
+    /// Estimates MAE and RMSE of `predictions`, or of their keys. The interval covers the rows' own errors and that of the table. Nothing is
     /// estimated from an empty table.
     ///
     /// # Errors
@@ -98,9 +108,7 @@ impl LossTable {
         let last = self.cells.len().saturating_sub(1);
         let mut counts = vec![0u64; self.cells.len()];
         for (row, &value) in predictions.iter().enumerate() {
-            if !value.is_finite() {
-                return Err(Error::Value { row, what: "the prediction", value });
-            }
+            let value = check_finite(row, "the prediction", value)?;
             if let Some(count) = counts.get_mut(self.cells.partition_point(|cell| cell.up_to < value).min(last)) {
                 *count += 1;
             }
@@ -138,4 +146,8 @@ impl LossTable {
         }
         Ok(())
     }
+}
+
+fn check_finite(row: usize, what: &'static str, value: f64) -> Result<f64, Error> {
+    if value.is_finite() { Ok(value) } else { Err(Error::Value { row, what, value }) }
 }

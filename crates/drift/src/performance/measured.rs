@@ -101,20 +101,20 @@ impl ClassCounts {
         if self.classes != other.classes || self.cells.len() != other.cells.len() {
             return Err(Error::OtherClasses { ours: self.classes, others: other.classes });
         }
-        self.cells.iter_mut().zip(&other.cells).for_each(|(ours, theirs)| *ours += theirs);
-        self.scored += other.scored;
+        self.cells.iter_mut().zip(&other.cells).for_each(|(ours, theirs)| *ours = ours.saturating_add(*theirs));
+        self.scored = self.scored.saturating_add(other.scored);
         self.loss.merge(&other.loss);
         self.loss_squares.merge(&other.loss_squares);
         for (&score, theirs) in &other.scores {
             let ours = self.scores.entry(score).or_default();
-            *ours = (ours.0 + theirs.0, ours.1 + theirs.1);
+            *ours = (ours.0.saturating_add(theirs.0), ours.1.saturating_add(theirs.1));
         }
         Ok(())
     }
 
     /// Rows with a truth.
     pub fn rows(&self) -> u64 {
-        self.cells.iter().sum()
+        self.cells.iter().fold(0, |sum, count| sum.saturating_add(*count))
     }
 
     /// The metrics of the rows. Accuracy has the Wilson interval, the F1 family that of the delta method in Wilson's form, AUC
@@ -184,7 +184,7 @@ impl ValueCounts {
 
     /// Adds the counts of other rows of the same model version.
     pub fn merge(&mut self, other: &Self) {
-        self.rows += other.rows;
+        self.rows = self.rows.saturating_add(other.rows);
         self.absolute.merge(&other.absolute);
         self.squares.merge(&other.squares);
         self.fourth_powers.merge(&other.fourth_powers);

@@ -119,6 +119,32 @@ fn the_table_of_losses_follows_predictions_to_where_the_model_errs_more() {
 }
 
 #[test]
+fn by_a_key_that_tells_hard_rows_the_table_sees_what_the_prediction_does_not_show() {
+    // All predictions are 0; what is hard is known.
+    let made = |random: &mut Lcg, deviation: f64| -> (Vec<f64>, Vec<f64>) {
+        let pair = |_| {
+            let hardness = deviation * (1.0 + random.next().unwrap());
+            (hardness, hardness * random.normal())
+        };
+        (0..4_000).map(pair).unzip()
+    };
+    let mut random = Lcg::new(8);
+    let (mut keys, mut truths) = made(&mut random, 1.0);
+    let (more, harder) = made(&mut random, 3.0);
+    keys.extend(&more);
+    truths.extend(harder);
+    let predictions = vec![0.0; keys.len()];
+    let blind = LossTable::learn(&predictions, &truths).unwrap();
+    let seeing = LossTable::learn_by(&keys, &predictions, &truths).unwrap();
+    let (keys, truths) = made(&mut random, 3.0);
+    let mae = truths.iter().map(|truth| truth.abs()).sum::<f64>() / 4_000.0;
+    let off =
+        |table: &LossTable, keys: &[f64]| (value(&table.estimate(keys, ALPHA).unwrap(), Metric::Mae) / mae - 1.0).abs();
+    assert!(off(&blind, &[0.0; 4_000]) > 0.25 && off(&seeing, &keys) < 0.06);
+    assert!(LossTable::learn_by(&[f64::NAN], &[0.0], &[0.0]).unwrap_err().to_string().contains("the key is NaN"));
+}
+
+#[test]
 fn a_table_of_losses_takes_any_rows_and_refuses_what_is_no_number() {
     let none = LossTable::learn(&[], &[]).unwrap();
     assert!(none.estimate(&[1.0], ALPHA).unwrap().figures.is_empty());
