@@ -36,6 +36,7 @@ pub mod layout;
 pub mod onset;
 pub mod page;
 pub mod pane;
+pub mod performance;
 pub mod policy;
 pub mod profile;
 pub mod proportion;
