@@ -2,19 +2,21 @@
 //! not seen.
 
 use driftmill_drift::history::{self, Wanted};
+use driftmill_drift::performance::{Baseline, Probabilities};
 use driftmill_drift::reference::{CONFIDENCE, LABEL, PREDICTION};
 use driftmill_drift::{ReferenceProfile, Values, reference};
 use driftmill_features::aspects;
 use driftmill_models::estimator::most_probable;
 use driftmill_models::{Column, Target, Task};
 use driftmill_schemas::pipeline::{Feature, FeatureType, Pipeline};
+use ndarray::Array2;
 
 use crate::Rows;
 use crate::fit::Fitted;
 
 /// The profile of `rows` and of the answers on the rows that judged `fitted`, as JSON.
 pub fn of(pipeline: &Pipeline, rows: &Rows, fitted: &Fitted) -> Result<Vec<u8>, String> {
-    let mut profile = ReferenceProfile { features: Vec::new(), rows: rows.len() as u64, calibration: None };
+    let mut profile = ReferenceProfile { rows: rows.len() as u64, ..ReferenceProfile::default() };
     for (feature, column) in pipeline.features.iter().zip(rows.table.columns()) {
         profile = with_feature(profile, feature, column).map_err(|e| e.to_string())?;
         if let (true, Column::Number(values)) = (pipeline.drift.seasonal.contains(&feature.name), column) {
@@ -22,7 +24,7 @@ pub fn of(pipeline: &Pipeline, rows: &Rows, fitted: &Fitted) -> Result<Vec<u8>, 
         }
     }
     profile = with_target(profile, LABEL, &rows.target, &rows.classes).map_err(|e| e.to_string())?;
-    profile = with_answers(profile, fitted, &rows.classes)?;
+    profile = with_answers(profile, pipeline, fitted, &rows.classes)?;
     calibrate(&mut profile, pipeline, rows)?;
     serde_json::to_vec(&profile).map_err(|e| e.to_string())
 }
@@ -99,26 +101,57 @@ fn with_target(
     }
 }
 
-/// What the model answers on rows that it did not learn from, and how sure it is. A forecaster's answers hang on what came
-/// before them: they have no reference.
-fn with_answers(profile: ReferenceProfile, fitted: &Fitted, classes: &[String]) -> Result<ReferenceProfile, String> {
+/// What the model answers on rows that it did not learn from, how sure it is, and how right. A forecaster's answers hang on what
+/// came before them: they have no reference.
+fn with_answers(
+    mut profile: ReferenceProfile,
+    pipeline: &Pipeline,
+    fitted: &Fitted,
+    classes: &[String],
+) -> Result<ReferenceProfile, String> {
     let model = fitted.judged.as_ref().unwrap_or(&fitted.model);
     if model.forecaster().is_some() || fitted.test.is_empty() {
         return Ok(profile);
     }
     let table = &fitted.test.table;
-    match model.task() {
-        Task::Regression => {
+    match (model.task(), &fitted.test.target) {
+        (Task::Regression, Target::Values(truths)) => {
             let values = model.values(table).map_err(|e| e.to_string())?.to_vec();
-            profile.with(PREDICTION, Values::Numbers(&values))
+            profile.performance =
+                Some(Baseline::of_values(&values, &truths.to_vec(), ALPHA).map_err(|e| e.to_string())?);
+            profile.with(PREDICTION, Values::Numbers(&values)).map_err(|e| e.to_string())
         }
-        Task::Classification { n_classes } => {
+        (Task::Classification { n_classes }, Target::Classes { labels: truths, .. }) => {
             let outputs = model.outputs(table).map_err(|e| e.to_string())?;
-            let answers = Target::Classes { labels: most_probable(outputs.view()), n_classes };
+            let labels = most_probable(outputs.view());
+            profile.performance = Some(baseline(pipeline, classes, &outputs, &labels.to_vec(), &truths.to_vec())?);
             let sure: Vec<f64> = outputs.rows().into_iter().map(|row| row.fold(0.0, |a: f64, b| a.max(*b))).collect();
-            with_target(profile, PREDICTION, &answers, classes)
+            with_target(profile, PREDICTION, &Target::Classes { labels, n_classes }, classes)
                 .and_then(|profile| profile.with(CONFIDENCE, Values::Numbers(&sure)))
+                .map_err(|e| e.to_string())
         }
+        _ => Ok(profile),
     }
-    .map_err(|e| e.to_string())
+}
+
+/// Of what is told of performance, so much is wrong.
+const ALPHA: f64 = 0.05;
+
+fn baseline(
+    pipeline: &Pipeline,
+    classes: &[String],
+    outputs: &Array2<f64>,
+    answers: &[usize],
+    truths: &[usize],
+) -> Result<Baseline, String> {
+    // The library takes the last of two classes for the positive one.
+    let swap = classes.len() == 2 && pipeline.label.positive_index() == 0;
+    let place = |class: usize| if swap { 1 - class } else { class };
+    let ordered: Vec<f64> =
+        outputs.rows().into_iter().flat_map(|row| (0..row.len()).map(move |class| row[place(class)])).collect();
+    let named: Vec<String> = (0..classes.len()).map(|class| classes[place(class)].clone()).collect();
+    let of = |all: &[usize]| -> Vec<usize> { all.iter().map(|class| place(*class)).collect() };
+    let told = Probabilities::new(classes.len(), &ordered)
+        .and_then(|probabilities| Baseline::of_classes(&named, &probabilities, &of(answers), &of(truths), ALPHA));
+    told.map_err(|e| e.to_string())
 }

@@ -9,7 +9,7 @@ pub use numbers::Numbers;
 pub(crate) use seasonal::groups as seasonal_groups;
 pub use seasonal::{HOURS_OF_WEEK, Seasonal, hour_of_week};
 
-use crate::{calibration, detector, hashing::Hasher};
+use crate::{calibration, detector, hashing::Hasher, performance::Baseline};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
@@ -110,7 +110,7 @@ pub struct FeatureReference {
 }
 
 /// The reference profile of a model version: one entry a feature, in the signature's order.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct ReferenceProfile {
     /// The features.
     pub features: Vec<FeatureReference>,
@@ -119,6 +119,9 @@ pub struct ReferenceProfile {
     /// The level of the windowed test, calibrated on the features' history.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub calibration: Option<calibration::Calibration>,
+    /// How good the model was on rows that it did not learn from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub performance: Option<Baseline>,
 }
 
 impl ReferenceProfile {
@@ -129,7 +132,7 @@ impl ReferenceProfile {
     pub fn of(columns: &[(&str, Values<'_>)]) -> Result<Self, Error> {
         let expected = columns.first().map_or(0, |(_, values)| values.len());
         let mut profile =
-            Self { features: Vec::with_capacity(columns.len()), rows: expected as u64, calibration: None };
+            Self { features: Vec::with_capacity(columns.len()), rows: expected as u64, ..Self::default() };
         for (name, values) in columns {
             if values.len() != expected {
                 return Err(Error::UnequalLengths { feature: (*name).to_owned(), rows: values.len(), expected });

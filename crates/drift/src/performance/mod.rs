@@ -20,6 +20,7 @@
 //! All intervals are at confidence 1 − alpha, shares are 0–1, losses are in their own units. No randomness is used at all.
 
 mod auc;
+mod baseline;
 pub mod calibrator;
 mod curve;
 pub mod error;
@@ -37,6 +38,7 @@ mod temperature;
 #[cfg(test)]
 mod tests;
 
+pub use baseline::Baseline;
 pub use calibrator::Calibrator;
 pub use error::Error;
 pub use estimate::estimate;
