@@ -57,7 +57,9 @@ impl References {
             .ok();
         self.known.insert(version, layout.clone());
         if self.known.len() > REMEMBERED {
-            self.known.pop_first();
+            // Not the one that is in use now: after a roll-back it is the lowest.
+            let lowest = self.known.keys().copied().find(|known| *known != version);
+            lowest.map(|lowest| self.known.remove(&lowest));
         }
         Ok(layout)
     }

@@ -7,7 +7,7 @@ use driftmill_drift::reference::{CONFIDENCE, LABEL, PREDICTION};
 use driftmill_drift::{ReferenceProfile, Values, reference};
 use driftmill_features::aspects;
 use driftmill_models::estimator::most_probable;
-use driftmill_models::{Column, Target, Task};
+use driftmill_models::{Column, Table, Target, Task};
 use driftmill_schemas::pipeline::{Feature, FeatureType, Pipeline};
 use ndarray::Array2;
 
@@ -56,6 +56,17 @@ fn calibrate(profile: &mut ReferenceProfile, pipeline: &Pipeline, rows: &Rows) -
             _ => {}
         }
     }
+    let aspects = aspects_of(pipeline, &newest);
+    columns.extend(aspects.iter().map(|(name, values)| (name.as_str(), Values::Numbers(values))));
+    let target = rows.target.select(&order[order.len() - newest.rows()..]);
+    let (values, names) = match &target {
+        Target::Values(values) => (values.to_vec(), Vec::new()),
+        Target::Classes { labels, .. } => {
+            (Vec::new(), labels.iter().map(|label| rows.classes.get(*label).map(String::as_str)).collect())
+        }
+    };
+    let label = if names.is_empty() { Values::Numbers(&values) } else { Values::Categories(&names) };
+    columns.push((LABEL, label));
     let wanted = Wanted {
         alpha: drift.alpha,
         window_rows: usize::try_from(drift.window_rows).unwrap_or(usize::MAX),
@@ -63,6 +74,23 @@ fn calibrate(profile: &mut ReferenceProfile, pipeline: &Pipeline, rows: &Rows) -
         seed: pipeline.training.seed,
     };
     history::calibrate(profile, &columns, &wanted).map_err(|e| e.to_string())
+}
+
+/// What is counted of texts and images, a value a row: columns with gaps are left out, as those of all features are drawn
+/// together.
+fn aspects_of(pipeline: &Pipeline, table: &Table) -> Vec<(String, Vec<f64>)> {
+    let of = |(feature, column): (&Feature, &Column)| {
+        let columns = match column {
+            Column::Text(texts) if feature.kind == FeatureType::Text => {
+                aspects::of_texts(texts.iter().map(Option::as_deref))
+            }
+            Column::Image { pixels, .. } => aspects::of_images(pixels.iter().map(Option::as_deref)),
+            _ => Vec::new(),
+        };
+        aspects::names(&feature.name, feature.kind).into_iter().zip(columns).collect::<Vec<_>>()
+    };
+    let all = pipeline.features.iter().zip(table.columns()).flat_map(of);
+    all.filter(|(_, values)| values.len() == table.rows()).collect()
 }
 
 fn with_feature(

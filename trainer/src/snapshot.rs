@@ -1,10 +1,12 @@
 //! The rows a model learns from: read once, kept as Parquet under the hash of their bytes, so that a model names its data
 //! exactly.
 
+use std::collections::BTreeMap;
 use std::io::Cursor;
 
 use bytes::Bytes;
 use driftmill_platform::clickhouse::{ClickHouse, FeatureTable, quote, quote_text};
+use driftmill_platform::kafka::merged;
 use driftmill_platform::store::Store;
 use driftmill_schemas::pipeline::{FeatureType, Pipeline, Severity, SplitBy};
 use polars::prelude::{
@@ -40,7 +42,8 @@ struct Count {
 /// Labelled rows there are since `since`; quarantined ones do not count.
 pub async fn count(clickhouse: &ClickHouse, pipeline: &Pipeline, since: &Since) -> Result<u64, Error> {
     let table = quote(&FeatureTable::of(&pipeline.name).view);
-    let sql = format!("SELECT count() AS rows FROM {table} WHERE {}", condition(pipeline, since));
+    let bad = quarantine(clickhouse, pipeline).await?;
+    let sql = format!("SELECT count() AS rows FROM {table} WHERE {}", condition(pipeline, since, &bad));
     Ok(clickhouse.row::<Count>(&sql).await?.rows)
 }
 
@@ -51,7 +54,8 @@ pub async fn take(
     pipeline: &Pipeline,
     since: &Since,
 ) -> Result<Snapshot, Error> {
-    keep(store, pipeline, clickhouse.bytes(&query(pipeline, since), "ArrowStream").await?).await
+    let bad = quarantine(clickhouse, pipeline).await?;
+    keep(store, pipeline, clickhouse.bytes(&query(pipeline, since, &bad), "ArrowStream").await?).await
 }
 
 /// Keeps rows from elsewhere, such as a file: an Arrow IPC stream with the columns that [`take`] reads. Rows without a label,
@@ -82,11 +86,11 @@ pub fn rows(pipeline: &Pipeline, arrow: Bytes) -> Result<Rows, Error> {
         .map_err(|error| Error::Snapshot { pipeline: pipeline.name.clone(), error })
 }
 
-fn condition(pipeline: &Pipeline, since: &Since) -> String {
+fn condition(pipeline: &Pipeline, since: &Since, quarantine: &[Bad]) -> String {
     let learnable = format!(
         "label IS NOT NULL AND _quarantined = 0{}{}",
         outside_of_bad_windows(pipeline),
-        outside_of_quarantine(pipeline)
+        outside_of_quarantine(quarantine)
     );
     match since {
         Since::Newest => learnable,
@@ -118,15 +122,52 @@ fn outside_of_bad_windows(pipeline: &Pipeline) -> String {
     )
 }
 
-/// Leaves out the rows of windows that the drift processor set aside: a surge of rejects or of missing values means that the
-/// source was broken, and nobody learns from that.
-fn outside_of_quarantine(pipeline: &Pipeline) -> String {
+/// Offsets of one partition, half-open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clickhouse::Row, serde::Deserialize)]
+pub struct Bad {
+    partition: i32,
+    from_offset: i64,
+    to_offset: i64,
+}
+
+/// Ranges that are left out at most: more say that the pipeline has been broken for longer than anybody learns from.
+const MOST_RANGES: usize = 10_000;
+
+/// The offsets of windows that the drift processor set aside: a surge of rejects or of missing values means that the source
+/// was broken, and nobody learns from that. Ranges that touch are one.
+async fn quarantine(clickhouse: &ClickHouse, pipeline: &Pipeline) -> Result<Vec<Bad>, Error> {
+    let sql = format!(
+        "SELECT r.1 AS partition, r.2 AS from_offset, r.3 AS to_offset FROM {} ARRAY JOIN ranges AS r \
+         WHERE verdict = 'quarantine' AND stream = 'records'",
+        quote(&format!("{}_drift_rows", pipeline.name)),
+    );
+    let mut by_partition: BTreeMap<i32, Vec<(i64, i64)>> = BTreeMap::new();
+    for bad in clickhouse.rows::<Bad>(&sql).await? {
+        by_partition.entry(bad.partition).or_default().push((bad.from_offset, bad.to_offset));
+    }
+    let mut ranges = Vec::new();
+    for (partition, found) in by_partition {
+        ranges.extend(merged(found).into_iter().map(|(from_offset, to_offset)| Bad {
+            partition,
+            from_offset,
+            to_offset,
+        }));
+    }
+    ranges.sort_by_key(|bad| std::cmp::Reverse(bad.to_offset));
+    ranges.truncate(MOST_RANGES);
+    ranges.sort_by_key(|bad| (bad.partition, bad.from_offset));
+    Ok(ranges)
+}
+
+fn outside_of_quarantine(quarantine: &[Bad]) -> String {
+    if quarantine.is_empty() {
+        return String::new();
+    }
+    let ranges = quarantine.iter().map(|bad| format!("({}, {}, {})", bad.partition, bad.from_offset, bad.to_offset));
+    let ranges: Vec<String> = ranges.collect();
     format!(
-        " AND NOT arrayExists(bad -> _partition = bad.1 AND _offset >= bad.2 AND _offset < bad.3, \
-         (SELECT groupUniqArrayArray(JSONExtract(report, 'ranges', \
-         'Array(Tuple(partition Int32, from_offset Int64, to_offset Int64))')) FROM {} \
-         WHERE verdict = 'quarantine' AND stream = 'records'))",
-        quote(&format!("{}_drift", pipeline.name)),
+        " AND NOT arrayExists(bad -> _partition = bad.1 AND _offset >= bad.2 AND _offset < bad.3, [{}])",
+        ranges.join(", ")
     )
 }
 
@@ -136,7 +177,7 @@ fn by_entity(pipeline: &Pipeline) -> bool {
 }
 
 /// The query that defines the snapshot: every order in it is total, so the same table gives the same bytes.
-fn query(pipeline: &Pipeline, since: &Since) -> String {
+fn query(pipeline: &Pipeline, since: &Since, quarantine: &[Bad]) -> String {
     let features: Vec<String> = pipeline.features.iter().map(|feature| quote(&feature.name)).collect();
     let newest = match pipeline.training.newest_rows {
         Some(rows) => format!(" ORDER BY event_time DESC, _partition DESC, _offset DESC LIMIT {rows}"),
@@ -149,7 +190,7 @@ fn query(pipeline: &Pipeline, since: &Since) -> String {
         entity = if by_entity(pipeline) { "entity, " } else { "" },
         features = features.join(", "),
         table = quote(&FeatureTable::of(&pipeline.name).view),
-        condition = condition(pipeline, since),
+        condition = condition(pipeline, since, quarantine),
     )
 }
 

@@ -22,7 +22,7 @@ const MOST_REPLICATES: f64 = 999.0;
 pub struct Wanted {
     /// The share of windows without drift that may have a significant feature, and the level that is never exceeded.
     pub alpha: f64,
-    /// Rows of a window.
+    /// Rows of a window; those of larger windows than [`MOST_ROWS`] are not drawn, and the level of these is taken.
     pub window_rows: usize,
     /// False alarms of the detector per 100,000 rows, over all features together.
     pub alarms_per_100k: f64,
@@ -91,7 +91,8 @@ pub fn calibrate(profile: &mut ReferenceProfile, columns: &[(&str, Values<'_>)],
         false_alarm_rate: wanted.alpha.max(1.0 / MOST_REPLICATES),
         replicates: replicates as u32,
     };
-    profile.calibration = Some(calibration::calibrate(&tested, wanted.window_rows, wanted.seed, &settings)?);
+    let window_rows = wanted.window_rows.min(MOST_ROWS);
+    profile.calibration = Some(calibration::calibrate(&tested, window_rows, wanted.seed, &settings)?);
     Ok(())
 }
 

@@ -21,7 +21,8 @@ impl Onset {
             Verdict::Stable => *self = Self::default(),
             Verdict::Warning | Verdict::Drifted => {
                 self.windows = self.windows.saturating_add(1);
-                if self.windows <= 2 {
+                // Of windows that overlap, the second is the first that shares no row with the first one.
+                if self.windows as usize <= 1 + report.policy.overlap {
                     self.since = starts(report);
                 }
             }

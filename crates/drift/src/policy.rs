@@ -41,6 +41,10 @@ pub struct Policy {
     pub confirm_windows: usize,
     /// n: … of so many latest windows.
     pub of_windows: usize,
+    /// How many windows each row is in, where windows overlap: only every so many-th of them says something new, and only those
+    /// confirm each other.
+    #[serde(skip_serializing_if = "is_one")]
+    pub overlap: usize,
     /// Weights of the features; one that is not named weighs nothing. Without weights all are equal.
     pub importance: Option<BTreeMap<String, f64>>,
     /// The share of all importance that the confirmed features must have; above zero in any case.
@@ -60,10 +64,15 @@ impl Default for Policy {
             rejects_surge: 0.1,
             confirm_windows: 2,
             of_windows: 3,
+            overlap: 1,
             importance: None,
             min_importance: 0.0,
         }
     }
+}
+
+fn is_one(number: &usize) -> bool {
+    *number == 1
 }
 
 /// A level below which nothing can be told apart, and that is not 0. Levels of 1e-14 are real: a window of rows that resemble
@@ -93,6 +102,7 @@ impl Policy {
         check("of_windows", self.of_windows as f64, (1..=1_000).contains(&self.of_windows), "between 1 and 1000")?;
         let confirmable = (1..=self.of_windows).contains(&self.confirm_windows);
         check("confirm_windows", self.confirm_windows as f64, confirmable, "between 1 and `of_windows`")?;
+        check("overlap", self.overlap as f64, (1..=1_000).contains(&self.overlap), "between 1 and 1000")?;
         let weight = self.min_importance;
         check("min_importance", weight, (0.0..=1.0).contains(&weight), "between 0 and 1")?;
         for &weight in self.importance.iter().flat_map(BTreeMap::values) {

@@ -113,7 +113,7 @@ pub fn decide(facts: &Facts<'_>, policy: &Policy, history: &History) -> Decision
     let (outcome, reasons) = judge(facts, policy, &history);
     let verdict = outcome.verdict;
     history.outcomes.push(outcome);
-    let surplus = history.outcomes.len().saturating_sub(policy.of_windows.max(2));
+    let surplus = history.outcomes.len().saturating_sub(policy.of_windows.max(2) * policy.overlap);
     history.outcomes.drain(..surplus);
     Decision { verdict, reasons, history }
 }
@@ -155,7 +155,7 @@ pub(crate) fn lost_values(feature: &FeatureReport, policy: &Policy, features: us
 fn judge(facts: &Facts<'_>, policy: &Policy, history: &History) -> (WindowOutcome, Vec<String>) {
     let was_confirmed = |name: &str| history.outcomes.last().is_some_and(|last| contains(&last.confirmed, name));
     let (mut signals, mut confirmed, mut reasons) = (Vec::new(), Vec::new(), Vec::new());
-    let mut weight = 0.0;
+    let (mut weight, mut drifting) = (0.0, false);
     for feature in facts.features {
         let moved = has_moved(feature, policy);
         if moved {
@@ -164,12 +164,18 @@ fn judge(facts: &Facts<'_>, policy: &Policy, history: &History) -> (WindowOutcom
         // A detector that raised an alarm counts like a window: the two look at the rows in different ways.
         let alarmed = contains(facts.alarms, &feature.name);
         let windows = windows_moved(&feature.name, policy, history) + usize::from(moved) + usize::from(alarmed);
-        if was_confirmed(&feature.name) && (moved || !is_clear(feature, policy)) {
+        if was_confirmed(&feature.name) && !feature.is_comparable() {
+            // Nothing says that it has come back, and nothing that it has not.
             confirmed.push(feature.name.clone());
+            reasons.push(reasons::silent(feature));
+        } else if was_confirmed(&feature.name) && (moved || !is_clear(feature, policy)) {
+            confirmed.push(feature.name.clone());
+            drifting = true;
             weight += feature.importance;
             reasons.push(if moved { reasons::moved(feature) } else { reasons::not_clear(feature, policy) });
         } else if moved && windows >= policy.confirm_windows {
             confirmed.push(feature.name.clone());
+            drifting = true;
             weight += feature.importance;
             reasons.push(reasons::confirmed(feature, windows - usize::from(alarmed), alarmed, policy));
         } else if moved {
@@ -179,14 +185,14 @@ fn judge(facts: &Facts<'_>, policy: &Policy, history: &History) -> (WindowOutcom
         }
     }
     let important = weight > 0.0 && weight >= policy.min_importance;
-    let verdict = match (confirmed.is_empty(), important) {
-        (false, true) => Verdict::Drifted,
-        (false, false) => {
+    let verdict = match (drifting, important) {
+        (true, true) => Verdict::Drifted,
+        (true, false) => {
             reasons.push(reasons::unimportant(weight, policy));
             Verdict::Warning
         }
-        (true, _) if reasons.is_empty() => Verdict::Stable,
-        (true, _) => Verdict::Warning,
+        (false, _) if reasons.is_empty() => Verdict::Stable,
+        (false, _) => Verdict::Warning,
     };
     if reasons.is_empty() {
         reasons.push(reasons::stable(facts));
@@ -213,9 +219,11 @@ fn is_clear(feature: &FeatureReport, policy: &Policy) -> bool {
 
 /// In how many of the n − 1 windows before this one the feature moved, not counting those up to its last confirmed drift.
 fn windows_moved(name: &str, policy: &Policy, history: &History) -> usize {
-    let before = history.outcomes.iter().rev().take(policy.of_windows.saturating_sub(1));
-    let since = before.take_while(|outcome| !contains(&outcome.confirmed, name));
-    since.filter(|outcome| contains(&outcome.signals, name)).count()
+    let before = history.outcomes.iter().rev().take(policy.of_windows.saturating_sub(1) * policy.overlap);
+    let since = before.take_while(|outcome| !contains(&outcome.confirmed, name)).enumerate();
+    // Of windows that overlap, those that share no row with this one or with each other.
+    let apart = since.filter(|(place, _)| (place + 1) % policy.overlap == 0);
+    apart.filter(|(_, outcome)| contains(&outcome.signals, name)).count()
 }
 
 /// A change of the missing share, up or down, that is worth a warning: half a surge, and no chance.

@@ -63,6 +63,9 @@ pub struct Position {
 /// The newest panes of a partition that stay as they are: those that a restarted consumer may count anew, in other pieces.
 const KEPT_APART: usize = 16;
 
+/// So many panes in a row without a row end a window of time: some seconds of nothing but rejects.
+const FRUITLESS: u32 = 64;
+
 #[derive(Debug, Clone)]
 struct Held {
     /// What the caller knows the pane by; the lowest of those that were joined.
@@ -87,6 +90,8 @@ pub struct Windows {
     records: u64,
     rows: u64,
     end: Option<i64>,
+    /// Panes in a row that had rejects and no row.
+    fruitless: u32,
     /// When late panes happened that come again after a restart.
     late: BTreeMap<i64, i64>,
 }
@@ -96,7 +101,16 @@ impl Windows {
     pub fn new(span: Span, layout: &Arc<Layout>, model_version: u64, position: Position) -> Self {
         let Position { rows, end, late } = position;
         let empty = PaneSet::new(layout, model_version);
-        Self { span, empty, held: VecDeque::new(), records: 0, rows, end, late: late.into_iter().collect() }
+        Self {
+            span,
+            empty,
+            held: VecDeque::new(),
+            records: 0,
+            rows,
+            end,
+            fruitless: 0,
+            late: late.into_iter().collect(),
+        }
     }
 
     /// The same, of panes that count `stream`.
@@ -151,11 +165,12 @@ impl Windows {
         self.empty.admits(&pane)?;
         let (before, time, has_rows) = (self.records, pane.max_event_time, pane.profile.rows() > 0);
         let happened = happened(&pane);
+        self.fruitless = if has_rows { 0 } else { self.fruitless + 1 };
         let open = match (self.span, self.end) {
             (Span::Time { step, .. }, Some(end)) => end.saturating_sub(step),
             _ => i64::MIN,
         };
-        self.hold(Held { mark, at: happened.max(open), late: happened < open, joined: false, pane });
+        self.hold(Held { mark, at: happened.max(open), late: has_rows && happened < open, joined: false, pane });
         match self.span {
             Span::Rows { rows, step } => {
                 // What was replaced is not counted again.
@@ -172,6 +187,13 @@ impl Windows {
                 Ok(vec![window])
             }
             Span::Time { length, step, lateness } if has_rows => self.ended(time, length, step.max(1), lateness),
+            // Time stands still while nothing but rejects comes, and that is what a window is to say.
+            Span::Time { .. } if self.fruitless == FRUITLESS => {
+                self.fruitless = 0;
+                let window = self.window(|at| at >= open)?;
+                self.retain(|held| held.pane.profile.rows() > 0);
+                Ok(vec![window])
+            }
             Span::Time { .. } => Ok(Vec::new()),
         }
     }
@@ -183,9 +205,9 @@ impl Windows {
         let mut windows = Vec::new();
         while time.saturating_sub(lateness) >= end && end < i64::MAX {
             let from = end.saturating_sub(length);
-            let window = self.window(|at| at >= from && at < end)?;
-            if window.panes().next().is_some() {
-                windows.push(window);
+            // One in whose last step nothing happened would say again what the window before it said.
+            if self.held.iter().any(|held| held.at >= end.saturating_sub(step) && held.at < end) {
+                windows.push(self.window(|at| at >= from && at < end)?);
             }
             end = end.saturating_add(step);
             self.retain(|held| held.at >= end.saturating_sub(length));
@@ -239,12 +261,12 @@ impl Windows {
 
     fn may_join(&self, first: &Held, second: &Held) -> bool {
         let touch = first.pane.id.to_offset == second.pane.id.from_offset;
-        let both = first.pane.records().saturating_add(second.pane.records());
         touch
             && !first.late
             && !second.late
             && match self.span {
-                Span::Rows { rows, step } => step >= rows || both <= step / 4,
+                // Where windows overlap, panes leave one by one.
+                Span::Rows { rows, step } => step >= rows,
                 Span::Time { step, .. } => first.at.div_euclid(step.max(1)) == second.at.div_euclid(step.max(1)),
             }
     }

@@ -14,6 +14,7 @@ use driftmill_schemas::message;
 use driftmill_schemas::pipeline::Label as Declared;
 use serde::Deserialize;
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 use super::format::Format;
 use super::read::{Place, Reading};
@@ -27,15 +28,19 @@ use crate::{api, body};
 /// Bytes of a request's id at most, and of a label.
 const LONGEST: usize = 128;
 const LONGEST_LABEL: usize = 1_000;
+/// Bytes of a label as it is written in JSON, where every one of its bytes may be an escape.
+const LONGEST_WRITTEN: usize = 6 * LONGEST_LABEL + 2;
 
 /// One label as clients send it.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Given {
+struct Given<'b> {
     request_id: String,
     #[serde(default)]
     row: u32,
-    label: Value,
+    /// Not read before it is known to be short.
+    #[serde(borrow)]
+    label: &'b RawValue,
 }
 
 pub(super) async fn push(
@@ -69,7 +74,7 @@ fn read(bytes: &Bytes, format: Format, declared: &Declared, at: i64) -> Result<R
             reading.bad.push(place.not_utf8());
             continue;
         };
-        let label = serde_json::from_str::<Given>(text).map_err(|e| (None, "InvalidJson", e.to_string()));
+        let label = serde_json::from_str::<Given<'_>>(text).map_err(|e| (None, "InvalidJson", e.to_string()));
         match label.and_then(|given| checked(given, declared, at)) {
             Ok(label) => {
                 // A struct of texts and numbers is always JSON.
@@ -85,18 +90,19 @@ fn read(bytes: &Bytes, format: Format, declared: &Declared, at: i64) -> Result<R
 
 type Fine<T> = Result<T, (Option<&'static str>, &'static str, String)>;
 
-fn checked(given: Given, declared: &Declared, at: i64) -> Fine<message::Label> {
+fn checked(given: Given<'_>, declared: &Declared, at: i64) -> Fine<message::Label> {
     let Given { request_id, row, label } = given;
     if request_id.is_empty() || request_id.len() > LONGEST {
         let reason = format!("the `X-Request-Id` of an answer has 1 to {LONGEST} bytes");
         return Err((Some("request_id"), "MissingValue", reason));
     }
     let wrong = |reason: String| (Some("label"), "WrongType", reason);
-    let label = match label {
+    let read = (label.get().len() <= LONGEST_WRITTEN).then(|| serde_json::from_str(label.get()));
+    let label = match read.and_then(Result::ok).unwrap_or(Value::Null) {
         Value::String(text) => text,
         Value::Number(number) => number.to_string(),
         Value::Bool(truth) => truth.to_string(),
-        _ => return Err(wrong("a label is a text, a number or a boolean".to_owned())),
+        _ => return Err(wrong(format!("a label is a text of 1 to {LONGEST_LABEL} bytes, a number or a boolean"))),
     };
     if label.is_empty() || label.len() > LONGEST_LABEL {
         return Err(wrong(format!("a label has 1 to {LONGEST_LABEL} bytes")));

@@ -8,7 +8,7 @@ mod restore;
 mod watch;
 mod windows;
 
-pub use history::{Error as HistoryError, History, StoredPane, read as read_history};
+pub use history::{Error as HistoryError, Seen, StoredPane, read as read_history};
 pub use policy::{policy, retraining, span};
 pub use rehearsal::{Moment, Rehearsal};
 pub use watch::Error as WatchError;

@@ -15,6 +15,7 @@ pub fn policy(declared: &DriftPolicy) -> Policy {
         rejects_surge: declared.rejects_surge,
         confirm_windows: declared.windows as usize,
         of_windows: declared.of_windows as usize,
+        overlap: overlap(declared),
         ..Policy::default()
     }
 }
@@ -29,6 +30,13 @@ pub fn span(declared: &DriftPolicy) -> Span {
             lateness: millis(declared.lateness),
         },
     }
+}
+
+/// How many windows each row is in.
+fn overlap(declared: &DriftPolicy) -> usize {
+    let length = declared.window_seconds.unwrap_or(declared.window_rows).max(1);
+    let step = declared.step.unwrap_or(length).max(1);
+    usize::try_from(length.div_ceil(step)).unwrap_or(1).clamp(1, 1_000)
 }
 
 /// The limits on retraining.

@@ -109,7 +109,7 @@ impl Rehearsal {
                 reasons: alarms.iter().map(FeatureAlarm::told).collect(),
                 decision: None,
             },
-            Outcome::Judged(report) => {
+            Outcome::Judged(report, _) => {
                 let decision = (stream == Stream::Records).then(|| self.decide(at, &report)).flatten();
                 let verdict = serde_json::to_value(report.verdict).ok();
                 Moment {

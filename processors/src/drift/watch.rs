@@ -49,8 +49,8 @@ pub struct Checkpoint {
 pub enum Outcome {
     /// Detectors raised an alarm, before any window is full.
     Alarms(Vec<FeatureAlarm>),
-    /// A window ended and was judged.
-    Judged(Box<DriftReport>),
+    /// A window ended and was judged; with the first offsets of the drift that is going on.
+    Judged(Box<DriftReport>, Vec<(i32, i64)>),
 }
 
 /// The windows of one stream and model version, and what was judged of them.
@@ -102,7 +102,8 @@ impl Watch {
             outcomes.push(Outcome::Alarms(alarms));
         }
         for window in ended {
-            outcomes.push(Outcome::Judged(Box::new(self.judge(&window, policy)?)));
+            let report = self.judge(&window, policy)?;
+            outcomes.push(Outcome::Judged(Box::new(report), self.since()));
         }
         Ok(outcomes)
     }
@@ -125,6 +126,11 @@ impl Watch {
     /// The first offsets of the drift that is going on.
     pub fn since(&self) -> Vec<(i32, i64)> {
         self.onset.since.iter().map(|(partition, from)| (*partition, *from)).collect()
+    }
+
+    /// The version that a checkpoint is of; none of an empty one.
+    pub fn version_of(checkpoint: &Checkpoint) -> Option<u64> {
+        (checkpoint.model_version > 0).then_some(checkpoint.model_version)
     }
 
     /// What to go on from, once the pane before `next` has been taken.

@@ -19,7 +19,7 @@ use driftmill_schemas::topic::Topics;
 use tracing::{info, warn};
 
 use super::policy::{policy, span};
-use super::restore::restore;
+use super::restore::{StoredPane, restore};
 use super::watch::{self, Checkpoint, Outcome, Watch};
 use crate::references::References;
 
@@ -85,7 +85,9 @@ impl DriftWindows {
     }
 
     /// Rebuilds what this processor knew before it was started: the last verdicts and the open windows.
-    async fn restore(&mut self, first: i64) -> Result<(), Error> {
+    ///
+    /// Returns the events of windows that end on the way: there are none unless the pipeline file has changed.
+    async fn restore(&mut self, first: i64) -> Result<Vec<DriftEvent>, Error> {
         self.watches.clear();
         let reading = restore(&self.kafka, &self.topics.drift, &self.topics.profiles, first);
         let Ok(restored) = tokio::time::timeout(RESTORE_LIMIT, reading).await else {
@@ -94,20 +96,17 @@ impl DriftWindows {
         };
         let restored = restored?;
         self.checkpoints = restored.checkpoints;
-        let marks: BTreeMap<Stream, (i64, i64)> =
-            self.checkpoints.iter().map(|(stream, checkpoint)| (*stream, (checkpoint.from, checkpoint.next))).collect();
-        for (offset, payload) in restored.panes {
-            let Some(header) = self.header(&payload, offset) else { continue };
-            let (from, next) = marks.get(&header.stream).copied().unwrap_or((restored.next, restored.next));
-            if offset >= next {
-                // Every window that ended is among the events: these panes fill only the ones that are open.
-                self.take(&header, &payload, offset).await?;
-            } else if offset >= from {
-                self.keep(&header, &payload, offset).await?;
+        let mut events = Vec::new();
+        for stored in restored.panes {
+            let Some(header) = self.header(&stored.payload, stored.offset) else { continue };
+            if stored.is_taken {
+                self.keep(&header, &stored).await?;
+            } else {
+                events.extend(self.take(&header, &stored).await?);
             }
         }
         self.next = Some(first.max(restored.next));
-        Ok(())
+        Ok(events)
     }
 
     /// Whether panes of another version than the watched one are to be counted: only those of the version that serves, which
@@ -129,9 +128,13 @@ impl DriftWindows {
 
     /// The watch that a pane belongs to, made where there is none; `None` for panes of versions that are not watched.
     async fn watch(&mut self, header: &PaneHeader) -> Result<Option<&mut Watch>, Error> {
-        let current = self.watches.get(&header.stream).map(Watch::model_version);
-        if current != Some(header.model_version) {
-            if current.is_some() && !self.serves(header.model_version).await? {
+        let watched = self.watches.get(&header.stream).map(Watch::model_version);
+        let known = || self.checkpoints.get(&header.stream).and_then(Watch::version_of);
+        let current = watched.or_else(known);
+        if watched != Some(header.model_version) {
+            if current.is_some_and(|current| current != header.model_version)
+                && !self.serves(header.model_version).await?
+            {
                 return Ok(None);
             }
             let found = self.references.of(header.model_version).await;
@@ -147,28 +150,31 @@ impl DriftWindows {
         Ok(self.watches.get_mut(&header.stream))
     }
 
-    async fn keep(&mut self, header: &PaneHeader, payload: &[u8], offset: i64) -> Result<(), Error> {
+    async fn keep(&mut self, header: &PaneHeader, stored: &StoredPane) -> Result<(), Error> {
         let topic = self.topics.profiles.clone();
+        let watched = self.watches.get(&header.stream).map(Watch::model_version);
+        let of = watched.or_else(|| self.checkpoints.get(&header.stream).and_then(Watch::version_of));
         // Panes of a version before the one of the checkpoint.
-        if self.checkpoints.get(&header.stream).is_some_and(|known| known.model_version != header.model_version) {
+        if of.is_some_and(|of| of != header.model_version) {
             return Ok(());
         }
         let Some(watch) = self.watch(header).await? else { return Ok(()) };
-        let kept = Pane::from_json(watch.layout(), payload).map_err(watch::Error::from);
-        if let Err(error) = kept.and_then(|pane| watch.keep(offset, pane)) {
-            warn!(topic, offset, %error, "this pane cannot be counted");
+        let kept = stored.pane(watch.layout()).map_err(watch::Error::from);
+        if let Err(error) = kept.and_then(|pane| watch.keep(stored.offset, pane)) {
+            warn!(topic, offset = stored.offset, %error, "this pane cannot be counted");
         }
         Ok(())
     }
 
     /// Takes a pane; returns the events of the windows that it ends.
-    async fn take(&mut self, header: &PaneHeader, payload: &[u8], offset: i64) -> Result<Vec<DriftEvent>, Error> {
+    async fn take(&mut self, header: &PaneHeader, stored: &StoredPane) -> Result<Vec<DriftEvent>, Error> {
+        let offset = stored.offset;
         let (topic, policy) = (self.topics.profiles.clone(), self.policy.clone());
         let Some(watch) = self.watch(header).await? else { return Ok(Vec::new()) };
         if watch.is_judged(header.id) {
             return Ok(Vec::new());
         }
-        let pane = match Pane::from_json(watch.layout(), payload) {
+        let pane = match stored.pane(watch.layout()) {
             Ok(pane) => pane,
             Err(error) => {
                 warn!(topic, offset, %error, "this pane cannot be counted");
@@ -179,13 +185,12 @@ impl DriftWindows {
         let Some(watch) = self.watches.get_mut(&header.stream) else { return Ok(Vec::new()) };
         match watch.push(offset, pane, &policy) {
             Ok(outcomes) => {
-                let since = watch.since();
                 let after = self.checkpoint(offset + 1);
                 let last = outcomes.len();
                 let event = |(i, outcome): (usize, Outcome)| {
                     // What is followed by another outcome of the same pane says that the pane is still to be taken.
                     let (next, checkpoint) = if i + 1 == last { (offset + 1, &after) } else { (offset, &before) };
-                    self.event(header, &outcome, &since, next, checkpoint)
+                    self.event(header, &outcome, next, checkpoint)
                 };
                 outcomes.into_iter().enumerate().map(event).collect()
             }
@@ -200,6 +205,10 @@ impl DriftWindows {
     /// What to go on from, of every stream, once the pane before `next` has been taken.
     fn checkpoint(&self, next: i64) -> BTreeMap<Stream, Checkpoint> {
         let mut checkpoints = self.checkpoints.clone();
+        // A stream that needs no pane of the past is not to pin one.
+        for checkpoint in checkpoints.values_mut().filter(|checkpoint| checkpoint.from >= checkpoint.next) {
+            (checkpoint.from, checkpoint.next) = (next, next);
+        }
         checkpoints.extend(self.watches.iter().map(|(stream, watch)| (*stream, watch.checkpoint(next))));
         checkpoints
     }
@@ -208,7 +217,6 @@ impl DriftWindows {
         &self,
         header: &PaneHeader,
         outcome: &Outcome,
-        since: &[(i32, i64)],
         next_profile: i64,
         checkpoint: &BTreeMap<Stream, Checkpoint>,
     ) -> Result<DriftEvent, Error> {
@@ -227,7 +235,7 @@ impl DriftWindows {
             checkpoint: serde_json::to_value(checkpoint).map_err(|e| self.stuck(e))?,
         };
         match outcome {
-            Outcome::Judged(report) => {
+            Outcome::Judged(report, since) => {
                 let verdict = serde_json::to_value(report.verdict).ok();
                 event.verdict = verdict.and_then(|v| v.as_str().map(str::to_owned)).unwrap_or_default();
                 event.window = report.window_id.clone();
@@ -235,7 +243,7 @@ impl DriftWindows {
                 event.reasons = report.reasons.clone();
                 event.report = serde_json::to_value(report).map_err(|e| self.stuck(e))?;
                 if event.verdict == DRIFTED {
-                    event.since = since.to_vec();
+                    event.since.clone_from(since);
                 }
             }
             Outcome::Alarms(alarms) => {
@@ -251,13 +259,22 @@ impl DriftWindows {
         Ok(event)
     }
 
+    fn send(&self, event: DriftEvent, output: &mut Output) -> Result<(), Error> {
+        let key = event.window.clone().into_bytes();
+        let payload = payload_of(event).map_err(|e| self.stuck(e))?;
+        output.records.push((self.topics.drift.clone(), Outgoing { key, payload, ..Outgoing::default() }));
+        Ok(())
+    }
+
     async fn advance(&mut self, batch: &MessageBatch) -> Result<Output, Error> {
         let first = batch.offsets().first().copied().unwrap_or_default();
         // The first batch, one after an error, or one of a partition that was elsewhere meanwhile.
+        let mut missed = Vec::new();
         if self.next.is_none_or(|next| first > next) {
-            self.restore(first).await?;
+            missed = self.restore(first).await?;
         }
         let mut output = Output::default();
+        missed.into_iter().try_for_each(|event| self.send(event, &mut output))?;
         let mut tally = Tally::default();
         for i in 0..batch.len() {
             tally.rows += 1;
@@ -265,16 +282,12 @@ impl DriftWindows {
             if self.next.is_some_and(|next| offset < next) {
                 continue;
             }
-            let payload = batch.payload(i);
-            let events = match self.header(payload, offset) {
-                Some(header) => self.take(&header, payload, offset).await?,
+            let (at, payload) = (batch.timestamps()[i], batch.payload(i).to_vec());
+            let events = match self.header(&payload, offset) {
+                Some(header) => self.take(&header, &StoredPane { offset, at, payload, is_taken: false }).await?,
                 None => Vec::new(),
             };
-            for event in events {
-                let payload = payload_of(event.clone()).map_err(|e| self.stuck(e))?;
-                let record = Outgoing { key: event.window.into_bytes(), payload, ..Outgoing::default() };
-                output.records.push((self.topics.drift.clone(), record));
-            }
+            events.into_iter().try_for_each(|event| self.send(event, &mut output))?;
             self.next = Some(offset + 1);
         }
         output.tallies.insert(0, tally);
@@ -309,5 +322,16 @@ fn payload_of(mut event: DriftEvent) -> serde_json::Result<Vec<u8>> {
     for feature in features.into_iter().flatten().filter_map(serde_json::Value::as_object_mut) {
         feature.remove("cells");
     }
+    let payload = serde_json::to_vec(&event)?;
+    if payload.len() <= MAX_RECORD_BYTES {
+        return Ok(payload);
+    }
+    // The verdict and what the next start needs: features by the thousand are to be found in the panes.
+    let ranges = event.report.get("ranges").cloned().unwrap_or_default();
+    event.report = serde_json::json!({ "ranges": ranges, "too_large": true });
+    event.reasons.truncate(REASONS_KEPT);
     serde_json::to_vec(&event)
 }
+
+/// Reasons that an event keeps which would be too large with all of them.
+const REASONS_KEPT: usize = 50;

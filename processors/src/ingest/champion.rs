@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use driftmill_drift::{Layout, ReferenceProfile};
 use driftmill_platform::config;
+use driftmill_platform::error::{Retry, Retryable as _};
 use driftmill_platform::kafka;
 use driftmill_platform::registry::{self, CHAMPION, ModelVersion, Registry};
 use tokio::sync::watch;
@@ -51,10 +52,11 @@ pub async fn follow(
             let reference = reference(&registry, &version).await;
             // One that cannot be counted against is like none, until it can.
             let is_first = matches!(*slot.borrow(), Known::NotYet);
-            let reference = reference.inspect_err(|_| {
-                if is_first {
+            let reference = reference.map_err(|(retry, error)| {
+                if is_first && retry == Retry::Never {
                     slot.send_replace(Known::Nobody);
                 }
+                error
             })?;
             info!(pipeline, version = version.version, "counting against this model's reference");
             slot.send_replace(Known::Serves(Arc::new(Champion { version: version.version, layout: reference })));
@@ -64,11 +66,11 @@ pub async fn follow(
     .await
 }
 
-async fn reference(registry: &Registry, version: &ModelVersion) -> Result<Arc<Layout>, String> {
-    let json = registry.reference(version).await.map_err(|e| e.to_string())?;
-    let reference: ReferenceProfile =
-        serde_json::from_slice(&json).map_err(|e| format!("its reference profile is damaged: {e}"))?;
-    Layout::new(reference).map_err(|e| e.to_string())
+async fn reference(registry: &Registry, version: &ModelVersion) -> Result<Arc<Layout>, (Retry, String)> {
+    let json = registry.reference(version).await.map_err(|e| (e.retry(), e.to_string()))?;
+    let damaged = |e: String| (Retry::Never, format!("its reference profile is damaged: {e}"));
+    let reference: ReferenceProfile = serde_json::from_slice(&json).map_err(|e| damaged(e.to_string()))?;
+    Layout::new(reference).map_err(|e| damaged(e.to_string()))
 }
 
 /// Finds out whether any model serves, however long the registry takes to answer.
@@ -83,7 +85,7 @@ async fn look(pipeline: &str, registry: &Registry, slot: &watch::Sender<Known>, 
                 Ok(Some(_)) => break,
                 Err(error) => {
                     warn!(pipeline, %error, "the registry does not answer; trying again");
-                    tokio::time::sleep(RETRY).await;
+                    tokio::time::sleep(ASK_AGAIN).await;
                 }
             }
         }
@@ -95,4 +97,4 @@ async fn look(pipeline: &str, registry: &Registry, slot: &watch::Sender<Known>, 
 }
 
 /// How soon a registry that did not answer is asked again.
-const RETRY: Duration = Duration::from_secs(1);
+const ASK_AGAIN: Duration = Duration::from_secs(1);

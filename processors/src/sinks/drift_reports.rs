@@ -50,6 +50,7 @@ fn row(batch: &MessageBatch, i: usize) -> Option<Map<String, Value>> {
         "stream": event.stream,
         "verdict": event.verdict,
         "rows": event.rows,
+        "ranges": ranges(&event.report),
         "reasons": event.reasons,
         "report": event.report.to_string(),
     });
@@ -57,4 +58,15 @@ fn row(batch: &MessageBatch, i: usize) -> Option<Map<String, Value>> {
         Value::Object(row) => Some(row),
         _ => None,
     }
+}
+
+/// The offsets that a window covers: partition, first, one past the last.
+fn ranges(report: &Value) -> Vec<(i64, i64, i64)> {
+    let ranges = report["ranges"].as_array().into_iter().flatten();
+    let number = |range: &Value, key: &str| range[key].as_i64();
+    ranges
+        .filter_map(|range| {
+            Some((number(range, "partition")?, number(range, "from_offset")?, number(range, "to_offset")?))
+        })
+        .collect()
 }

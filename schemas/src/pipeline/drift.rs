@@ -84,6 +84,10 @@ fn is_zero(number: &u64) -> bool {
 
 /// Rows below which a window decides nothing.
 const FEWEST_ROWS: u64 = 30;
+/// Rows of a window at most: its counters hold four thousand million, and a pane comes on top.
+const MOST_ROWS: u64 = 1_000_000_000;
+/// Windows that are looked back on at most.
+const MOST_WINDOWS: u32 = 1_000;
 /// Most steps that a window may have: each is judged, with all panes of the window.
 const MOST_STEPS: u64 = 1_000;
 
@@ -99,6 +103,25 @@ impl DriftPolicy {
         }
         if !(self.alarms_per_100k > 0.0 && self.alarms_per_100k <= 1_000.0) {
             faults.push("`alarms_per_100k` lies above 0 and is at most 1000".to_owned());
+        }
+        let shares = [
+            ("ks_effect", self.ks_effect),
+            ("missing_surge", self.missing_surge),
+            ("rejects_surge", self.rejects_surge),
+        ];
+        for (name, share) in shares {
+            if !(share > 0.0 && share <= 1.0) {
+                faults.push(format!("`{name}: {share}`: give a share above 0 and up to 1"));
+            }
+        }
+        if !(self.psi_threshold > 0.0 && self.psi_threshold.is_finite()) {
+            faults.push(format!("`psi_threshold: {}`: give a number above 0", self.psi_threshold));
+        }
+        if self.window_rows > MOST_ROWS {
+            faults.push(format!("`window_rows: {}`: a window has at most {MOST_ROWS} rows", self.window_rows));
+        }
+        if self.of_windows > MOST_WINDOWS {
+            faults.push(format!("`of_windows: {}`: give at most {MOST_WINDOWS}", self.of_windows));
         }
         if self.windows == 0 || self.windows > self.of_windows {
             faults.push("`windows` of `of_windows` must agree: give 1 ≤ windows ≤ of_windows".to_owned());
@@ -135,10 +158,15 @@ mod tests {
     fn the_default_is_sound_and_every_fault_is_told() {
         assert!(DriftPolicy::default().faults(&[]).is_empty());
         type Spoil = fn(&mut DriftPolicy);
-        let spoil: [(Spoil, &str); 9] = [
+        let spoil: [(Spoil, &str); 14] = [
             (|drift| drift.window_rows = 3, "window_rows"),
             (|drift| drift.alpha = 1.0, "alpha"),
             (|drift| drift.alarms_per_100k = f64::NAN, "alarms_per_100k"),
+            (|drift| drift.ks_effect = 0.0, "ks_effect"),
+            (|drift| drift.rejects_surge = 1.5, "rejects_surge"),
+            (|drift| drift.psi_threshold = 0.0, "psi_threshold"),
+            (|drift| drift.window_rows = u64::MAX, "window_rows"),
+            (|drift| drift.of_windows = 5_000, "of_windows"),
             (|drift| drift.windows = 4, "windows"),
             (|drift| drift.window_seconds = Some(0), "window_seconds"),
             (|drift| drift.step = Some(201), "step"),

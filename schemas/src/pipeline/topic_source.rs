@@ -67,7 +67,7 @@ impl TopicSource {
         if self.name.is_empty() || self.name.len() > 249 || !self.name.chars().all(legal) {
             faults.push(format!("`name: {}` is no name of a topic", self.name));
         }
-        if [&own.raw, &own.rejected, &own.profiles, &own.drift, &own.predictions].contains(&&self.name) {
+        if own.all().contains(&self.name.as_str()) {
             faults.push(format!(
                 "the pipeline itself writes to `{}`: a source that reads what it causes would never end; name another \
                  topic, or replay dead letters with `driftmill dead-letters replay`",
@@ -121,7 +121,7 @@ mod tests {
 
     #[test]
     fn a_pipeline_never_reads_what_it_writes() {
-        for name in ["p.raw", "p.rejected", "p.profiles", "p.drift", "p.predictions"] {
+        for name in ["p.raw", "p.rejected", "p.profiles", "p.drift", "p.predictions", "p.labels"] {
             let faults = source(&format!("name: {name}")).faults("p");
             assert!(faults.len() == 1 && faults[0].contains("would never end"), "{faults:?}");
         }

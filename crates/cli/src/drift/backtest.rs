@@ -2,7 +2,7 @@
 
 use anyhow::{Context as _, bail};
 use driftmill_drift::RetrainDecision;
-use driftmill_processors::drift::{History, Moment, Rehearsal, read_history};
+use driftmill_processors::drift::{Moment, Rehearsal, Seen, read_history};
 use driftmill_schemas::pipeline::{DriftPolicy, Loaded};
 use indicatif::ProgressBar;
 use serde_json::{Value, json};
@@ -32,24 +32,38 @@ pub async fn run(context: &Context, loaded: &Loaded, asked: &Backtest) -> anyhow
     let cancel = CancellationToken::new();
     shutdown::listen(cancel.clone())?;
     let bar = ProgressBar::new(0).with_message("reading the stored panes");
-    let registry = context.registry.clone();
-    let pipeline = &loaded.pipeline.name;
-    let history = read_history(&context.settings.kafka, registry, pipeline, &cancel, |read, of| {
+    let (registry, pipeline) = (context.registry.clone(), &loaded.pipeline.name);
+    let mut rehearsals: Vec<(String, Rehearsal)> =
+        policies.into_iter().map(|(name, policy)| (name, Rehearsal::new(policy))).collect();
+    let mut failed = None;
+    let seen = read_history(&context.settings.kafka, registry, pipeline, &cancel, |stored, (read, of)| {
         bar.set_length(of);
         bar.set_position(read);
+        for (name, rehearsal) in &mut rehearsals {
+            let taken = rehearsal.take(stored.offset, stored.at, stored.stream, &stored.layout, stored.pane.clone());
+            failed = failed.take().or(taken.err().map(|error| anyhow::anyhow!("policy {name}: {error}")));
+        }
     })
     .await;
     bar.finish_and_clear();
-    let history = history?;
-    if history.panes.is_empty() {
+    let seen = seen?;
+    if let Some(error) = failed {
+        return Err(error);
+    }
+    if seen.panes == 0 {
         bail!("the topic of `{pipeline}`'s profiles holds no pane yet: they are counted once a model serves");
     }
-    let tried: Vec<Tried> =
-        policies.into_iter().map(|(name, policy)| rehearse(name, policy, &history)).collect::<anyhow::Result<_>>()?;
+    let tried: Vec<Tried> = rehearsals
+        .into_iter()
+        .map(|(name, rehearsal)| {
+            let (moments, passed_over) = rehearsal.finish();
+            Tried { name, moments, passed_over }
+        })
+        .collect();
     if asked.json {
         tried.iter().for_each(|tried| println!("{}", described(tried)));
     } else {
-        print!("{}", told(&history, &tried, asked.events));
+        print!("{}", told(&seen, &tried, asked.events));
     }
     Ok(())
 }
@@ -71,17 +85,6 @@ fn changed(loaded: &Loaded, given: &str) -> anyhow::Result<DriftPolicy> {
     }
 }
 
-fn rehearse(name: String, policy: DriftPolicy, history: &History) -> anyhow::Result<Tried> {
-    let mut rehearsal = Rehearsal::new(policy);
-    for stored in &history.panes {
-        rehearsal
-            .take(stored.offset, stored.at, stored.stream, &stored.layout, stored.pane.clone())
-            .with_context(|| format!("policy {name}"))?;
-    }
-    let (moments, passed_over) = rehearsal.finish();
-    Ok(Tried { name, moments, passed_over })
-}
-
 impl Tried {
     fn count(&self, verdict: &str) -> usize {
         self.moments.iter().filter(|moment| moment.verdict == verdict).count()
@@ -93,13 +96,12 @@ impl Tried {
     }
 }
 
-fn told(history: &History, tried: &[Tried], events: bool) -> String {
-    let (first, last) =
-        (history.panes.first().map_or(0, |pane| pane.at), history.panes.last().map_or(0, |pane| pane.at));
-    let rows: u64 = history.panes.iter().map(|stored| stored.pane.records()).sum();
+fn told(seen: &Seen, tried: &[Tried], events: bool) -> String {
+    let (first, last) = seen.span.unwrap_or_default();
     let mut text = format!(
-        "{} panes of {rows} records, {} to {} UTC\n\n",
-        history.panes.len(),
+        "{} panes of {} records, {} to {} UTC\n\n",
+        seen.panes,
+        seen.records,
         time::short(first),
         time::short(last)
     );
@@ -137,7 +139,7 @@ fn told(history: &History, tried: &[Tried], events: bool) -> String {
             ));
         }
     }
-    let passed_over = tried.iter().map(|tried| tried.passed_over).max().unwrap_or(0) + history.unusable;
+    let passed_over = tried.iter().map(|tried| tried.passed_over).max().unwrap_or(0) + seen.unusable;
     if passed_over > 0 {
         text.push_str(&format!(
             "\n{passed_over} panes of versions that are gone or were being replaced are left out\n"

@@ -17,22 +17,30 @@ pub async fn run(context: &Context, asked: &Profile) -> anyhow::Result<()> {
     let cancel = CancellationToken::new();
     shutdown::listen(cancel.clone())?;
     let registry = context.registry.clone();
-    let history = read_history(&context.settings.kafka, registry, &asked.pipeline, &cancel, |_, _| {}).await?;
-    let mut panes: Vec<_> = history
-        .panes
-        .into_iter()
-        .filter(|stored| stored.stream == stream && asked.version.is_none_or(|of| of == stored.pane.model_version))
-        .collect();
-    let Some(version) = panes.iter().map(|stored| stored.pane.model_version).max() else {
-        bail!("the topic of `{}`'s profiles holds no such pane", asked.pipeline);
-    };
-    panes.retain(|stored| stored.pane.model_version == version);
+    // The newest version, where none is asked for: its panes come last, and those before it are let go.
     let mut all: Option<PaneSet> = None;
-    for stored in panes {
-        let all = all.get_or_insert_with(|| PaneSet::new(&stored.layout, version).of(stream));
-        all.insert(stored.pane).context("a stored pane")?;
+    let mut failed = None;
+    read_history(&context.settings.kafka, registry, &asked.pipeline, &cancel, |stored, _| {
+        let version = stored.pane.model_version;
+        if stored.stream != stream || asked.version.is_some_and(|wanted| wanted != version) {
+            return;
+        }
+        if all.as_ref().is_some_and(|held| held.model_version() > version) {
+            return;
+        }
+        if all.as_ref().is_none_or(|held| held.model_version() < version) {
+            all = Some(PaneSet::new(&stored.layout, version).of(stream));
+        }
+        if let Some(all) = &mut all {
+            failed = failed.take().or(all.insert(stored.pane).err());
+        }
+    })
+    .await?;
+    if let Some(error) = failed {
+        return Err(error).context("a stored pane");
     }
-    let Some(all) = all else { return Ok(()) };
+    let Some(all) = all else { bail!("the topic of `{}`'s profiles holds no such pane", asked.pipeline) };
+    let version = all.model_version();
     let profile = all.profile()?;
     let counted = json!({
         "pipeline": asked.pipeline,

@@ -150,6 +150,7 @@ mod tests {
             rejects_surge: 0.16,
             confirm_windows: 17,
             of_windows: 18,
+            overlap: 1,
             importance: Some([("a".to_owned(), 19.0)].into()),
             min_importance: 0.2,
         };

@@ -41,6 +41,10 @@ pub(super) fn not_clear(feature: &FeatureReport, policy: &Policy) -> String {
     format!("{} has not come back (D at most {d:.3} and PSI at most {psi:.3}): {}", feature.name, numbers(feature))
 }
 
+pub(super) fn silent(feature: &FeatureReport) -> String {
+    format!("{} had moved, and has no values to compare now", feature.name)
+}
+
 pub(super) fn unimportant(weight: f64, policy: &Policy) -> String {
     format!(
         "the features that moved have {:.1} % of the importance, {:.1} % are needed",

@@ -94,9 +94,10 @@ fn confirmed_drift_is_left_at_half_the_threshold_only() {
     // After that, drift has to be confirmed anew.
     assert_eq!(run(&policy, &[shifted(), shifted(), calm(), shifted()]).0[3], Warning);
     assert_eq!(run(&policy, &[shifted(), shifted(), calm(), shifted(), shifted()]).0[4], Drifted);
-    // A feature that lost all its values cannot clear itself.
+    // A feature that lost all its values cannot clear itself, and is no reason to train either.
     let gone = FeatureReport { live_rows: 0, d_low: 0.0, d_high: 1.0, d_noise: 1.0, psi: 0.0, ..feature("x") };
-    assert_eq!(run(&policy, &[shifted(), shifted(), [gone, feature("y")]]).0[2], Drifted);
+    let windows = [shifted(), shifted(), [gone, feature("y")], still(0.06, 0.061, 0.05)];
+    assert_eq!(run(&policy, &windows).0[2..], [Warning, Drifted]);
 }
 
 #[test]
@@ -220,4 +221,25 @@ fn an_alarm_between_windows_counts_like_a_window() {
     let still = [feature("a"), feature("b")];
     let decision = decide(&Facts { alarms: &alarms, ..facts("w0", &still) }, &policy, &History::default());
     assert_eq!(decision.verdict, Verdict::Stable);
+}
+
+#[test]
+fn a_drift_of_what_is_no_longer_seen_stands_and_trains_nobody() {
+    let policy = Policy { confirm_windows: 1, of_windows: 1, ..Policy::default() };
+    let gone = || FeatureReport { live_rows: 0, d_low: 0.0, d_high: 1.0, p: 1.0, q: 1.0, psi: 0.0, ..feature("a") };
+    let windows = [[moved("a"), feature("b")], [gone(), feature("b")], [feature("a"), feature("b")]];
+    let (verdicts, _) = run(&policy, &windows);
+    assert_eq!(verdicts, [Verdict::Drifted, Verdict::Warning, Verdict::Stable]);
+}
+
+#[test]
+fn windows_that_overlap_do_not_confirm_each_other() {
+    let policy = Policy { confirm_windows: 2, of_windows: 3, overlap: 4, ..Policy::default() };
+    let odd = || [moved("a"), feature("b")];
+    let usual = || [feature("a"), feature("b")];
+    // Four windows hold the same odd rows, and the fifth other ones.
+    let (verdicts, _) = run(&policy, &[odd(), odd(), odd(), odd(), usual(), usual()]);
+    assert!(!verdicts.contains(&Verdict::Drifted), "{verdicts:?}");
+    let (verdicts, _) = run(&policy, &[odd(), odd(), odd(), odd(), odd()]);
+    assert_eq!(verdicts[4], Verdict::Drifted);
 }

@@ -192,6 +192,7 @@ fn drift_streams(pipeline: &str) -> Vec<String> {
         format!(
             "ALTER TABLE {rows} ADD COLUMN IF NOT EXISTS stream LowCardinality(String) DEFAULT 'records' AFTER window"
         ),
+        format!("ALTER TABLE {rows} ADD COLUMN IF NOT EXISTS ranges Array(Tuple(Int32, Int64, Int64)) AFTER rows"),
         table.view_statement(),
     ]
 }
@@ -204,7 +205,7 @@ fn labels(pipeline: &str) -> Vec<String> {
         (quote(&format!("{pipeline}_outcomes")), quote(&format!("{pipeline}_predictions")), quote(&name));
     statements.push(format!(
         "CREATE OR REPLACE VIEW {outcomes} AS SELECT p.*, l.label AS label, l.labelled_at AS labelled_at \
-         FROM {predictions} AS p INNER JOIN (SELECT request_id, row, argMax(label, (at, _partition, _offset)) AS label, \
+         FROM {predictions} AS p INNER JOIN (SELECT request_id, row, argMax(label, _offset) AS label, \
          max(at) AS labelled_at FROM {labels} GROUP BY request_id, row) AS l USING (request_id, row)"
     ));
     statements
