@@ -10,6 +10,7 @@ use driftmill_models::estimator::most_probable;
 use driftmill_models::{Column, Table, Target, Task};
 use driftmill_schemas::pipeline::{Feature, FeatureType, Pipeline};
 use ndarray::Array2;
+use tracing::warn;
 
 use crate::Rows;
 use crate::fit::Fitted;
@@ -25,7 +26,10 @@ pub fn of(pipeline: &Pipeline, rows: &Rows, fitted: &Fitted) -> Result<Vec<u8>, 
     }
     profile = with_target(profile, LABEL, &rows.target, &rows.classes).map_err(|e| e.to_string())?;
     profile = with_answers(profile, pipeline, fitted, &rows.classes)?;
-    calibrate(&mut profile, pipeline, rows)?;
+    // A model serves without it, too: what follows makes what is said of its drift better.
+    if let Err(error) = calibrate(&mut profile, pipeline, rows) {
+        warn!(pipeline = pipeline.name, error, "the reference is not calibrated");
+    }
     serde_json::to_vec(&profile).map_err(|e| e.to_string())
 }
 
@@ -145,14 +149,15 @@ fn with_answers(
     match (model.task(), &fitted.test.target) {
         (Task::Regression, Target::Values(truths)) => {
             let values = model.values(table).map_err(|e| e.to_string())?.to_vec();
-            profile.performance =
-                Some(Baseline::of_values(&values, &truths.to_vec(), ALPHA).map_err(|e| e.to_string())?);
+            let baseline = Baseline::of_values(&values, &truths.to_vec(), ALPHA).map_err(|e| e.to_string());
+            profile.performance = kept(pipeline, baseline);
             profile.with(PREDICTION, Values::Numbers(&values)).map_err(|e| e.to_string())
         }
         (Task::Classification { n_classes }, Target::Classes { labels: truths, .. }) => {
             let outputs = model.outputs(table).map_err(|e| e.to_string())?;
             let labels = most_probable(outputs.view());
-            profile.performance = Some(baseline(pipeline, classes, &outputs, &labels.to_vec(), &truths.to_vec())?);
+            let baseline = baseline(pipeline, classes, &outputs, &labels.to_vec(), &truths.to_vec());
+            profile.performance = kept(pipeline, baseline);
             let sure: Vec<f64> = outputs.rows().into_iter().map(|row| row.fold(0.0, |a: f64, b| a.max(*b))).collect();
             with_target(profile, PREDICTION, &Target::Classes { labels, n_classes }, classes)
                 .and_then(|profile| profile.with(CONFIDENCE, Values::Numbers(&sure)))
@@ -160,6 +165,15 @@ fn with_answers(
         }
         _ => Ok(profile),
     }
+}
+
+/// A model with a single class, for example, has no performance to speak of.
+fn kept(pipeline: &Pipeline, baseline: Result<Baseline, String>) -> Option<Baseline> {
+    baseline
+        .inspect_err(|error| {
+            warn!(pipeline = pipeline.name, error, "the model's performance is not kept with its reference")
+        })
+        .ok()
 }
 
 /// Of what is told of performance, so much is wrong.
