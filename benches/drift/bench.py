@@ -4,6 +4,7 @@ import argparse
 import json
 import pathlib
 import platform
+import resource
 import time
 
 from parts import agreement, alarms, cases, detectors, speed
@@ -15,6 +16,11 @@ PARTS = {"speed": speed, "agreement": agreement, "cases": cases, "alarms": alarm
 def processor():
     with open("/proc/cpuinfo") as file:
         return next(line.split(":")[1].strip() for line in file if line.startswith("model name"))
+
+
+def processor_seconds():
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(usage.ru_utime + usage.ru_stime for usage in used)
 
 
 def environment(text):
@@ -38,12 +44,14 @@ def main():
     asked.out.mkdir(parents=True, exist_ok=True)
     peers = Peers(asked.bin, dict(asked.python))
     file = asked.out / "results.json"
+    names = asked.only.split(",")
     # Parts that are not run anew keep what they had.
-    results = json.loads(file.read_text()) if file.is_file() else {}
-    for name in asked.only.split(","):
-        started = time.monotonic()
+    kept = file.is_file() and set(names) != set(PARTS)
+    results = json.loads(file.read_text()) if kept else {}
+    for name in names:
+        started, before = time.monotonic(), processor_seconds()
         results[name] = PARTS[name].run(asked, peers)
-        told(f"{name}: {time.monotonic() - started:.0f} s")
+        told(f"{name}: {time.monotonic() - started:.0f} s, {processor_seconds() - before:.0f} of CPU")
         versions = {**results.get("versions", {}), **peers.versions}
         results |= {"machine": platform.platform(), "processor": processor(), "versions": dict(sorted(versions.items()))}
         file.write_text(json.dumps(results, indent=1) + "\n")

@@ -3,6 +3,7 @@
 import math
 
 import numpy as np
+from scipy.signal import lfilter
 
 from .asking import OURS, Numbers, told
 
@@ -13,11 +14,16 @@ AT_ONCE = {"confirm_windows": 1, "of_windows": 1, "min_rows": 50, "alpha": ALPHA
 # Rows of reference and window, and what judges them by a p-value that is exact or asymptotic.
 FAMILIES = [(2_000, 400), (8_000, 1_300)]
 CHUNK = 100
-# Seeds of the peers that take long for each.
-FEW = 100
+# Seeds of the peers that take long for each, and of NannyML, which compares every chunk of the reference.
+FEW, FEWER = 60, 40
 WINDOWS = [50, 100, 200]
-COLUMNS = 200
+COLUMNS, NANNYML_COLUMNS = 200, 60
 SKETCHED = 60
+# Streams whose rows resemble their neighbours, a row a minute: rows of the reference (of the sine a week) and of the window.
+DAY, WEEK, PHI = 1_440, 10_080, 0.8
+SINE = "daily sine, 1σ"
+NEIGHBOURS = {f"AR(1), φ = {PHI}": (5_000, 500), SINE: (WEEK, 500)}
+NEIGHBOURS_FEATURES, NEIGHBOURS_SEEDS, SHIFTED_SEEDS = 5, 300, 100
 
 
 def run(asked, peers):
@@ -27,6 +33,7 @@ def run(asked, peers):
         "windows": [windows(asked, peers, rows) for rows in WINDOWS],
         "psi": [psi(asked, peers, *sizes) for sizes in [(200, 200), (5_000, 200), (5_000, 1_000)]],
         "large": large(asked, peers),
+        "neighbours": [neighbours(asked, peers, kind, *sizes) for kind, sizes in NEIGHBOURS.items()],
     }
 
 
@@ -56,14 +63,15 @@ def family(asked, peers, reference, live, few):
             flags["driftmill, q < α"].append(any(f["q"] < ALPHA for f in answer["features"]))
             flags["driftmill, verdict"].append(moved(answer))
         for answer in peers.ask("scipy", "judge", question)["windows"]:
-            p = np.sort([f["p"] for f in answer])
-            flags["SciPy, any p < α"].append(p[0] < ALPHA)
-            flags["SciPy, Benjamini-Hochberg"].append(bool(np.any(p < ALPHA * np.arange(1, FEATURES + 1) / FEATURES)))
+            p = [f["p"] for f in answer]
+            flags["SciPy, any p < α"].append(min(p) < ALPHA)
+            flags["SciPy, Benjamini-Hochberg"].append(benjamini_hochberg(p))
         if start < few:
             # All columns in one table: it is the call that costs.
-            every = sum((w["columns"] for w in all_windows), [])
-            joined = {"file": question["file"], "windows": [{"columns": every}], "bare": True}
+            every = sum((w["columns"] for w in all_windows[:few]), [])
             for name, library in slow.items():
+                few_columns = every[:FEWER * FEATURES] if library == "nannyml" else every
+                joined = {"file": question["file"], "windows": [{"columns": few_columns}], "bare": True}
                 found = [f["drift"] for f in peers.ask(library, "judge", joined)["windows"][0]]
                 flags[name] += [any(found[i:i + FEATURES]) for i in range(0, len(found), FEATURES)]
     return {"reference": reference, "live": live, "rates": {name: rate(f) for name, f in flags.items()}}
@@ -92,7 +100,8 @@ def windows(asked, peers, rows):
     numbers, columns = drawn(asked, 5_000, rows, count, 11)
     found = {"driftmill": rate(moved(answer) for answer, _ in ask_columns(peers, numbers, columns, OURS))}
     for name, library in {"Evidently": "evidently", "NannyML": "nannyml", "whylogs": "whylogs", "SciPy": "scipy"}.items():
-        found[name] = rate(f["drift"] for f in ask_columns(peers, numbers, columns, library))
+        asked_columns = columns[:NANNYML_COLUMNS] if library == "nannyml" else columns
+        found[name] = rate(f["drift"] for f in ask_columns(peers, numbers, asked_columns, library))
     return {"live": rows, "rates": found}
 
 
@@ -119,6 +128,67 @@ def large(asked, peers):
     for name, library in {"SciPy p < .05": "scipy", "whylogs p < .05": "whylogs"}.items():
         found[name] = rate(f["p"] < ALPHA for f in ask_columns(peers, numbers, columns, library))
     return {"rates": found}
+
+
+def neighbours(asked, peers, kind, reference, live):
+    """Windows without drift, and windows of which one column is shifted by 1σ of its noise."""
+    calm = judged(asked, peers, kind, (reference, live), min(NEIGHBOURS_SEEDS, asked.seeds), 0.0)
+    shifted = judged(asked, peers, kind, (reference, live), min(SHIFTED_SEEDS, asked.seeds), 1.0)
+    level = float(np.median(calm.pop("level")))
+    shifted.pop("level")
+    return {"kind": kind, "reference": reference, "live": live, "level": level,
+            "rates": {name: rate(f) for name, f in calm.items()}, "shifted": {name: rate(f) for name, f in shifted.items()}}
+
+
+def judged(asked, peers, kind, sizes, seeds, shift):
+    told(f"alarms: {seeds} runs of {NEIGHBOURS_FEATURES} columns, {kind}, shift {shift}σ")
+    flags, levels = {}, []
+    for start in range(0, seeds, CHUNK):
+        numbers, all_windows = Numbers(asked.work / "neighbours.f64"), []
+        for seed in range(start, min(start + CHUNK, seeds)):
+            rng = np.random.default_rng([14, *sizes, seed])
+            # The window is of any time of another week.
+            minute = WEEK + int(rng.integers(WEEK))
+            columns = [
+                numbers.column(stream(kind, 0, sizes[0], rng), stream(kind, minute, sizes[1], rng) + shift * (place == 0))
+                for place in range(NEIGHBOURS_FEATURES)
+            ]
+            all_windows.append({"columns": columns, "policy": AT_ONCE, "minute": minute})
+        file = numbers.write()
+
+        def ask(library, *keys, file=file, all_windows=all_windows, **more):
+            known = ("columns", "policy", *keys)
+            windows = [{key: w[key] for key in known if key in w} | more for w in all_windows]
+            return peers.ask(library, "judge", {"file": file, "windows": windows})["windows"]
+
+        found = {"plain": ask(OURS), "calibrated": ask(OURS, calibrated=True), "hours": ask(OURS, "minute") if kind == SINE else []}
+        levels += [answer["level"] for answer in found["calibrated"]]
+        smallest = {name: [(min(f["q"] for f in a["features"]), a) for a in answers] for name, answers in found.items()}
+        told_of = {
+            "driftmill, q < α": [q < ALPHA for q, _ in smallest["plain"]],
+            "driftmill, verdict": [moved(a) for _, a in smallest["plain"]],
+            "driftmill, q < calibrated level": [q < a["level"] for q, a in smallest["calibrated"]],
+            "driftmill, verdict, calibrated level": [moved(a) for _, a in smallest["calibrated"]],
+            "driftmill by hours of the week, q < α": [q < ALPHA for q, _ in smallest["hours"]],
+            "driftmill by hours of the week, verdict": [moved(a) for _, a in smallest["hours"]],
+            "SciPy, Benjamini-Hochberg": [benjamini_hochberg([f["p"] for f in answer]) for answer in ask("scipy")],
+        }
+        for name, more in told_of.items():
+            flags.setdefault(name, []).extend(more)
+    return {"level": levels, **{name: f for name, f in flags.items() if f}}
+
+
+def stream(kind, minute, rows, rng):
+    if kind == SINE:
+        return np.sin(2 * np.pi * (minute + np.arange(rows)) / DAY) + rng.normal(size=rows)
+    # What comes before makes it stationary.
+    before = 200
+    return lfilter([math.sqrt(1 - PHI**2)], [1, -PHI], rng.normal(size=before + rows))[before:]
+
+
+def benjamini_hochberg(p):
+    """Whether any is significant."""
+    return bool(np.any(np.sort(p) < ALPHA * np.arange(1, len(p) + 1) / len(p)))
 
 
 def interval(found):
@@ -150,4 +220,17 @@ def table(found):
     for w in found["psi"]:
         lines.append(f"| {w['reference']:,} v {w['live']:,} | " + " | ".join(cell(r) for r in w["rates"].values()) + " |")
     lines += ["", "100,000 rows against 100,000, one column: " + "; ".join(f"{n} in {cell(r)}" for n, r in found["large"]["rates"].items()) + "."]
-    return lines
+    return lines + neighbours_table(found["neighbours"])
+
+
+def neighbours_table(found):
+    lines = ["", f"Rows that resemble their neighbours, {NEIGHBOURS_FEATURES} columns; *+1σ*: one of them is shifted by as much as its noise."]
+    heads = [f"{f['kind']}: {f['reference']:,} v {f['live']} rows | +1σ" for f in found]
+    lines += ["", "| | " + " | ".join(heads) + " |", "|---|" + "---:|" * 2 * len(found)]
+    for name in max((f["rates"] for f in found), key=len):
+        bold = f"**{name}**" if name.startswith("driftmill") else name
+        cells = [cell(f[side][name]) if name in f[side] else "–" for f in found for side in ("rates", "shifted")]
+        lines.append(f"| {bold} | " + " | ".join(cells) + " |")
+    runs = [next(iter(found[0][side].values()))["runs"] for side in ("rates", "shifted")]
+    levels = " and ".join(f"{f['level']:.0e}" for f in found)
+    return [*lines, "", f"{runs[0]} runs without drift, {runs[1]} with; medians of the calibrated level: {levels}."]

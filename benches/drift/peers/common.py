@@ -20,6 +20,11 @@ class Question(dict):
         return np.fromfile(self["file"], offset=8 * at[0], count=at[1]) if at[1] else np.empty(0)
 
 
+def category(code):
+    """What a code of a category is called; NaN is a missing value."""
+    return None if np.isnan(code) else "abcdefghij"[int(code)]
+
+
 def timed(work):
     """What `work` answers, and its CPU seconds, all threads together."""
     before = time.process_time()

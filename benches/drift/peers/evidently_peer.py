@@ -14,7 +14,7 @@ DISTANCES = ("distance", "psi", "divergence")
 def frame(question, columns, side, category=False):
     values = {f"x{i}": question.numbers(c[side]) for i, c in enumerate(columns)}
     table = pd.DataFrame(values)
-    return table.map(lambda code: "abcdefghij"[int(code)]) if category else table
+    return table.map(common.category) if category else table
 
 
 def report(reference, live, category=False, method=None):

@@ -8,7 +8,7 @@ from nannyml.chunk import SizeBasedChunker
 
 def frame(question, columns, side, category=False):
     table = pd.DataFrame({f"x{i}": question.numbers(c[side]) for i, c in enumerate(columns)})
-    return table.map(lambda code: "abcdefghij"[int(code)]) if category else table
+    return table.map(common.category) if category else table
 
 
 def fitted(reference, rows, method, category=False):

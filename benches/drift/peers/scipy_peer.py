@@ -24,7 +24,9 @@ def judge(question):
         return {"score": test.statistic, "p": test.pvalue, "drift": bool(test.pvalue < ALPHA)}
 
     def categories(c):
-        a, b = (question.numbers(c[side]).astype(int) for side in ("reference", "live"))
+        a, b = (question.numbers(c[side]) for side in ("reference", "live"))
+        # Missing values are not counted, as in a cross-tabulation.
+        a, b = (side[~np.isnan(side)].astype(int) for side in (a, b))
         size = int(max(a.max(), b.max())) + 1
         test = stats.chi2_contingency([np.bincount(a, minlength=size), np.bincount(b, minlength=size)])
         return {"score": test.statistic, "p": test.pvalue, "drift": bool(test.pvalue < ALPHA)}

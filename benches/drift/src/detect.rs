@@ -6,14 +6,15 @@ use crate::{
     measure::timed,
     question::{Numbers, Slice},
 };
+use anyhow::Context as _;
 use driftmill_drift::{
-    Layout, ReferenceProfile,
+    ReferenceProfile,
+    binner::Binner,
     column::{Column, binned},
     detector::{Cusum, Limits, Scores, Settings, calibrate},
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
-use std::sync::Arc;
 
 /// Streams, each with rows to learn from.
 #[derive(Deserialize)]
@@ -36,25 +37,25 @@ struct Stream {
 
 /// Bins, scores and limits learnt from some rows.
 struct Learnt {
-    layout: Arc<Layout>,
+    binner: Binner,
     scores: Scores,
     limits: Limits,
 }
 
 impl Learnt {
     fn from(history: &[f64], settings: &Settings) -> anyhow::Result<Self> {
-        let layout = Layout::new(ReferenceProfile::build(&[("x", history)])?)?;
-        let binner = layout.feature(0).binner();
-        let rows = binned(binner, history);
+        let reference = ReferenceProfile::build(&[("x", history)])?;
+        let binner = Binner::new(&reference.features[0].numbers().context("a column without numbers")?.edges);
+        let rows = binned(&binner, history);
         let column = Column { rows: &rows, bins: binner.bins() };
         let limits = calibrate(&column, 1, settings)?.limits;
         let scores = Scores::new(&column.counts()[..column.bins]);
-        Ok(Self { layout, scores, limits })
+        Ok(Self { binner, scores, limits })
     }
 
     /// Location and spread score of a value; 0 for a missing one.
     fn scores(&self, value: f64) -> (f64, f64) {
-        let bin = self.layout.feature(0).binner().bin(value);
+        let bin = self.binner.bin(value);
         let known = if value.is_nan() { None } else { self.scores.z(bin).zip(self.scores.w(bin)) };
         known.unwrap_or_default()
     }

@@ -6,6 +6,7 @@
 mod agree;
 mod detect;
 mod judge;
+mod level;
 mod measure;
 mod question;
 mod speed;

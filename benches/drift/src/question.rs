@@ -45,6 +45,14 @@ impl Numbers {
     }
 }
 
+/// What codes of categories are called, as the peers call them.
+const CATEGORIES: [&str; 10] = ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j"];
+
+/// The categories of codes; a code without a name is a missing value.
+pub fn categories(codes: &[f64]) -> Vec<Option<&'static str>> {
+    codes.iter().map(|&code| if code.is_nan() { None } else { CATEGORIES.get(code as usize).copied() }).collect()
+}
+
 /// `x0`, `x1`, …
 pub fn names(columns: &[Column]) -> Vec<String> {
     (0..columns.len()).map(|index| format!("x{index}")).collect()
