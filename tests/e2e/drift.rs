@@ -234,6 +234,25 @@ async fn labels_find_their_predictions_however_late_and_the_latest_counts() {
     );
     let outcomes = "SELECT groupArray((row, prediction, label)) FROM (SELECT * FROM iris_outcomes ORDER BY row)";
     stack.sql_becomes(outcomes, "[(0,'setosa','setosa'),(2,'versicolor','versicolor')]").await;
+    // How good the answers were is told beside what was expected of them without labels.
+    let mut labels = Vec::new();
+    for i in 0..40 {
+        let id = format!("many-{i}");
+        let rows = json!({ "inputs": [[5.1, 3.5, 1.4, 0.2]] });
+        assert_eq!(stack.post_as(Some(&id), "/invocations?model=iris", rows).await.0, 200);
+        labels.push(json!({ "request_id": id, "label": if i < 36 { "setosa" } else { "virginica" } }));
+    }
+    let (status, _) = stack.post("/api/v1/pipelines/iris/labels", json!(labels)).await;
+    assert_eq!(status, 200);
+    stack.sql_becomes("SELECT count() FROM iris_outcomes WHERE startsWith(request_id, 'many-')", "40").await;
+    let told = stack.cli_ok(&["performance", "iris", "--json"]).await;
+    let window: serde_json::Value = serde_json::from_str(told.lines().next().unwrap()).unwrap();
+    assert_eq!((&window["answers"], &window["labels"]), (&json!(43), &json!(42)), "{told}");
+    let measured = window["measured"]["figures"]["accuracy"]["value"].as_f64().unwrap();
+    assert!((measured - 38.0 / 42.0).abs() < 1e-9, "{told}");
+    assert!(window["estimated"]["figures"]["accuracy"]["value"].as_f64().unwrap() > 0.8, "{told}");
+    let table = stack.cli_ok(&["performance", "iris"]).await;
+    assert!(table.contains("0.905 [") && table.contains("on the 30 rows that judged it"), "{table}");
     let (status, _) = stack.post("/api/v1/pipelines/irsi/labels", json!([])).await;
     assert_eq!(status, 404);
     assert!(stack.stop().await);

@@ -10,7 +10,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use driftmill_platform::config::{Layer, Settings};
 use url::Url;
 
-pub use self::models::{CrossValidate, Data, Evaluate, Models, Runs, Search, Train};
+pub use self::models::{CrossValidate, Data, Evaluate, Models, Performance, Runs, Search, Train};
 use crate::dead_letters::DeadLetters;
 use crate::drift::args::Drift;
 
@@ -89,6 +89,8 @@ pub enum Command {
     New(New),
     /// Judge a model on data that it has never seen.
     Evaluate(Evaluate),
+    /// How good served predictions were, as far as labels have come, and how good they are expected to be.
+    Performance(Performance),
     /// Judge a pipeline's algorithm on the rows of a file by cross-validation; needs nothing that runs.
     CrossValidate(CrossValidate),
     /// Look at models and move the champion.

@@ -13,6 +13,7 @@ mod evaluate;
 mod health;
 mod models;
 mod new;
+mod performance;
 mod pipelines;
 mod replay;
 mod roles;
@@ -81,6 +82,7 @@ fn start(arguments: Arguments) -> anyhow::Result<()> {
             Command::Drift(asked) => drift::run(located, asked).await,
             Command::Train(train) => roles::train::run(located, train).await,
             Command::Evaluate(evaluate) => evaluate::run(located, evaluate).await,
+            Command::Performance(asked) => performance::run(located, asked).await,
             Command::CrossValidate(asked) => cross_validate::run(located, asked).await,
             Command::Search(asked) => search::run(located, asked).await,
             Command::Serve => roles::run_alone(settings, roles::Role::Serve).await,

@@ -57,6 +57,25 @@ pub struct Evaluate {
     pub json: bool,
 }
 
+/// Of what to tell how good it was.
+#[derive(Debug, Args)]
+pub struct Performance {
+    /// The pipeline.
+    pub pipeline: String,
+    /// Only answers of this version.
+    #[arg(long)]
+    pub version: Option<u64>,
+    /// Answers of a window.
+    #[arg(long, default_value_t = 500, value_name = "ANSWERS")]
+    pub window: usize,
+    /// Only the newest so many answers.
+    #[arg(long, default_value_t = 20_000, value_name = "ANSWERS")]
+    pub last: u32,
+    /// One JSON object a window.
+    #[arg(long)]
+    pub json: bool,
+}
+
 /// What to cross-validate on, and how.
 #[derive(Debug, Args)]
 pub struct CrossValidate {

@@ -1,0 +1,40 @@
+//! Served predictions with their labels, as far as these have come.
+
+use driftmill_platform::clickhouse::quote;
+use serde::Deserialize;
+
+use crate::context::Context;
+
+/// One answered row.
+#[derive(Debug, Clone, clickhouse::Row, Deserialize)]
+pub struct Answer {
+    /// The version that answered.
+    pub model_version: u64,
+    /// When, milliseconds since 1970 UTC.
+    pub at: i64,
+    /// The class, or the value as text.
+    pub prediction: String,
+    /// Of each class, in the order of the model's classes; none of a value.
+    pub probabilities: Vec<f64>,
+    /// The value.
+    pub value: Option<f64>,
+    /// What turned out to be true; empty without a label.
+    pub label: String,
+    /// Whether there is a label.
+    pub known: bool,
+}
+
+/// The newest `last` answers, by version and time.
+pub async fn newest(context: &Context, pipeline: &str, version: Option<u64>, last: u32) -> anyhow::Result<Vec<Answer>> {
+    let of = version.map_or_else(String::new, |version| format!("WHERE model_version = {version}"));
+    let sql = format!(
+        "SELECT p.model_version AS model_version, toUnixTimestamp64Milli(p.at) AS at, toString(p.prediction) AS prediction, \
+         p.probabilities AS probabilities, p.value AS value, l.label AS label, l.known AS known \
+         FROM (SELECT * FROM {predictions} {of} ORDER BY at DESC, _offset DESC LIMIT {last}) AS p \
+         LEFT JOIN (SELECT request_id, row, argMax(label, _offset) AS label, true AS known FROM {labels} \
+         GROUP BY request_id, row) AS l USING (request_id, row) ORDER BY model_version, at, p._offset",
+        predictions = quote(&format!("{pipeline}_predictions")),
+        labels = quote(&format!("{pipeline}_labels")),
+    );
+    Ok(context.clickhouse.rows::<Answer>(&sql).await?)
+}

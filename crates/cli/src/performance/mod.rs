@@ -1,0 +1,81 @@
+//! `driftmill performance`: how good served predictions were, as far as labels have come, and how good they are expected to be.
+
+mod answers;
+mod text;
+mod windows;
+
+use anyhow::bail;
+use driftmill_drift::ReferenceProfile;
+use driftmill_drift::performance::{Baseline, Metric};
+use driftmill_platform::telemetry;
+use driftmill_schemas::pipeline;
+
+use crate::args::{Located, Performance};
+use crate::backing::Backing;
+use crate::context::Context;
+use crate::models::export;
+use crate::pipelines;
+use answers::Answer;
+use windows::Judge;
+
+/// Labels below which nothing is judged.
+const FEWEST_LABELS: u64 = 30;
+
+/// Runs the command.
+pub async fn run(located: Located, asked: Performance) -> anyhow::Result<()> {
+    telemetry::init("warn", located.settings.log_format, None).map_err(anyhow::Error::msg)?;
+    let loaded = pipelines::load_one(&located.settings.pipelines, &asked.pipeline)?;
+    let backing = Backing::find(located).await?;
+    let outcome = async {
+        let context = backing.context().await?;
+        tell(&context, &loaded.pipeline, &asked).await
+    };
+    let outcome = outcome.await;
+    backing.stop().await;
+    outcome
+}
+
+async fn tell(context: &Context, pipeline: &pipeline::Pipeline, asked: &Performance) -> anyhow::Result<()> {
+    let answers = answers::newest(context, &pipeline.name, asked.version, asked.last).await?;
+    if answers.is_empty() {
+        bail!("`{}` has served no such prediction yet", pipeline.name);
+    }
+    let metric = metric(pipeline.promotion.metric);
+    for of_version in answers.chunk_by(|a, b| a.model_version == b.model_version) {
+        let version = of_version[0].model_version;
+        let Some((baseline, classes)) = baseline(context, &pipeline.name, version).await? else {
+            eprintln!(
+                "version {version} has no reference performance: it was fitted by an earlier build, or is a forecast"
+            );
+            continue;
+        };
+        let judge = Judge { baseline: &baseline, classes: &classes, metric, margin: pipeline.promotion.margin };
+        let windows = of_version.chunks(asked.window.max(1)).map(|rows| judge.window(rows));
+        let windows = windows.collect::<Result<Vec<_>, _>>()?;
+        match asked.json {
+            true => windows.iter().for_each(|window| println!("{}", window.json(version))),
+            false => print!("{}", text::told(&pipeline.name, version, metric, &baseline, &windows)),
+        }
+    }
+    Ok(())
+}
+
+/// How good a version was on the rows that judged it, and its classes in the order of its probabilities.
+async fn baseline(context: &Context, pipeline: &str, version: u64) -> anyhow::Result<Option<(Baseline, Vec<String>)>> {
+    let version = context.registry.version(pipeline, version).await?;
+    let reference: ReferenceProfile = serde_json::from_slice(&context.registry.reference(&version).await?)?;
+    let Some(baseline) = reference.performance else { return Ok(None) };
+    let card = export::card(context, &version).await?;
+    Ok(Some((baseline, card.classes)))
+}
+
+fn metric(declared: pipeline::Metric) -> Metric {
+    match declared {
+        pipeline::Metric::Accuracy => Metric::Accuracy,
+        pipeline::Metric::F1 => Metric::F1,
+        pipeline::Metric::WeightedF1 => Metric::WeightedF1,
+        pipeline::Metric::MacroF1 => Metric::MacroF1,
+        pipeline::Metric::Rmse => Metric::Rmse,
+        pipeline::Metric::Mae => Metric::Mae,
+    }
+}
