@@ -43,7 +43,7 @@ pub(super) fn add(
         } },
     });
     let report = schema("Push");
-    paths.insert("/api/v1/pipelines/{pipeline}/labels".to_owned(), labels(&pipeline, &report));
+    paths.insert("/api/v1/pipelines/{pipeline}/labels".to_owned(), labels(pipelines, &pipeline, &report));
     paths.insert(
         "/api/v1/pipelines/{pipeline}/records".to_owned(),
         json!({ "parameters": [pipeline], "post": {
@@ -77,7 +77,17 @@ pub(super) fn add(
 }
 
 /// What turned out to be true of predictions.
-fn labels(pipeline: &Value, report: &Value) -> Value {
+fn labels(pipelines: &BTreeMap<Arc<str>, Arc<Served>>, pipeline: &Value, report: &Value) -> Value {
+    let mut examples = Map::new();
+    let mut lines = Map::new();
+    for (name, served) in pipelines {
+        let declared = &served.loaded.pipeline.label;
+        let label =
+            if declared.is_value() { json!(1.5) } else { json!(declared.classes.first().map_or("a", |first| first)) };
+        let example = json!({ "request_id": "0197a1d2-1c50-7000-8000-000000000001", "row": 0, "label": label });
+        lines.insert(name.to_string(), json!({ "value": format!("{example}\n{example}\n") }));
+        examples.insert(name.to_string(), json!({ "value": [example] }));
+    }
     let label = json!({
         "type": "object",
         "required": ["request_id", "label"],
@@ -96,8 +106,11 @@ fn labels(pipeline: &Value, report: &Value) -> Value {
     });
     let many = json!({ "type": "array", "minItems": 1, "maxItems": MOST_RECORDS, "items": label });
     let content = json!({
-        "application/json": { "schema": { "anyOf": [label, many] } },
-        "application/x-ndjson": { "schema": { "type": "string", "description": "One JSON object a line." } },
+        "application/json": { "schema": { "anyOf": [label, many] }, "examples": examples },
+        "application/x-ndjson": {
+            "schema": { "type": "string", "description": "One JSON object a line." },
+            "examples": lines,
+        },
     });
     json!({ "parameters": [pipeline], "post": {
         "tags": ["Pipelines"],
