@@ -138,7 +138,7 @@ const MOST_RANGES: usize = 10_000;
 async fn quarantine(clickhouse: &ClickHouse, pipeline: &Pipeline) -> Result<Vec<Bad>, Error> {
     let sql = format!(
         "SELECT r.1 AS partition, r.2 AS from_offset, r.3 AS to_offset FROM {} ARRAY JOIN ranges AS r \
-         WHERE verdict = 'quarantine' AND stream = 'records'",
+         WHERE verdict = 'quarantine' AND stream != 'predictions'",
         quote(&format!("{}_drift_rows", pipeline.name)),
     );
     let mut by_partition: BTreeMap<i32, Vec<(i64, i64)>> = BTreeMap::new();

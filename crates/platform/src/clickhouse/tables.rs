@@ -183,17 +183,16 @@ fn answers(pipeline: &str) -> Vec<String> {
     vec![format!("ALTER TABLE {} {added}", quote(&table.rows)), table.view_statement()]
 }
 
-/// What of a pipeline is watched for drift is more than its records.
+/// What of a pipeline is watched for drift is more than its records. Rows of before there was anything else name no stream.
 fn drift_streams(pipeline: &str) -> Vec<String> {
-    let view = format!("{pipeline}_drift");
-    let table = FeatureTable { rows: format!("{view}_rows"), view };
-    let rows = quote(&table.rows);
+    let (rows, view) = (quote(&format!("{pipeline}_drift_rows")), quote(&format!("{pipeline}_drift")));
     vec![
-        format!(
-            "ALTER TABLE {rows} ADD COLUMN IF NOT EXISTS stream LowCardinality(String) DEFAULT 'records' AFTER window"
-        ),
+        format!("ALTER TABLE {rows} ADD COLUMN IF NOT EXISTS stream LowCardinality(String) AFTER window"),
         format!("ALTER TABLE {rows} ADD COLUMN IF NOT EXISTS ranges Array(Tuple(Int32, Int64, Int64)) AFTER rows"),
-        table.view_statement(),
+        format!(
+            "CREATE OR REPLACE VIEW {view} AS \
+             SELECT * REPLACE (if(stream = '', 'records', toString(stream)) AS stream) FROM {rows} FINAL"
+        ),
     ]
 }
 
