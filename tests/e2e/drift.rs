@@ -198,7 +198,7 @@ async fn counted(edit: fn(&std::path::Path)) -> serde_json::Value {
     stack.cli_ok(&["produce", "iris", "--source", "shifted", "--rows", "900", "--rate", "5000"]).await;
     stack.sql_becomes(BALANCE, "1050").await;
     let counted = stack.cli_ok(&["drift", "profile", "iris", "--version", "1"]).await;
-    assert!(stack.stop().await);
+    stack.kill();
     serde_json::from_str::<serde_json::Value>(&counted).unwrap()["profile"].take()
 }
 
