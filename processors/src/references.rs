@@ -6,10 +6,30 @@ use std::sync::Arc;
 use driftmill_drift::{Layout, ReferenceProfile};
 use driftmill_platform::error::{Retry, Retryable as _};
 use driftmill_platform::registry::{self, Registry};
+use driftmill_platform::stage::Error;
 use tracing::warn;
 
 /// Versions that are remembered; the lowest goes first.
 const REMEMBERED: usize = 8;
+
+/// A stored reference, ready to count into.
+///
+/// # Errors
+/// What is wrong with it, for people.
+pub fn layout(json: &[u8]) -> Result<Arc<Layout>, String> {
+    let damaged = |error: String| format!("its reference profile is damaged: {error}");
+    let reference: ReferenceProfile = serde_json::from_slice(json).map_err(|e| damaged(e.to_string()))?;
+    Layout::new(reference).map_err(|e| damaged(e.to_string()))
+}
+
+/// What a registry's error is to a stage.
+pub fn failed(stage: &str, error: &registry::Error) -> Error {
+    let (stage, reason) = (stage.to_owned(), error.to_string());
+    match error.retry() {
+        Retry::Later => Error::Waiting { stage, reason },
+        Retry::Never => Error::Stage { stage, reason },
+    }
+}
 
 /// References of one pipeline.
 #[derive(Debug)]
@@ -44,9 +64,7 @@ impl References {
             self.registry.reference(&version).await
         };
         let layout = match found.await {
-            Ok(json) => serde_json::from_slice::<ReferenceProfile>(&json)
-                .map_err(|error| error.to_string())
-                .and_then(|reference| Layout::new(reference).map_err(|error| error.to_string())),
+            Ok(json) => layout(&json),
             Err(error) if error.retry() == Retry::Later => return Err(error),
             Err(error) => Err(error.to_string()),
         };

@@ -233,11 +233,11 @@ impl FeatureReference {
         }
     }
 
-    /// What names cell `index`: the bin's upper edge (`None` for the open last one), or the category.
-    pub fn cell_name(&self, index: usize) -> Option<CellName<'_>> {
+    /// The categories that have a cell of their own; none of numbers.
+    pub fn categories(&self) -> &[String] {
         match &self.scale {
-            Scale::Numbers(numbers) => numbers.edges.get(index).map(|edge| CellName::UpTo(*edge)),
-            Scale::Categories(table) => table.categories.get(index).map(|name| CellName::Category(name)),
+            Scale::Numbers(_) => &[],
+            Scale::Categories(table) => &table.categories,
         }
     }
 
@@ -272,15 +272,6 @@ impl FeatureReference {
         let of_hours = || self.seasonal.as_ref().and_then(|seasonal| seasonal.fault(&self.counts));
         of_scale.or_else(of_hours)
     }
-}
-
-/// What a cell stands for.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum CellName<'a> {
-    /// Numbers up to this one.
-    UpTo(f64),
-    /// A category.
-    Category(&'a str),
 }
 
 #[cfg(test)]

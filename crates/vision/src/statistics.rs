@@ -17,16 +17,8 @@ pub struct Statistics {
     pub mode: &'static str,
     /// Width divided by height.
     pub aspect_ratio: f64,
-    /// Mean of red, green and blue.
-    pub mean: [f64; 3],
-    /// Standard deviation of red, green and blue.
-    pub std: [f64; 3],
-    /// Standard deviation of the luma.
-    pub contrast: f64,
-    /// Variance of the luma's Laplacian: low when the image is blurred.
-    pub sharpness: f64,
-    /// Share of the pixels that are no near-white background.
-    pub useful_surface: f64,
+    /// What its pixels tell.
+    pub colours: Colours,
 }
 
 impl Statistics {
@@ -48,21 +40,10 @@ impl Statistics {
 
     /// The numeric statistics, in the order of [`Self::NAMES`].
     pub fn values(&self) -> [f64; 12] {
-        let ([red, green, blue], [std_red, std_green, std_blue]) = (self.mean, self.std);
-        [
-            f64::from(self.width),
-            f64::from(self.height),
-            self.aspect_ratio,
-            red,
-            green,
-            blue,
-            std_red,
-            std_green,
-            std_blue,
-            self.contrast,
-            self.sharpness,
-            self.useful_surface,
-        ]
+        let mut values = [0.0; 12];
+        values[..3].copy_from_slice(&[f64::from(self.width), f64::from(self.height), self.aspect_ratio]);
+        values[3..].copy_from_slice(&self.colours.values());
+        values
     }
 }
 
@@ -73,18 +54,13 @@ impl Statistics {
 pub fn statistics(encoded: &[u8]) -> Result<Statistics, Error> {
     let image = decode(encoded)?;
     let (width, height) = (image.width, image.height);
-    let Colours { mean, std, contrast, sharpness, useful_surface } = colours(&image.rgb, width);
     Ok(Statistics {
         // Within `MAX_SIDE`.
         width: width as u32,
         height: height as u32,
         mode: image.mode,
         aspect_ratio: width as f64 / height as f64,
-        mean,
-        std,
-        contrast,
-        sharpness,
-        useful_surface,
+        colours: colours(&image.rgb, width),
     })
 }
 
@@ -97,7 +73,7 @@ pub struct Colours {
     pub std: [f64; 3],
     /// Standard deviation of the luma.
     pub contrast: f64,
-    /// Variance of the luma's Laplacian.
+    /// Variance of the luma's Laplacian: low when the image is blurred.
     pub sharpness: f64,
     /// Share of the pixels that are no near-white background.
     pub useful_surface: f64,

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use driftmill_drift::retrain::{RetrainFacts, RetrainPolicy, Training};
-use driftmill_drift::{DriftReport, FeatureAlarm, Layout, Pane, RetrainDecision, Stream, Verdict, decide_retrain};
+use driftmill_drift::{
+    DriftReport, FeatureAlarm, Layout, Pane, Policy, RetrainDecision, Stream, Verdict, decide_retrain,
+};
 use driftmill_schemas::pipeline::DriftPolicy;
 use serde::Serialize;
 
@@ -35,6 +37,7 @@ pub struct Moment {
 #[derive(Debug)]
 pub struct Rehearsal {
     declared: DriftPolicy,
+    policy: Policy,
     watches: BTreeMap<Stream, Watch>,
     trainings: Vec<Training>,
     /// Rows since the drift that is going on began.
@@ -52,7 +55,7 @@ impl Rehearsal {
     /// Nothing has happened yet.
     pub fn new(declared: DriftPolicy) -> Self {
         let (watches, trainings, moments) = (BTreeMap::new(), Vec::new(), Vec::new());
-        Self { declared, watches, trainings, drifting: 0, moments, passed_over: 0, lower: 0 }
+        Self { policy: policy(&declared), declared, watches, trainings, drifting: 0, moments, passed_over: 0, lower: 0 }
     }
 
     /// Takes the pane at `offset`, which was published at `at`, counted over `layout`.
@@ -90,7 +93,7 @@ impl Rehearsal {
         if watch.is_judged(pane.id) {
             return Ok(());
         }
-        match watch.push(offset, pane, &policy(&self.declared)) {
+        match watch.push(offset, pane, &self.policy) {
             Ok(outcomes) => outcomes.into_iter().for_each(|outcome| self.note(at, stream, version, outcome)),
             Err(Error::Pane(_)) => self.passed_over += 1,
             Err(error) => return Err(error),

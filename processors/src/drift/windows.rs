@@ -9,9 +9,8 @@ use driftmill_drift::pane::PaneHeader;
 use driftmill_drift::{FeatureAlarm, Pane, Policy, Span, Stream};
 use driftmill_platform::clock::SharedClock;
 use driftmill_platform::config;
-use driftmill_platform::error::{Retry, Retryable as _};
 use driftmill_platform::kafka::{MAX_RECORD_BYTES, MessageBatch, Outgoing};
-use driftmill_platform::registry::{self, CHAMPION, Registry};
+use driftmill_platform::registry::{CHAMPION, Registry};
 use driftmill_platform::stage::{Error, Output, Stage, Tally};
 use driftmill_schemas::message::{ALARM, DRIFTED, DriftEvent};
 use driftmill_schemas::pipeline::Loaded;
@@ -21,7 +20,7 @@ use tracing::{info, warn};
 use super::policy::{policy, span};
 use super::restore::{StoredPane, restore};
 use super::watch::{self, Checkpoint, Outcome, Watch};
-use crate::references::References;
+use crate::references::{References, failed};
 
 /// How long the state may take to be read back.
 const RESTORE_LIMIT: Duration = Duration::from_secs(60);
@@ -77,13 +76,6 @@ impl DriftWindows {
         Error::Stage { stage: self.name.clone(), reason: reason.to_string() }
     }
 
-    fn failed(&self, error: registry::Error) -> Error {
-        match error.retry() {
-            Retry::Later => Error::Waiting { stage: self.name.clone(), reason: error.to_string() },
-            Retry::Never => self.stuck(error),
-        }
-    }
-
     /// Rebuilds what this processor knew before it was started: the last verdicts and the open windows.
     ///
     /// Returns the events of windows that end on the way: there are none unless the pipeline file has changed.
@@ -114,7 +106,7 @@ impl DriftWindows {
     async fn serves(&mut self, version: u64) -> Result<bool, Error> {
         if self.serving.is_none() {
             let champion = self.references.registry().resolve(&self.loaded.pipeline.name, CHAMPION).await;
-            let champion = champion.map_err(|error| self.failed(error))?;
+            let champion = champion.map_err(|error| failed(&self.name, &error))?;
             self.serving = Some(champion.map(|champion| champion.version));
         }
         Ok(self.serving.flatten() == Some(version))
@@ -138,7 +130,7 @@ impl DriftWindows {
                 return Ok(None);
             }
             let found = self.references.of(header.model_version).await;
-            let Some(layout) = found.map_err(|error| self.failed(error))? else { return Ok(None) };
+            let Some(layout) = found.map_err(|error| failed(&self.name, &error))? else { return Ok(None) };
             // What was judged of another version stays judged.
             let checkpoint = match self.watches.get(&header.stream) {
                 Some(watch) => watch.checkpoint(0),

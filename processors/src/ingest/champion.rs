@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use driftmill_drift::{Layout, ReferenceProfile};
+use driftmill_drift::Layout;
 use driftmill_platform::config;
 use driftmill_platform::error::{Retry, Retryable as _};
 use driftmill_platform::kafka;
@@ -11,6 +11,8 @@ use driftmill_platform::registry::{self, CHAMPION, ModelVersion, Registry};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
+
+use crate::references::layout;
 
 /// A serving model's reference.
 #[derive(Debug)]
@@ -68,9 +70,7 @@ pub async fn follow(
 
 async fn reference(registry: &Registry, version: &ModelVersion) -> Result<Arc<Layout>, (Retry, String)> {
     let json = registry.reference(version).await.map_err(|e| (e.retry(), e.to_string()))?;
-    let damaged = |e: String| (Retry::Never, format!("its reference profile is damaged: {e}"));
-    let reference: ReferenceProfile = serde_json::from_slice(&json).map_err(|e| damaged(e.to_string()))?;
-    Layout::new(reference).map_err(|e| damaged(e.to_string()))
+    layout(&json).map_err(|error| (Retry::Never, error))
 }
 
 /// Finds out whether any model serves, however long the registry takes to answer.

@@ -7,7 +7,6 @@ use async_trait::async_trait;
 use driftmill_drift::reference::{CONFIDENCE, PREDICTION};
 use driftmill_drift::{Layout, Pane, PaneId, Profile, Stream, Values, profile};
 use driftmill_features::aspects;
-use driftmill_platform::error::{Retry, Retryable as _};
 use driftmill_platform::kafka::{MessageBatch, Outgoing};
 use driftmill_platform::registry::Registry;
 use driftmill_platform::stage::{Error, Output, Stage};
@@ -19,7 +18,7 @@ use tracing::warn;
 
 use super::{output, time};
 use crate::counting::{count, count_texts};
-use crate::references::References;
+use crate::references::{References, failed};
 
 /// Served predictions, readable by SQL and watched for drift.
 #[derive(Debug)]
@@ -60,13 +59,7 @@ impl Predictions {
         let ranges = batch.ranges();
         let mut panes = Vec::with_capacity(by_pane.len());
         for ((partition, version), rows) in by_pane {
-            let layout = self.references.of(version).await.map_err(|error| {
-                let (stage, reason) = (self.name.clone(), error.to_string());
-                match error.retry() {
-                    Retry::Later => Error::Waiting { stage, reason },
-                    Retry::Never => Error::Stage { stage, reason },
-                }
-            })?;
+            let layout = self.references.of(version).await.map_err(|error| failed(&self.name, &error))?;
             let (Some(layout), Some(range)) = (layout, ranges.iter().find(|range| range.partition == partition)) else {
                 continue;
             };

@@ -3,6 +3,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::Feature;
+
 /// When a serving model no longer fits. Times are seconds.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -92,8 +94,8 @@ const MOST_WINDOWS: u32 = 1_000;
 const MOST_STEPS: u64 = 1_000;
 
 impl DriftPolicy {
-    /// What is wrong with the policy of a pipeline with these features of numbers, for people.
-    pub fn faults(&self, numbers: &[&str]) -> Vec<String> {
+    /// What is wrong with the policy of a pipeline with these features, for people.
+    pub fn faults(&self, features: &[Feature]) -> Vec<String> {
         let mut faults = Vec::new();
         if self.window_rows < FEWEST_ROWS {
             faults.push(format!("`window_rows: {}`: fewer than {FEWEST_ROWS} rows decide nothing", self.window_rows));
@@ -143,7 +145,8 @@ impl DriftPolicy {
         if self.lateness > 0 && self.window_seconds.is_none() {
             faults.push("`lateness` is for windows of time: give `window_seconds` as well".to_owned());
         }
-        for name in self.seasonal.iter().filter(|name| !numbers.contains(&name.as_str())) {
+        let is_number = |name: &String| features.iter().any(|of| of.kind.is_number() && of.name == *name);
+        for name in self.seasonal.iter().filter(|name| !is_number(name)) {
             faults.push(format!("`seasonal` names `{name}`, which is no feature of type number"));
         }
         faults
@@ -177,7 +180,7 @@ mod tests {
         for (spoil, word) in spoil {
             let mut drift = DriftPolicy::default();
             spoil(&mut drift);
-            let faults = drift.faults(&["x"]);
+            let faults = drift.faults(&[Feature { name: "x".to_owned(), ..Feature::default() }]);
             assert!(faults.len() == 1 && faults[0].contains(word), "{faults:?}");
         }
     }

@@ -77,9 +77,7 @@ fn changed(loaded: &Loaded, given: &str) -> anyhow::Result<DriftPolicy> {
         policy[key.trim()] = value;
     }
     let policy: DriftPolicy = serde_json::from_value(policy).with_context(|| format!("--policy {given}"))?;
-    let numbers = loaded.pipeline.features.iter().filter(|feature| feature.kind.is_number());
-    let numbers: Vec<&str> = numbers.map(|feature| feature.name.as_str()).collect();
-    match policy.faults(&numbers).first() {
+    match policy.faults(&loaded.pipeline.features).first() {
         Some(fault) => bail!("--policy {given}: {fault}"),
         None => Ok(policy),
     }

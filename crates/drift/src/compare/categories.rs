@@ -61,10 +61,7 @@ fn cells(feature: &FeatureLayout, now: &[u64]) -> Vec<CellReport> {
     let mut cells: Vec<CellReport> = (0..shown)
         .map(|cell| CellReport {
             up_to: None,
-            category: match reference.cell_name(cell) {
-                Some(crate::reference::CellName::Category(name)) => Some(name.to_owned()),
-                _ => None,
-            },
+            category: reference.categories().get(cell).cloned(),
             reference: reference.counts[cell],
             live: now[cell],
         })

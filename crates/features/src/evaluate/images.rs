@@ -15,11 +15,11 @@ impl ImageStatistic {
             Self::Width => f64::from(image.width),
             Self::Height => f64::from(image.height),
             Self::AspectRatio => image.aspect_ratio,
-            Self::Mean(channel) => image.mean[usize::from(channel)],
-            Self::Std(channel) => image.std[usize::from(channel)],
-            Self::Contrast => image.contrast,
-            Self::Sharpness => image.sharpness,
-            Self::UsefulSurface => image.useful_surface,
+            Self::Mean(channel) => image.colours.mean[usize::from(channel)],
+            Self::Std(channel) => image.colours.std[usize::from(channel)],
+            Self::Contrast => image.colours.contrast,
+            Self::Sharpness => image.colours.sharpness,
+            Self::UsefulSurface => image.colours.useful_surface,
         }
     }
 }

@@ -312,9 +312,7 @@ impl Faults<'_> {
     }
 
     fn check_drift(&mut self, pipeline: &Pipeline) {
-        let features = pipeline.features.iter().filter(|feature| feature.kind.is_number());
-        let numbers: Vec<&str> = features.map(|feature| feature.name.as_str()).collect();
-        for fault in pipeline.drift.faults(&numbers) {
+        for fault in pipeline.drift.faults(&pipeline.features) {
             self.add("drift", fault);
         }
     }
