@@ -26,7 +26,8 @@ pub struct SchemaAnnouncement {
     pub withdrawn: bool,
 }
 
-/// One row of one served prediction. Topic `<pipeline>.predictions`, keyed by request id.
+/// One row of one served prediction, or what another version says of the same row. Topic `<pipeline>.predictions`, keyed by
+/// request id.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Prediction {
     /// The request, as `X-Request-Id` gave it.
@@ -57,6 +58,15 @@ pub struct Prediction {
     /// The bounds it lies within, where the model tells them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub interval: Option<(f64, f64)>,
+    /// Nobody was told: this version is compared with the one that answered.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub shadow: bool,
+    /// How long features and model took for all rows of the request, microseconds.
+    #[serde(default)]
+    pub micros: u64,
+    /// Why this version gave no answer; another one did. Empty for an answer.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub failure: String,
 }
 
 /// What turned out to be true of one row of a served prediction. Topic `<pipeline>.labels`, keyed by request id. The latest of a
@@ -94,6 +104,9 @@ pub struct TrainingRequest {
     /// Search the space that the pipeline file declares before fitting.
     #[serde(default)]
     pub search: bool,
+    /// Once its gates are passed, the model takes over at once, whatever the pipeline file says of a rollout.
+    #[serde(default)]
+    pub direct: bool,
 }
 
 /// What became of a training. Topic [`crate::topic::RUNS`], keyed by run.
@@ -151,16 +164,20 @@ pub struct StepMetric {
 pub enum RunState {
     /// The snapshot is being taken.
     Started,
+    /// Registered, and passed its gates: its rollout decides.
+    RollingOut,
     /// Registered, and now champion.
     Promoted,
     /// Registered, and refused by a gate: the champion stays.
     Refused,
+    /// Turned out to be worse than the champion while it was rolled out, or soon after: that one serves.
+    RolledBack,
     /// Ended without a model.
     Failed,
 }
 
 impl RunState {
-    /// Whether nothing follows.
+    /// Whether the training itself has ended. What becomes of a rollout may follow.
     pub fn is_final(self) -> bool {
         self != Self::Started
     }

@@ -48,8 +48,8 @@ impl MirrorRuns {
             name: event.cause.clone(),
             state: match event.state {
                 RunState::Started => State::Running,
-                RunState::Promoted => State::Finished,
-                RunState::Refused => State::Refused,
+                RunState::Promoted | RunState::RollingOut => State::Finished,
+                RunState::Refused | RunState::RolledBack => State::Refused,
                 RunState::Failed => State::Failed,
             },
             detail: event.detail.clone(),

@@ -45,6 +45,7 @@ pub mod reference;
 pub mod report;
 pub mod resample;
 pub mod retrain;
+pub mod rollout;
 #[cfg(test)]
 mod testing;
 pub mod verdict;

@@ -139,6 +139,8 @@ pub(crate) async fn train(State(app): State<Arc<App>>, body: Body) -> Result<Jso
         params,
         force: false,
         search: false,
+        // Whoever asked is served by the new model as soon as the answer says so.
+        direct: true,
     };
     let mut ticket = app.trainings.request(&request).await.map_err(|error| match error {
         trainings::Error::Busy => Fault::new(StatusCode::TOO_MANY_REQUESTS, error.to_string()),
@@ -185,7 +187,7 @@ fn outcome(event: &RunEvent) -> Result<Json<serde_json::Value>, Fault> {
     let mut answer = json!({ "message": TRAINED, "metrics": metrics });
     match event.state {
         RunState::Promoted => {}
-        RunState::Refused => {
+        RunState::Refused | RunState::RollingOut | RunState::RolledBack => {
             answer["promoted"] = json!(false);
             answer["reason"] = json!(event.detail);
         }

@@ -10,6 +10,7 @@ mod load;
 mod path_template;
 mod polling;
 mod problem;
+mod rollout;
 mod search;
 mod serving;
 mod source;
@@ -27,6 +28,7 @@ pub use load::{Loaded, json_schema, load, parse};
 pub use path_template::{PathTemplate, Unnamed};
 pub use polling::{CursorTime, HttpSource, Paging, RowCursor, RowFormat, variables};
 pub use problem::{Error, Problem};
+pub use rollout::Rollout;
 pub use search::{Domain, Search, SearchMethod, SearchWhen};
 pub use serving::{Dialect, Serving};
 pub use source::{JsonLinesSource, ParquetSource, SOURCE_KINDS, Source, SourceKind, Start};
@@ -83,6 +85,9 @@ pub struct Pipeline {
     /// When a fitted model may serve.
     #[serde(default)]
     pub promotion: Promotion,
+    /// How it takes over from the champion.
+    #[serde(default)]
+    pub rollout: Rollout,
     /// When a serving model no longer fits.
     #[serde(default)]
     pub drift: DriftPolicy,

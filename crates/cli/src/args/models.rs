@@ -26,6 +26,9 @@ pub struct Train {
     /// Promote the model even if a gate refuses it.
     #[arg(long)]
     pub force: bool,
+    /// Once its gates are passed, let it take over at once, whatever the pipeline file says of a rollout.
+    #[arg(long, requires = "pipeline")]
+    pub direct: bool,
 }
 
 /// What to judge, and by what.

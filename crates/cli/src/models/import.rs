@@ -38,6 +38,7 @@ pub async fn run(
         params: Default::default(),
         force: false,
         search: false,
+        direct: false,
     };
     let trainer = Trainer::new(
         vec![Arc::clone(loaded)],

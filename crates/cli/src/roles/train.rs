@@ -44,6 +44,7 @@ pub async fn run(located: Located, train: Train) -> anyhow::Result<()> {
         params: params(&train.params)?,
         force: train.force,
         search: train.search,
+        direct: train.direct,
     };
     let event = ask(&context, &request, &cancel).await?;
     report(&event)
@@ -73,6 +74,7 @@ async fn from_file(located: Located, train: &Train, pipeline: &str, file: &Path)
             params,
             force: train.force,
             search: train.search,
+            direct: train.direct,
         };
         bar.set_message(format!("training {pipeline} on {} rows", rows.rows));
         let shown = bar.clone();
@@ -175,6 +177,11 @@ pub fn report(event: &RunEvent) -> anyhow::Result<()> {
             "version {version} is not promoted: {}\n`driftmill models promote {} {version}` does it all the same",
             event.detail, event.pipeline
         ),
+        RunState::RollingOut => println!(
+            "version {version} takes over step by step: `driftmill models rollout {}` tells how far it is",
+            event.pipeline
+        ),
+        RunState::RolledBack => println!("version {version} was rolled back: {}", event.detail),
         RunState::Started | RunState::Failed => bail!("the training failed: {}", event.detail),
     }
     Ok(())

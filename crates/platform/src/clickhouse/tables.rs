@@ -160,6 +160,15 @@ pub fn platform_migrations() -> Vec<Migration> {
             )],
         },
         Migration {
+            id: "platform-010-rollouts".to_owned(),
+            statements: vec![format!(
+                "CREATE TABLE IF NOT EXISTS rollouts (pipeline LowCardinality(String), rollout String, step UInt32, \
+                     begun DateTime64(3, 'UTC'), at DateTime64(3, 'UTC'), run_id UUID, cause String, challenger UInt64, \
+                     champion UInt64, stage LowCardinality(String), share Float64, alias_sequence UInt64, reason String, \
+                     facts String) ENGINE = ReplacingMergeTree(at) ORDER BY (pipeline, rollout, step) {DEDUPLICATION}"
+            )],
+        },
+        Migration {
             id: "platform-006-first-fields".to_owned(),
             statements: vec![format!(
                 "CREATE TABLE IF NOT EXISTS first_fields (pipeline LowCardinality(String), fields Array(String), \
@@ -181,6 +190,24 @@ fn answers(pipeline: &str) -> Vec<String> {
     ];
     let added = columns.map(|column| format!("ADD COLUMN IF NOT EXISTS {column}")).join(", ");
     vec![format!("ALTER TABLE {} {added}", quote(&table.rows)), table.view_statement()]
+}
+
+/// Answers that nobody was told, of a version that is compared with the one that serves, and tries of a version that gave no
+/// answer, stand beside those that were served. Which time a part is of is noted: what is judged is the newest.
+fn shadows(pipeline: &str) -> Vec<String> {
+    let (rows, view) = (quote(&format!("{pipeline}_predictions_rows")), quote(&format!("{pipeline}_predictions")));
+    let all = quote(&format!("{pipeline}_answers"));
+    vec![
+        format!(
+            "ALTER TABLE {rows} ADD COLUMN IF NOT EXISTS micros UInt64, ADD COLUMN IF NOT EXISTS shadow UInt8, \
+             ADD COLUMN IF NOT EXISTS failure String, ADD INDEX IF NOT EXISTS at_range at TYPE minmax GRANULARITY 1"
+        ),
+        format!(
+            "CREATE OR REPLACE VIEW {view} AS SELECT * EXCEPT (shadow, failure) FROM {rows} FINAL \
+             WHERE shadow = 0 AND failure = ''"
+        ),
+        format!("CREATE OR REPLACE VIEW {all} AS SELECT * FROM {rows} FINAL"),
+    ]
 }
 
 /// What of a pipeline is watched for drift is more than its records. Rows of before there was anything else name no stream.
@@ -258,6 +285,7 @@ pub fn pipeline_migrations(pipeline: &Pipeline) -> Vec<Migration> {
         Migration { id: format!("{name}-005-answers"), statements: answers(name) },
         Migration { id: format!("{name}-006-drift-streams"), statements: drift_streams(name) },
         Migration { id: format!("{name}-007-labels"), statements: labels(name) },
+        Migration { id: format!("{name}-008-shadows"), statements: shadows(name) },
         Migration { id: format!("{name}-features-{}", columns.join("+")), statements: added },
     ]
 }

@@ -8,11 +8,13 @@
 
 mod decisions;
 mod follow;
+mod rollouts;
 mod rows;
 mod searches;
 
 pub use decisions::DriftDecision;
 pub use follow::follow;
+pub use rollouts::{CHALLENGER, Rollout, Stage};
 pub use searches::SearchScore;
 
 use std::collections::BTreeMap;

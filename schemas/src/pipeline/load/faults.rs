@@ -296,6 +296,9 @@ impl Faults<'_> {
         for fault in promotion.faults() {
             self.add("promotion", fault);
         }
+        for fault in pipeline.rollout.faults() {
+            self.add("rollout", fault);
+        }
         for name in &promotion.slices {
             let known = pipeline.features.iter().map(|feature| feature.name.as_str());
             match pipeline.features.iter().find(|feature| feature.name == *name) {
