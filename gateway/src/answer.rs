@@ -1,25 +1,15 @@
-//! What a model said of the rows of one request, and the way every dialect gets there.
+//! What a model said of the rows of one request.
 
 use std::sync::Arc;
 
-use axum::http::{HeaderName, HeaderValue, header};
-use axum::response::{IntoResponse, Response};
-use bytes::Bytes;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use crate::app::{App, Served};
-use crate::body;
 use crate::fault::Fault;
-use crate::model::{LoadedModel, Rows};
-use crate::request_id::RequestId;
+use crate::model::LoadedModel;
 
-/// Requests with more rows than this are answered off the event loop.
-const HEAVY_ROWS: usize = 1_000;
 /// Characters of a text that are logged.
 const MOST_LOGGED: usize = 16_384;
-/// Says in every dialect which version answered.
-pub(crate) const MODEL_VERSION: HeaderName = HeaderName::from_static("x-model-version");
 
 /// The answer to one request: all of its rows come from one version.
 #[derive(Debug, Clone)]
@@ -33,6 +23,8 @@ pub(crate) struct Answer {
     rows: usize,
     /// What each row is about; empty where the pipeline declares no entity.
     entities: Vec<Option<String>>,
+    /// How long features and model took, microseconds.
+    micros: u64,
 }
 
 /// Values of a feature, one a row.
@@ -68,7 +60,17 @@ impl Answer {
                 Said::Classes { probabilities: outputs, predicted }
             }
         };
-        Self { model, features, others, said, rows, entities: Vec::new() }
+        Self { model, features, others, said, rows, entities: Vec::new(), micros: 0 }
+    }
+
+    /// Says how long it took.
+    pub(crate) fn in_micros(self, micros: u64) -> Self {
+        Self { micros, ..self }
+    }
+
+    /// How long features and model took for all rows, microseconds.
+    pub(crate) fn micros(&self) -> u64 {
+        self.micros
     }
 
     /// Says what each row is about.
@@ -187,66 +189,6 @@ fn most_probable(probabilities: &[f64]) -> usize {
         }
     }
     best
-}
-
-/// What every prediction needs to know of its request.
-#[derive(Clone)]
-pub(crate) struct Asked {
-    pub(crate) app: Arc<App>,
-    pub(crate) served: Arc<Served>,
-    pub(crate) dialect: &'static str,
-    pub(crate) id: RequestId,
-}
-
-impl Asked {
-    /// Reads `bytes` into rows, answers them with `model`, renders the answer as JSON and logs it. Work that others
-    /// would feel leaves the event loop. The log takes the rows last, with nothing to wait for between it and the
-    /// response: what is logged is what was answered.
-    pub(crate) async fn answer<P, E>(
-        self,
-        bytes: Bytes,
-        model: Arc<LoadedModel>,
-        read: impl FnOnce(&[u8], Rows) -> Result<(P, Rows), E> + Send + 'static,
-        render: impl FnOnce(P, &Answer, &RequestId) -> Result<Vec<u8>, E> + Send + 'static,
-    ) -> Result<Response, E>
-    where
-        P: Send + 'static,
-        E: From<Fault> + Send + 'static,
-    {
-        self.answer_read(body::is_heavy(&bytes), bytes, model, read, render).await
-    }
-
-    /// The same, when the caller knows whether reading is `heavy`.
-    pub(crate) async fn answer_read<P, E>(
-        self,
-        heavy: bool,
-        bytes: Bytes,
-        model: Arc<LoadedModel>,
-        read: impl FnOnce(&[u8], Rows) -> Result<(P, Rows), E> + Send + 'static,
-        render: impl FnOnce(P, &Answer, &RequestId) -> Result<Vec<u8>, E> + Send + 'static,
-    ) -> Result<Response, E>
-    where
-        P: Send + 'static,
-        E: From<Fault> + Send + 'static,
-    {
-        let rows = model.rows(self.served.loaded.pipeline.serving.max_rows);
-        // A small body may hold a large image, and a text takes longer than numbers do. Few at once: each may need memory.
-        let is_plain = model.is_plain();
-        let _permit = if is_plain { None } else { self.app.heavy.acquire().await.ok() };
-        let (rest, rows) = body::off_loop(heavy, move || read(&bytes, rows)).await?;
-        let id = self.id.clone();
-        let (json, answer) = body::off_loop(!is_plain || rows.len() > HEAVY_ROWS, move || {
-            let answer = rows.answer()?;
-            render(rest, &answer, &id).map(|json| (json, answer))
-        })
-        .await?;
-        let mut response = json.into_response();
-        let headers = response.headers_mut();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        headers.insert(MODEL_VERSION, HeaderValue::from(answer.model().version));
-        self.app.log.record(&self, answer);
-        Ok(response)
-    }
 }
 
 /// Renders a response's JSON.

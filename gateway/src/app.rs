@@ -24,6 +24,7 @@ use crate::meters::Meters;
 use crate::openapi;
 use crate::push::{Broker, Inlet};
 use crate::request_id::RequestIds;
+use crate::shadows::Shadows;
 use crate::slot::Slot;
 use crate::trainings::{TrainingBus, Trainings};
 
@@ -121,6 +122,8 @@ pub(crate) struct App {
     pub(crate) ids: RequestIds,
     /// Answers of models of texts and images that are worked on at once.
     pub(crate) heavy: Semaphore,
+    /// Answers of versions that are compared.
+    pub(crate) shadows: Shadows,
     /// Seed of pauses between tries.
     pub(crate) seed: u64,
     pub(crate) stop: CancellationToken,
@@ -161,6 +164,7 @@ impl App {
             ids: RequestIds::new(Arc::clone(&parts.clock), parts.instance),
             clock: parts.clock,
             heavy: Semaphore::new(HEAVY_AT_ONCE),
+            shadows: Shadows::default(),
             seed: parts.instance.as_u64_pair().0,
             stop: parts.stop,
             openapi,

@@ -2,13 +2,17 @@
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use driftmill_platform::registry::{Alias, CHAMPION, Error, ModelVersion, Registry};
+use driftmill_platform::registry::{Alias, CHAMPION, Error, ModelVersion, Registry, Rollout};
 
 /// Versions, aliases and artifacts. Every call may be repeated.
 #[async_trait]
 pub(crate) trait Catalog: Send + Sync {
     /// The version that shall serve; `None` when the pipeline has no champion yet.
     async fn champion(&self, pipeline: &str) -> Result<Option<ModelVersion>, Error>;
+    /// The newest step of its newest rollout, whether it goes on or has ended.
+    async fn rollout(&self, pipeline: &str) -> Result<Option<Rollout>, Error>;
+    /// One version.
+    async fn version(&self, pipeline: &str, version: u64) -> Result<ModelVersion, Error>;
     /// The encoded model of a version, checked against its hash.
     async fn artifact(&self, version: &ModelVersion) -> Result<Bytes, Error>;
     /// All versions of a pipeline, oldest first.
@@ -23,6 +27,14 @@ pub(crate) trait Catalog: Send + Sync {
 impl Catalog for Registry {
     async fn champion(&self, pipeline: &str) -> Result<Option<ModelVersion>, Error> {
         self.resolve(pipeline, CHAMPION).await
+    }
+
+    async fn rollout(&self, pipeline: &str) -> Result<Option<Rollout>, Error> {
+        Registry::rollout(self, pipeline).await
+    }
+
+    async fn version(&self, pipeline: &str, version: u64) -> Result<ModelVersion, Error> {
+        Registry::version(self, pipeline, version).await
     }
 
     async fn artifact(&self, version: &ModelVersion) -> Result<Bytes, Error> {

@@ -71,6 +71,12 @@ impl Fault {
     }
 }
 
+impl AsRef<str> for Fault {
+    fn as_ref(&self) -> &str {
+        &self.message
+    }
+}
+
 impl IntoResponse for Fault {
     fn into_response(self) -> Response {
         self.respond(Shape::Error)

@@ -13,7 +13,8 @@
 //! | `v2`, `contracts`, `api`, `system` | one API surface each, with the error shape of its own |
 //! | `model`, `slot`, `follower` | a model in memory, the place it is swapped in, and who swaps it |
 //! | `push` | records that are pushed into a pipeline |
-//! | `answer`, `log` | predicting, and the log of what was predicted |
+//! | `asked`, `answer`, `log` | predicting, and the log of what was predicted |
+//! | `shadows` | a version that is compared with the one that serves |
 //! | `trainings`, `catalog` | the ports to the trainer and to the registry |
 //! | `openapi` | the document of all of it |
 //!
@@ -26,6 +27,7 @@
 mod answer;
 mod api;
 mod app;
+mod asked;
 mod body;
 mod catalog;
 mod contracts;
@@ -45,6 +47,7 @@ mod request_id;
 mod route;
 mod router;
 mod server;
+mod shadows;
 mod slot;
 mod system;
 mod topic_reader;

@@ -19,11 +19,14 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::task::TaskTracker;
 use tracing::warn;
 
-use crate::answer::{Answer, Asked};
+use crate::answer::Answer;
+use crate::asked::Asked;
 use crate::meters::{Drop as Reason, Meters};
 
 /// Rows that may be on their way to Kafka at once.
 const ROWS_IN_FLIGHT: u32 = 50_000;
+/// Characters of a failure that are kept.
+const MOST_TOLD: usize = 500;
 /// Between two warnings about rows that were dropped, milliseconds.
 const WARN_EVERY: i64 = 10_000;
 
@@ -104,10 +107,65 @@ impl PredictionLog {
         let (sink, topic) = (Arc::clone(&self.sink), Arc::clone(&asked.served.topic));
         let (id, dialect, at) = (asked.id.clone(), asked.dialect, self.shared.clock.now());
         self.on_their_way.spawn(async move {
-            let records = records(&answer, id.as_str(), dialect, at);
+            let records = predictions(&answer, id.as_str(), dialect, at).iter().map(record).collect();
             drop(answer);
             let (acknowledged, fault) = sink.deliver(topic, records).await;
             way.arrived(acknowledged, fault.as_deref());
+        });
+    }
+
+    /// Takes an answer that nobody was told. It is left out where the log is busy: what was told comes first.
+    pub(crate) fn record_unheard(&self, asked: &Asked, answer: Answer) {
+        self.shared.meters.compared(&asked.served.name);
+        let (at, rows) = (self.shared.clock.now(), answer.rows());
+        self.beside(asked, rows, move |id, dialect| {
+            let mut predictions = predictions(&answer, id, dialect, at);
+            predictions.iter_mut().for_each(|prediction| prediction.shadow = true);
+            predictions
+        });
+    }
+
+    /// Takes that a version failed to answer a request, which another one answered.
+    pub(crate) fn record_failure(&self, asked: &Asked, version: u64, shadow: bool, why: &str) {
+        self.shared.meters.failed_to_answer(&asked.served.name);
+        let (at, failure) = (self.shared.clock.now(), why.chars().take(MOST_TOLD).collect());
+        self.beside(asked, 1, move |id, dialect| {
+            vec![Prediction {
+                request_id: id.to_owned(),
+                row: 0,
+                at,
+                model_version: version,
+                dialect: dialect.to_owned(),
+                entity: None,
+                features: Default::default(),
+                texts: Default::default(),
+                prediction: String::new(),
+                probabilities: Vec::new(),
+                value: None,
+                interval: None,
+                shadow,
+                micros: 0,
+                failure,
+            }]
+        });
+    }
+
+    /// Sends what is kept beside the answers that were told.
+    fn beside(&self, asked: &Asked, rows: usize, make: impl FnOnce(&str, &str) -> Vec<Prediction> + Send + 'static) {
+        let wanted = u32::try_from(rows).unwrap_or(u32::MAX).min(self.capacity);
+        let busy = self.permits.available_permits() < self.capacity as usize / 2;
+        let permit = Arc::clone(&self.permits).try_acquire_many_owned(wanted);
+        let (Ok(permit), false) = (permit, busy) else {
+            self.shared.meters.not_compared(&asked.served.name);
+            return;
+        };
+        let (sink, topic) = (Arc::clone(&self.sink), Arc::clone(&asked.served.topic));
+        let (id, dialect) = (asked.id.clone(), asked.dialect);
+        self.on_their_way.spawn(async move {
+            let records = make(id.as_str(), dialect).iter().map(record).collect();
+            // Evidence that is missing is missed by nobody: a rollout waits for more.
+            let _ = sink.deliver(topic, records).await;
+            drop(permit);
         });
     }
 
@@ -163,14 +221,14 @@ impl Shared {
     }
 }
 
-fn records(answer: &Answer, request_id: &str, dialect: &str, at: i64) -> Vec<Outgoing> {
+fn predictions(answer: &Answer, request_id: &str, dialect: &str, at: i64) -> Vec<Prediction> {
     let rows = (0..answer.rows()).map(|row| {
         let value = answer.values().get(row).copied();
         let prediction = match value {
             Some(value) => value.to_string(),
             None => answer.class_name(row).to_owned(),
         };
-        let prediction = Prediction {
+        Prediction {
             request_id: request_id.to_owned(),
             row: u32::try_from(row).unwrap_or(u32::MAX),
             at,
@@ -184,10 +242,17 @@ fn records(answer: &Answer, request_id: &str, dialect: &str, at: i64) -> Vec<Out
             // JSON knows no number that is none.
             value: value.filter(|value| value.is_finite()),
             interval: answer.intervals().map(|all| all[row]).filter(|(low, high)| low.is_finite() && high.is_finite()),
-        };
-        // A struct of texts and finite numbers is always JSON.
-        let payload = serde_json::to_vec(&prediction).unwrap_or_default();
-        Outgoing { key: request_id.as_bytes().to_vec(), payload, timestamp: Some(at), ..Outgoing::default() }
+            shadow: false,
+            micros: answer.micros(),
+            failure: String::new(),
+        }
     });
     rows.collect()
+}
+
+fn record(prediction: &Prediction) -> Outgoing {
+    // A struct of texts and finite numbers is always JSON.
+    let payload = serde_json::to_vec(prediction).unwrap_or_default();
+    let key = prediction.request_id.as_bytes().to_vec();
+    Outgoing { key, payload, timestamp: Some(prediction.at), ..Outgoing::default() }
 }

@@ -65,6 +65,12 @@ struct Rejected {
     kind: &'static str,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Compared {
+    model: Arc<str>,
+    outcome: &'static str,
+}
+
 /// Why a row is not in the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Drop {
@@ -99,6 +105,7 @@ pub(crate) struct Meters {
     swaps: Family<Swap, Counter>,
     pushed: Family<Pushed, Counter>,
     rejected: Family<Rejected, Counter>,
+    compared: Family<Compared, Counter>,
 }
 
 impl Meters {
@@ -150,6 +157,11 @@ impl Meters {
             rejected: metrics.register(
                 "driftmill_gateway_rejected_records",
                 "Bad records that were pushed, by what is wrong with them.",
+                Family::default(),
+            ),
+            compared: metrics.register(
+                "driftmill_gateway_compared_requests",
+                "Requests that a version in a rollout answered unheard, failed to answer, or was not asked for want of room.",
                 Family::default(),
             ),
         }
@@ -211,6 +223,25 @@ impl Meters {
         for kind in kinds {
             self.rejected.get_or_create(&Rejected { model: Arc::clone(model), kind }).inc();
         }
+    }
+
+    /// A version answered unheard.
+    pub(crate) fn compared(&self, model: &Arc<str>) {
+        self.comparison(model, "answered");
+    }
+
+    /// A version in a rollout failed to answer.
+    pub(crate) fn failed_to_answer(&self, model: &Arc<str>) {
+        self.comparison(model, "failed");
+    }
+
+    /// There was no room to compare versions.
+    pub(crate) fn not_compared(&self, model: &Arc<str>) {
+        self.comparison(model, "skipped");
+    }
+
+    fn comparison(&self, model: &Arc<str>, outcome: &'static str) {
+        self.compared.get_or_create(&Compared { model: Arc::clone(model), outcome }).inc();
     }
 
     /// A champion could not be loaded.

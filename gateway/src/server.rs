@@ -32,6 +32,8 @@ const LINGER: Duration = Duration::from_millis(2);
 const DRAIN: Duration = Duration::from_secs(2);
 /// How long the prediction log may go on after them.
 const LOG_DRAIN: Duration = Duration::from_millis(1_500);
+/// How long comparisons may go on after requests.
+const SHADOWS_DRAIN: Duration = Duration::from_millis(200);
 /// How long background tasks may take to notice the stop.
 const TASKS_DRAIN: Duration = Duration::from_secs(1);
 
@@ -98,6 +100,7 @@ pub async fn serve(options: GatewayOptions, listener: TcpListener, cancel: Cance
         }
     };
     stop.cancel();
+    app.shadows.close(SHADOWS_DRAIN).await;
     app.log.close(LOG_DRAIN).await;
     tasks.finish(TASKS_DRAIN).await.map_err(Error::Task)?;
     Ok(outcome?)

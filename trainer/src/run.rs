@@ -63,6 +63,11 @@ impl Reason {
         matches!(self, Self::Request(request) if request.force)
     }
 
+    /// Whether a model that passed its gates takes over at once.
+    pub fn direct(&self) -> bool {
+        matches!(self, Self::Request(request) if request.direct)
+    }
+
     /// Whether hyper-parameters are to be searched for, whatever the pipeline file says of when.
     pub fn searches(&self) -> bool {
         matches!(self, Self::Request(request) if request.search)

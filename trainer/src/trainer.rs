@@ -25,7 +25,7 @@ use crate::halt::Halt;
 use crate::run::Reason;
 use crate::searching::Found;
 use crate::snapshot::{self, Since, Snapshot};
-use crate::{Error, reference};
+use crate::{Error, reference, rollout};
 
 /// Steps that are kept of a run: its event must fit into a message.
 const MOST_STEPS: usize = 5_000;
@@ -287,7 +287,7 @@ impl Trainer {
         if let Some(version) = registered {
             event.metrics = version.metrics;
             event.gates = version.gates;
-            return self.decide(reason, event, version.version).await;
+            return self.decide(loaded, reason, event, version.version).await;
         }
         let of_a_file = rows.is_some();
         let snapshot = self.snapshot(pipeline, reason, rows, event).await?;
@@ -307,7 +307,7 @@ impl Trainer {
             info!(pipeline = pipeline.name, version = version.version, "nothing changed since this version: no fit");
             event.metrics = version.metrics;
             event.gates = version.gates;
-            return self.decide(reason, event, version.version).await;
+            return self.decide(loaded, reason, event, version.version).await;
         }
         // Rows of a file are split by their places in it, which another file fills otherwise.
         let continuable = pipeline.training.warm_start.is_some() && given.is_none() && !of_a_file;
@@ -366,7 +366,7 @@ impl Trainer {
         event.gates = gates;
         let continues = continues.filter(|_| fitted.continued);
         let version = self.register(loaded, &snapshot, fitted, continues, event).await?;
-        self.decide(reason, event, version.version).await
+        self.decide(loaded, reason, event, version.version).await
     }
 
     /// The rows of a run. One that was interrupted while it searched goes on with those that it had.
@@ -413,8 +413,8 @@ impl Trainer {
         Ok(same.then_some(version))
     }
 
-    /// Promotes a registered version, unless a gate refused it and nobody insists.
-    async fn decide(&self, reason: &Reason, event: &mut RunEvent, version: u64) -> Result<(), Error> {
+    /// Lets a registered version take over, unless a gate refused it and nobody insists.
+    async fn decide(&self, loaded: &Loaded, reason: &Reason, event: &mut RunEvent, version: u64) -> Result<(), Error> {
         event.model_version = Some(version);
         let refusals: Vec<String> = event
             .gates
@@ -422,15 +422,28 @@ impl Trainer {
             .filter(|gate| !gate.passed)
             .map(|gate| format!("not {}: {}", gate.gate, gate.detail))
             .collect();
-        if refusals.is_empty() || reason.forced() {
-            event.state = RunState::Promoted;
-            event.detail = event.cause.clone();
-            self.registry.set_alias(&event.pipeline, CHAMPION, version, &event.cause).await?;
-        } else {
+        if !refusals.is_empty() && !reason.forced() {
             event.state = RunState::Refused;
             event.detail = refusals.join("; ");
+            return Ok(());
         }
-        Ok(())
+        event.detail = event.cause.clone();
+        let at_once = loaded.pipeline.rollout.is_direct() || reason.forced() || reason.direct();
+        let champion = self.registry.champions(&event.pipeline).await?.map(|(champion, _)| champion);
+        match champion.filter(|champion| !at_once && champion.version != version) {
+            Some(champion) => {
+                event.state = RunState::RollingOut;
+                let challenger = self.registry.version(&event.pipeline, version).await?;
+                let (registry, clickhouse) = (&self.registry, &self.clickhouse);
+                rollout::begin(registry, clickhouse, loaded, &challenger, &champion, &event.cause, self.clock.now())
+                    .await
+            }
+            // Nobody to compare with, or nobody who waits for it.
+            None => {
+                event.state = RunState::Promoted;
+                Ok(self.registry.set_alias(&event.pipeline, CHAMPION, version, &event.cause).await?)
+            }
+        }
     }
 
     async fn register(

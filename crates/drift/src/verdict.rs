@@ -201,7 +201,7 @@ fn judge(facts: &Facts<'_>, policy: &Policy, history: &History) -> (WindowOutcom
 }
 
 /// Significant over all features and large enough to matter; both are needed.
-fn has_moved(feature: &FeatureReport, policy: &Policy) -> bool {
+pub fn has_moved(feature: &FeatureReport, policy: &Policy) -> bool {
     is_moved(policy, (feature.q, feature.d_low), (feature.psi, feature.psi_threshold))
 }
 

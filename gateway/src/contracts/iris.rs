@@ -19,8 +19,9 @@ use serde_json::value::RawValue;
 use serde_json::{Map, json};
 
 use crate::Error;
-use crate::answer::{self, Answer, Asked};
+use crate::answer::{self, Answer};
 use crate::app::{App, Served};
+use crate::asked::Asked;
 use crate::body::{self, Body};
 use crate::fault::Fault;
 use crate::model::Rows;
@@ -82,8 +83,8 @@ pub(crate) async fn predict(
 ) -> Result<Response, Fault> {
     let served = served(&app)?;
     let bytes = body::bytes(body)?;
-    let model = served.slot.get().ok_or_else(|| Fault::bad_request(NOT_TRAINED))?;
-    Asked { app, served, dialect: NAME, id }.answer(bytes, model, read, render).await
+    let chosen = served.slot.choose(&id).ok_or_else(|| Fault::bad_request(NOT_TRAINED))?;
+    Asked { app, served, dialect: NAME, id }.answer(bytes, chosen, read, render).await
 }
 
 fn read(bytes: &[u8], mut rows: Rows) -> Result<((), Rows), Fault> {

@@ -15,8 +15,9 @@ use serde::Serialize;
 use serde_json::{Map, json};
 
 use crate::Error;
-use crate::answer::{self, Answer, Asked};
+use crate::answer::{self, Answer};
 use crate::app::{App, Served};
+use crate::asked::Asked;
 use crate::body::{self, Body};
 use crate::fault::{Fault, Shape};
 use crate::model::Rows;
@@ -72,6 +73,15 @@ impl From<Fault> for LoanFault {
     }
 }
 
+impl AsRef<str> for LoanFault {
+    fn as_ref(&self) -> &str {
+        match self {
+            Self::Schema(_) => "the request lacks fields that this version needs",
+            Self::Other(fault) => fault.as_ref(),
+        }
+    }
+}
+
 impl IntoResponse for LoanFault {
     fn into_response(self) -> Response {
         match self {
@@ -90,7 +100,7 @@ pub(crate) async fn predict(
 ) -> Result<Response, LoanFault> {
     let served = app.loan.clone().ok_or_else(|| Fault::not_found("no pipeline serves the loan contract"))?;
     let bytes = body::bytes(body)?;
-    let model = served.slot.get().ok_or_else(|| {
+    let chosen = served.slot.choose(&id).ok_or_else(|| {
         Fault::bad_request(format!(
             "the pipeline `{}` has no model that serves: train one, or promote one by hand",
             served.name
@@ -98,7 +108,7 @@ pub(crate) async fn predict(
     })?;
     let read_for = Arc::clone(&served);
     let read = move |bytes: &[u8], rows| read(bytes, rows, &read_for).map(|rows| ((), rows));
-    Asked { app, served, dialect: NAME, id }.answer(bytes, model, read, render).await
+    Asked { app, served, dialect: NAME, id }.answer(bytes, chosen, read, render).await
 }
 
 fn read(bytes: &[u8], mut rows: Rows, served: &Served) -> Result<Rows, LoanFault> {

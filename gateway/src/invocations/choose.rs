@@ -9,25 +9,30 @@ use crate::api;
 use crate::app::{App, Served};
 use crate::fault::Fault;
 use crate::model::LoadedModel;
-
-type Chosen = (Arc<Served>, Arc<LoadedModel>);
+use crate::request_id::RequestId;
+use crate::slot::Chosen;
 
 /// The model called `wanted`; without a name the only pipeline's, or the one whose inputs the request fits best.
-pub(super) fn choose(app: &App, wanted: Option<&str>, input: &Input) -> Result<Chosen, Fault> {
+pub(super) fn choose(
+    app: &App,
+    wanted: Option<&str>,
+    input: &Input,
+    id: &RequestId,
+) -> Result<(Arc<Served>, Chosen), Fault> {
     let only = match (app.pipelines.len(), app.pipelines.values().next()) {
         (1, only) => only,
         _ => None,
     };
     let named = wanted.map(|name| api::served(app, name)).transpose()?;
     if let Some(served) = named.or(only) {
-        let model = served.slot.get().ok_or_else(|| {
+        let chosen = served.slot.choose(id).ok_or_else(|| {
             Fault::unavailable(format!("`{}` has no model that serves yet: train one, or promote one", served.name))
         })?;
-        return Ok((Arc::clone(served), model));
+        return Ok((Arc::clone(served), chosen));
     }
-    let serving = app.pipelines.values().filter_map(|served| Some((Arc::clone(served), served.slot.get()?)));
-    let mut fitting: Vec<(usize, Chosen)> =
-        serving.filter_map(|chosen| Some((fit(&chosen.1, input)?, chosen))).collect();
+    let serving = app.pipelines.values().filter_map(|served| Some((Arc::clone(served), served.slot.choose(id)?)));
+    let mut fitting: Vec<(usize, (Arc<Served>, Chosen))> =
+        serving.filter_map(|chosen| Some((fit(&chosen.1.model, input)?, chosen))).collect();
     fitting.sort_by_key(|(fit, _)| std::cmp::Reverse(*fit));
     let best = fitting.first().map(|(fit, _)| *fit);
     let mut candidates = fitting.into_iter().take_while(|(fit, _)| Some(*fit) == best).map(|(_, chosen)| chosen);

@@ -16,8 +16,9 @@ use axum::{Extension, Router};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::answer::{self, Answer, Asked};
+use crate::answer::{self, Answer};
 use crate::app::{App, Served};
+use crate::asked::Asked;
 use crate::body::{self, Body};
 use crate::fault::{Fault, Shape};
 use crate::request_id::RequestId;
@@ -48,6 +49,12 @@ impl From<Fault> for ScoringFault {
     }
 }
 
+impl AsRef<str> for ScoringFault {
+    fn as_ref(&self) -> &str {
+        self.0.as_ref()
+    }
+}
+
 impl IntoResponse for ScoringFault {
     fn into_response(self) -> Response {
         self.0.respond(Shape::Mlflow)
@@ -71,11 +78,11 @@ async fn score(
 ) -> Result<Response, ScoringFault> {
     let bytes = body::bytes(body)?;
     let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
-    let (heavy, for_choice) = (body::is_heavy(&bytes), Arc::clone(&app));
-    let (served, model, input) = body::off_loop(heavy, move || {
+    let (heavy, for_choice, of) = (body::is_heavy(&bytes), Arc::clone(&app), id.clone());
+    let (served, chosen, input) = body::off_loop(heavy, move || {
         let input = Input::read(&bytes, &kind)?;
-        let (served, model) = choose::choose(&for_choice, which.model.as_deref(), &input)?;
-        Ok::<_, Fault>((served, model, input))
+        let (served, chosen) = choose::choose(&for_choice, which.model.as_deref(), &input, &of)?;
+        Ok::<_, Fault>((served, chosen, input))
     })
     .await?;
     let one_probability = answers_one_probability(&served);
@@ -84,7 +91,7 @@ async fn score(
         let rows = input.rows(rows, one_probability)?;
         Ok::<_, ScoringFault>((one_probability, rows))
     };
-    asked.answer_read(heavy, bytes::Bytes::new(), model, read, render).await
+    asked.answer_read(heavy, bytes::Bytes::new(), chosen, read, render).await
 }
 
 /// Whether the pipeline keeps the contract of a network with one output: `[[p]]`.

@@ -21,7 +21,7 @@ const IMAGE_DEPTH: usize = 3;
 const SIDE: usize = 224;
 
 /// Rows as a request holds them.
-#[derive(Debug, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(super) enum Input {
     /// A name for each column, and rows of values.
     Named { columns: Vec<String>, rows: Vec<Vec<Json>> },

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use driftmill_features::{FeatureMatrix, Values};
 use driftmill_models::{Column, Table};
 use driftmill_schemas::record::{Record, Value};
+use tokio::time::Instant;
 
 use super::{LoadedModel, Workspace};
 use crate::answer::{Answer, Other};
@@ -67,6 +68,7 @@ impl Rows {
 
     /// Computes the features in one pass over the columns, and asks the model: row by row when it takes numbers alone.
     pub(crate) fn answer(mut self) -> Result<Answer, Fault> {
+        let began = Instant::now();
         let (model, rows) = (&self.model, self.len());
         let Workspace { columns, scratch, matrix } = &mut self.workspace;
         model.program.evaluate(columns, scratch, matrix);
@@ -100,7 +102,9 @@ impl Rows {
             }
         }
         self.model.give_back(self.workspace);
-        Ok(Answer::new(self.model, rows, features, others, outputs, intervals).about(self.entities))
+        Ok(Answer::new(self.model, rows, features, others, outputs, intervals)
+            .about(self.entities)
+            .in_micros(u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX)))
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::fixture::{Delivery, FakeSink, Gateway, flower_tensors, loan};
-use crate::answer::Asked;
+use crate::asked::Asked;
 use crate::log::PredictionLog;
 use crate::request_id::RequestId;
 

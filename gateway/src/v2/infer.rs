@@ -12,14 +12,16 @@ use serde::{Deserialize, Serialize};
 
 use super::metadata::{LOWER, PREDICT, PROBABILITIES, UPPER};
 use super::tensor::{self, InputTensor};
-use super::{NAME, loaded, served};
-use crate::answer::{self, Answer, Asked};
+use super::{NAME, loaded, nothing_serves, served};
+use crate::answer::{self, Answer};
 use crate::app::App;
+use crate::asked::Asked;
 use crate::body::{self, Body};
 use crate::fault::Fault;
 use crate::model::{LoadedModel, Rows};
 use crate::params::Params;
 use crate::request_id::RequestId;
+use crate::slot::Chosen;
 
 /// The header of the protocol's binary extension.
 const BINARY_HEADER: &str = "inference-header-content-length";
@@ -126,13 +128,17 @@ async fn infer(
     body: Body,
 ) -> Result<Response, Fault> {
     let served = Arc::clone(served(&app, name)?);
-    let model = loaded(&served, version)?;
+    // Whoever names a version wants that one, and no other instead.
+    let chosen = match version {
+        Some(_) => Chosen::only(loaded(&served, version)?),
+        None => served.slot.choose(&id).ok_or_else(|| nothing_serves(&served))?,
+    };
     let bytes = body::bytes(body)?;
     if headers.contains_key(BINARY_HEADER) {
         return Err(Fault::bad_request("tensors in binary form are not known here: send `data` as JSON"));
     }
     let asked = Asked { app, served, dialect: NAME, id };
-    asked.answer(bytes, model, read, render).await
+    asked.answer(bytes, chosen, read, render).await
 }
 
 fn read(bytes: &[u8], mut rows: Rows) -> Result<(Wanted, Rows), Fault> {

@@ -41,22 +41,24 @@ fn served<'a>(app: &'a App, name: &str) -> Result<&'a Arc<Served>, Fault> {
     })
 }
 
-/// Its serving model, which must have the number `version` if one is asked for.
+/// Its serving model, or the one with the number `version` if one is asked for.
 fn loaded(served: &Served, version: Option<&str>) -> Result<Arc<LoadedModel>, Fault> {
-    let Some(model) = served.slot.get() else {
-        return Err(Fault::not_found(format!(
-            "model `{}` has no version that serves yet: one does as soon as a training is promoted",
-            served.name
-        )));
-    };
-    match version {
-        Some(wanted) if wanted.parse() != Ok(model.version) => {
-            let shown: String = wanted.chars().take(30).collect();
-            Err(Fault::not_found(format!(
-                "version {shown} of model `{}` is not loaded: version {} serves",
-                served.name, model.version
-            )))
-        }
-        _ => Ok(model),
-    }
+    let Some(serving) = served.slot.serving() else { return Err(nothing_serves(served)) };
+    let Some(wanted) = version else { return Ok(Arc::clone(&serving.champion)) };
+    let beside = serving.beside.iter().map(|beside| &beside.model);
+    let mut all = std::iter::once(&serving.champion).chain(beside);
+    all.find(|model| wanted.parse() == Ok(model.version)).cloned().ok_or_else(|| {
+        let shown: String = wanted.chars().take(30).collect();
+        Fault::not_found(format!(
+            "version {shown} of model `{}` is not loaded: version {} serves",
+            served.name, serving.champion.version
+        ))
+    })
+}
+
+fn nothing_serves(served: &Served) -> Fault {
+    Fault::not_found(format!(
+        "model `{}` has no version that serves yet: one does as soon as a training is promoted",
+        served.name
+    ))
 }

@@ -53,7 +53,10 @@ impl Predictions {
     ) -> Result<Vec<Outgoing>, Error> {
         let mut by_pane: BTreeMap<(i32, u64), Vec<&Prediction>> = BTreeMap::new();
         for (i, prediction) in predictions.iter().enumerate() {
-            let Some(prediction) = prediction else { continue };
+            // What nobody was told is no answer, and neither is a failure.
+            let Some(prediction) = prediction.as_ref().filter(|it| !it.shadow && it.failure.is_empty()) else {
+                continue;
+            };
             by_pane.entry((batch.partitions()[i], prediction.model_version)).or_default().push(prediction);
         }
         let ranges = batch.ranges();
@@ -151,6 +154,9 @@ fn row(prediction: &Prediction) -> Option<Map<String, Value>> {
         "lower": prediction.interval.map(|(lower, _)| lower),
         "upper": prediction.interval.map(|(_, upper)| upper),
         "probabilities": prediction.probabilities,
+        "micros": prediction.micros,
+        "shadow": u8::from(prediction.shadow),
+        "failure": prediction.failure,
     });
     match row {
         Value::Object(row) => Some(row),

@@ -21,7 +21,7 @@ use driftmill_processors::expectations::{self, ExpectationMetrics};
 use driftmill_processors::ingest::{AddedColumns, Ingest, IngestMetrics, Needs, TopicHistory, champion};
 use driftmill_processors::sinks::{DeadLetters, DriftReports, Labels, Predictions};
 use driftmill_schemas::topic::{self, Topics};
-use driftmill_trainer::{MirrorAliases, MirrorRuns, Reports, Requests, Trainer};
+use driftmill_trainer::{MirrorAliases, MirrorRuns, Reports, Requests, Rollouts, Trainer};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -143,6 +143,13 @@ fn train(context: &Context, supervisor: &mut Supervisor) -> anyhow::Result<()> {
         run_stage(context, supervisor, Reports::new(Arc::clone(&trainer), name), Reading::of(Topics::of(name).drift));
     }
     mirror(context, supervisor)?;
+    let rollouts = Rollouts::new(
+        context.pipelines.clone(),
+        context.clickhouse.clone(),
+        context.registry.clone(),
+        Arc::clone(&context.clock),
+    );
+    supervisor.spawn("rollouts", OnError::Stop, move |cancel| rollouts.run(cancel));
     supervisor.spawn("first trainings", OnError::Stop, move |cancel| async move {
         trainer.train_the_untrained(cancel).await
     });

@@ -1,0 +1,106 @@
+//! The first step of a rollout, and what its end is to the training behind it.
+
+use driftmill_platform::clickhouse::ClickHouse;
+use driftmill_platform::registry::{Alias, ModelVersion, Registry, Rollout, Stage};
+use driftmill_schemas::message::{RunEvent, RunState};
+use driftmill_schemas::pipeline::Loaded;
+use serde::Deserialize;
+use tracing::info;
+
+use super::{policy, stage_of};
+use crate::Error;
+
+/// Begins to roll out `challenger`, which passed its gates, beside the `champion`. A rollout that is on its way ends: the newer
+/// model was compared with the same champion, and learned from newer rows.
+pub(crate) async fn begin(
+    registry: &Registry,
+    clickhouse: &ClickHouse,
+    loaded: &Loaded,
+    challenger: &ModelVersion,
+    champion: &Alias,
+    cause: &str,
+    now: i64,
+) -> Result<(), Error> {
+    let name = &loaded.pipeline.name;
+    if let Some(open) = registry.rollout(name).await?.filter(|rollout| rollout.stage.is_open()) {
+        if open.challenger == challenger.version {
+            return Ok(());
+        }
+        let reason = format!("version {} is rolled out instead", challenger.version);
+        registry.record_rollout(&followed(&open, Stage::Superseded, now, reason.clone())).await?;
+        if open.stage != Stage::Probation {
+            run_ended(registry, clickhouse, &open, RunState::Refused, &reason, now).await?;
+        }
+    }
+    let (stage, share) = stage_of(policy(&loaded.pipeline.rollout).first());
+    let rollout = Rollout {
+        pipeline: name.clone(),
+        // One for a training: a trainer that died in between begins the same once more.
+        rollout: challenger.run_id.to_string(),
+        step: 0,
+        begun: now,
+        at: now,
+        run_id: challenger.run_id,
+        cause: cause.to_owned(),
+        challenger: challenger.version,
+        champion: champion.version,
+        stage,
+        share,
+        alias_sequence: champion.sequence,
+        reason: "passed its gates".to_owned(),
+        facts: String::new(),
+    };
+    registry.record_rollout(&rollout).await?;
+    info!(
+        pipeline = name,
+        challenger = challenger.version,
+        champion = champion.version,
+        stage = stage.name(),
+        "rollout"
+    );
+    Ok(())
+}
+
+/// The step after `rollout`.
+pub(super) fn followed(rollout: &Rollout, stage: Stage, now: i64, reason: String) -> Rollout {
+    Rollout { step: rollout.step + 1, at: now, stage, reason, facts: String::new(), ..rollout.clone() }
+}
+
+#[derive(clickhouse::Row, Deserialize)]
+struct Began {
+    why: String,
+    began: i64,
+}
+
+/// Says what became of the training that made the challenger.
+pub(super) async fn run_ended(
+    registry: &Registry,
+    clickhouse: &ClickHouse,
+    rollout: &Rollout,
+    state: RunState,
+    detail: &str,
+    now: i64,
+) -> Result<(), Error> {
+    let Rollout { pipeline, run_id, .. } = rollout;
+    let version = registry.version(pipeline, rollout.challenger).await?;
+    let sql = format!(
+        "SELECT any(cause) AS why, toUnixTimestamp64Milli(min(at)) AS began FROM runs \
+         WHERE pipeline = '{pipeline}' AND run_id = '{run_id}'"
+    );
+    let began = clickhouse.row::<Began>(&sql).await?;
+    let event = RunEvent {
+        run_id: *run_id,
+        cause: began.why,
+        request_id: None,
+        pipeline: pipeline.clone(),
+        at: now,
+        state,
+        detail: detail.to_owned(),
+        metrics: version.metrics,
+        model_version: Some(version.version),
+        gates: version.gates,
+        started: began.began,
+        steps: Vec::new(),
+    };
+    Ok(registry.record_run(&event).await?)
+}
