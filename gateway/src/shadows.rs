@@ -33,6 +33,12 @@ impl Shadows {
         true
     }
 
+    /// Whether any is worked on.
+    #[cfg(test)]
+    pub(crate) fn is_busy(&self) -> bool {
+        !self.tasks.is_empty()
+    }
+
     /// Waits for what has been started, no longer than `limit`.
     pub(crate) async fn close(&self, limit: Duration) {
         self.tasks.close();
