@@ -28,6 +28,7 @@ mod pushing;
 mod rebalance;
 mod rebuild;
 mod replay;
+mod rollout;
 mod schema_registry;
 mod schemas;
 mod search;

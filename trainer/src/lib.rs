@@ -42,7 +42,7 @@ pub use gates::judge;
 pub use importance::{FeatureImportance, importances};
 pub use mirror::{MirrorAliases, MirrorRuns};
 pub use reasons::{Reports, Requests};
-pub use rollout::Rollouts;
+pub use rollout::{Rollouts, begin as begin_rollout, end as end_rollout};
 pub use rows::Rows;
 pub use run::Reason;
 pub use search::check as check_training;

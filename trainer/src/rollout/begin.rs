@@ -12,7 +12,10 @@ use crate::Error;
 
 /// Begins to roll out `challenger`, which passed its gates, beside the `champion`. A rollout that is on its way ends: the newer
 /// model was compared with the same champion, and learned from newer rows.
-pub(crate) async fn begin(
+///
+/// # Errors
+/// Those of the registry and of ClickHouse.
+pub async fn begin(
     registry: &Registry,
     clickhouse: &ClickHouse,
     loaded: &Loaded,
@@ -27,16 +30,13 @@ pub(crate) async fn begin(
             return Ok(());
         }
         let reason = format!("version {} is rolled out instead", challenger.version);
-        registry.record_rollout(&followed(&open, Stage::Superseded, now, reason.clone())).await?;
-        if open.stage != Stage::Probation {
-            run_ended(registry, clickhouse, &open, RunState::Refused, &reason, now).await?;
-        }
+        end(registry, clickhouse, &open, &reason, now).await?;
     }
     let (stage, share) = stage_of(policy(&loaded.pipeline.rollout).first());
     let rollout = Rollout {
         pipeline: name.clone(),
-        // One for a training: a trainer that died in between begins the same once more.
-        rollout: challenger.run_id.to_string(),
+        // One for a training and a champion: a trainer that died in between begins the same once more.
+        rollout: format!("{} at {}", challenger.run_id, champion.sequence),
         step: 0,
         begun: now,
         at: now,
@@ -59,6 +59,25 @@ pub(crate) async fn begin(
         "rollout"
     );
     Ok(())
+}
+
+/// Ends a rollout for another reason than its own evidence. Who is champion is left as it is.
+///
+/// # Errors
+/// Those of the registry and of ClickHouse.
+pub async fn end(
+    registry: &Registry,
+    clickhouse: &ClickHouse,
+    open: &Rollout,
+    reason: &str,
+    now: i64,
+) -> Result<(), Error> {
+    registry.record_rollout(&followed(open, Stage::Superseded, now, reason.to_owned())).await?;
+    if open.stage == Stage::Probation {
+        // What was promoted before stays promoted.
+        return Ok(());
+    }
+    run_ended(registry, clickhouse, open, RunState::Refused, reason, now).await
 }
 
 /// The step after `rollout`.

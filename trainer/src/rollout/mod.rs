@@ -28,7 +28,7 @@ use tracing::warn;
 
 use crate::Error;
 
-pub(crate) use begin::begin;
+pub use begin::{begin, end};
 
 /// How often it is looked whether there is a rollout.
 const IDLE: Duration = Duration::from_secs(1);

@@ -168,6 +168,26 @@ pub enum Models {
         #[arg(long)]
         source: Option<String>,
     },
+    /// How versions took over from champions: each step, and why it was taken. With a version: let it take over step by step,
+    /// as the pipeline file says of rollouts.
+    Rollout {
+        /// The pipeline.
+        pipeline: String,
+        /// The version that is to take over.
+        version: Option<u64>,
+        /// End the rollout that is on its way; the champion stays.
+        #[arg(long, conflicts_with = "version")]
+        stop: bool,
+        /// Why, for the record.
+        #[arg(long, default_value = "by hand")]
+        reason: String,
+        /// At most so many steps.
+        #[arg(long, default_value_t = 20)]
+        limit: u32,
+        /// One JSON object a step, with what it was judged from.
+        #[arg(long)]
+        json: bool,
+    },
     /// Make the version champion that was it before.
     Rollback {
         /// The pipeline.

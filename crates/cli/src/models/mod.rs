@@ -3,6 +3,7 @@
 mod diff;
 pub mod export;
 mod import;
+mod rollout;
 
 use anyhow::bail;
 use driftmill_platform::registry::{CHAMPION, ModelVersion};
@@ -24,6 +25,7 @@ pub async fn run(located: Located, command: Models) -> anyhow::Result<()> {
     | Models::Export { pipeline, .. }
     | Models::Import { pipeline, .. }
     | Models::Rollback { pipeline, .. }
+    | Models::Rollout { pipeline, .. }
     | Models::Promote { pipeline, .. }
     | Models::List { pipeline: Some(pipeline) } = &command
     {
@@ -86,6 +88,14 @@ async fn of(backing: &Backing, command: Models) -> anyhow::Result<()> {
         Models::Import { pipeline, file, data, source } => {
             let loaded = pipelines::load_one(&context.settings.pipelines, &pipeline)?;
             import::run(&context, &loaded, &file, &data, source.as_deref()).await
+        }
+        Models::Rollout { pipeline, version, stop, reason, limit, json } => {
+            let loaded = pipelines::load_one(&context.settings.pipelines, &pipeline)?;
+            match version {
+                Some(version) => rollout::start(&context, &loaded, version, &reason).await,
+                None if stop => rollout::stop(&context, &pipeline, &reason).await,
+                None => rollout::show(&context, &pipeline, limit, json).await,
+            }
         }
         Models::Rollback { pipeline, reason } => {
             context.prepare(&CancellationToken::new()).await?;
