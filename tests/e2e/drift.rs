@@ -78,6 +78,7 @@ async fn a_verdict_is_explained_and_its_facts_still_give_it() {
                    (SELECT window FROM drift_decisions WHERE decision = 'train')";
     stack.sql_becomes(&format!("SELECT notEmpty(({drifted}))"), "1").await;
     let window = stack.sql(drifted).await;
+    stack.sql_becomes("SELECT count() FROM runs WHERE state = 'promoted' AND startsWith(cause, 'drift ')", "1").await;
 
     let explained = stack.cli_ok(&["drift", "explain", "iris", &window[..16]]).await;
     for told in ["sepal_length", "the same verdict, for the same reasons", "the same decision", "became champion"] {

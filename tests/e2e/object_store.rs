@@ -32,7 +32,7 @@ fn gateway(stack: &Stack, folder: &std::path::Path) -> (Process, String) {
 
 fn train(stack: &Stack, folder: &std::path::Path, trees: u32) -> Process {
     let mut command: Command = stack.command();
-    command.args(["train", "iris", "--param", &format!("n_estimators={trees}")]);
+    command.args(["train", "iris", "--direct", "--param", &format!("n_estimators={trees}")]);
     Process::start("driftmill train", command, folder.join("train.log"))
 }
 

@@ -15,7 +15,9 @@ fn step_by_step(pipelines: &Path) {
     let file = pipelines.join("iris/pipeline.yaml");
     let text = std::fs::read_to_string(&file).unwrap();
     let steps = "rollout: { shadow: 3, canary: [0.05, 0.5], step: 3, min_rows: 40, patience: 30, probation: 600 }";
-    std::fs::write(&file, format!("{text}\n{steps}\n")).unwrap();
+    let (before, rest) = text.split_once("rollout:").unwrap();
+    let (_, after) = rest.split_once("\n\n").unwrap();
+    std::fs::write(&file, format!("{before}{steps}\n\n{after}")).unwrap();
 }
 
 const STEPS: &str =
@@ -216,12 +218,14 @@ async fn a_rollout_goes_on_after_kill_9_and_nothing_happens_twice() {
     stack.sql_becomes(&steps(second), "[('shadow',0)]").await;
     stack.kill();
     let mut stack = stack.restart().await;
+    stack.serves("iris", |version| version == first).await;
     let load = Load::start(&stack, 0.0, false);
     let canary = format!("SELECT count() > 0 FROM rollouts WHERE challenger = {second} AND stage = 'canary'");
     stack.sql_becomes(&canary, "1").await;
     load.stop().await;
     stack.kill();
     let stack = stack.restart().await;
+    stack.serves("iris", |_| true).await;
     let load = Load::start(&stack, 0.0, false);
     stack.serves("iris", |version| version == second).await;
     let (asked, failures) = load.stop().await;

@@ -151,11 +151,11 @@ async fn a_training_continues_the_champion_until_it_is_long_enough() {
     trained(1, 20, "fitted anew").await;
     for (version, rounds, continues) in [(2, 30, "version 1"), (3, 40, "version 2"), (4, 20, "fitted anew")] {
         more(10).await;
-        stack.cli_ok(&["train", "iris"]).await;
+        stack.cli_ok(&["train", "iris", "--direct"]).await;
         trained(version, rounds, continues).await;
     }
     // The same rows again: it is the model that there is.
-    let again = stack.cli_ok(&["train", "iris"]).await;
+    let again = stack.cli_ok(&["train", "iris", "--direct"]).await;
     assert!(again.contains("version 4 is champion now"), "{again}");
     // Rows of a file are split otherwise, and so may be among those that the champion has learned.
     stack.cli_ok(&["train", "iris", "--from", &fisher()]).await;

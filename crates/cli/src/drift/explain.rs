@@ -107,6 +107,10 @@ async fn consequence(
         None => decided.decision.told(),
         Some(run) => match run.state.as_str() {
             "promoted" => format!("a training made version {}, which became champion", run.model_version),
+            "rolling_out" => format!("a training made version {}, which takes over step by step", run.model_version),
+            "rolled_back" => {
+                format!("a training made version {}, which was rolled back: {}", run.model_version, run.detail)
+            }
             "refused" => format!("a training made version {}, which was refused: {}", run.model_version, run.detail),
             "failed" => format!("a training failed: {}", run.detail),
             _ => "a training is running".to_owned(),

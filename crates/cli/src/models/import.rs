@@ -22,6 +22,7 @@ pub async fn run(
     file: &Path,
     data: &Path,
     source: Option<&str>,
+    nobody_serves: bool,
 ) -> anyhow::Result<()> {
     let bytes = std::fs::read(file).with_context(|| format!("`{}`", file.display()))?;
     let imported = driftmill_onnx::import(&bytes).with_context(|| format!("`{}`", file.display()))?;
@@ -38,7 +39,7 @@ pub async fn run(
         params: Default::default(),
         force: false,
         search: false,
-        direct: false,
+        direct: nobody_serves,
     };
     let trainer = Trainer::new(
         vec![Arc::clone(loaded)],

@@ -87,7 +87,7 @@ async fn of(backing: &Backing, command: Models) -> anyhow::Result<()> {
         }
         Models::Import { pipeline, file, data, source } => {
             let loaded = pipelines::load_one(&context.settings.pipelines, &pipeline)?;
-            import::run(&context, &loaded, &file, &data, source.as_deref()).await
+            import::run(&context, &loaded, &file, &data, source.as_deref(), backing.is_own()).await
         }
         Models::Rollout { pipeline, version, stop, reason, limit, json } => {
             let loaded = pipelines::load_one(&context.settings.pipelines, &pipeline)?;

@@ -74,7 +74,8 @@ async fn from_file(located: Located, train: &Train, pipeline: &str, file: &Path)
             params,
             force: train.force,
             search: train.search,
-            direct: train.direct,
+            // Where nobody serves, nobody compares two versions.
+            direct: train.direct || backing.is_own(),
         };
         bar.set_message(format!("training {pipeline} on {} rows", rows.rows));
         let shown = bar.clone();
