@@ -218,7 +218,7 @@ pub struct DriftEvent {
     pub next_profile: i64,
     /// Every number behind the verdict, as the drift library reports it.
     pub report: serde_json::Value,
-    /// What was watched: `records` that are ingested, or `predictions` that are served.
+    /// What was watched: `records` that are ingested, `predictions` that are served, or their [`PERFORMANCE`].
     #[serde(default = "records")]
     pub stream: String,
     /// What the drift processor needs to go on from here after a restart, beside the profiles topic.
@@ -234,6 +234,9 @@ fn records() -> String {
 pub const DRIFTED: &str = "drifted";
 /// What a detector between windows says: no verdict yet, and counted like a window by the next one.
 pub const ALARM: &str = "alarm";
+
+/// The stream of events that tell of answers which became worse, by labels or by an estimate.
+pub const PERFORMANCE: &str = "performance";
 
 /// An alias moved. Topic [`crate::topic::MODELS`], keyed by `pipeline/alias`, compacted.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

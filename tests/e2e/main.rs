@@ -22,6 +22,7 @@ mod gate;
 mod guards;
 mod membership;
 mod object_store;
+mod performance;
 mod piping;
 mod producing;
 mod pushing;

@@ -21,6 +21,7 @@ mod halt;
 mod importance;
 mod interrupted;
 mod mirror;
+pub mod performance;
 mod reasons;
 mod reference;
 mod rollout;

@@ -10,13 +10,12 @@ use driftmill_platform::clickhouse::{quote, quote_text};
 use driftmill_platform::kafka::MessageBatch;
 use driftmill_platform::registry::{CHAMPION, DriftDecision};
 use driftmill_platform::stage::{Error as StageError, Output, Stage};
-use driftmill_schemas::message::{DRIFTED, DriftEvent, TrainingRequest};
+use driftmill_schemas::message::{DRIFTED, DriftEvent, PERFORMANCE, TrainingRequest};
 use driftmill_schemas::pipeline::Loaded;
 use serde::Deserialize;
 use tracing::{info, warn};
 
 use crate::run::Reason;
-use crate::snapshot::Since;
 use crate::{Error, Trainer};
 
 /// Requests of people and programs.
@@ -93,7 +92,8 @@ impl Reports {
         let Some(loaded) = self.trainer.loaded(&self.pipeline) else { return Ok(()) };
         let policy = &loaded.pipeline.drift;
         // Where the drift of predictions began is not known in offsets of records: it is told, and the records' own drift trains.
-        if event.verdict != DRIFTED || event.stream != "records" || !policy.retrain {
+        let is_reason = event.stream == "records" || event.stream == PERFORMANCE;
+        if event.verdict != DRIFTED || !is_reason || !policy.retrain {
             return Ok(());
         }
         let reason =
@@ -134,7 +134,6 @@ impl Reports {
             daily_budget: declared.daily_budget,
             min_rows: declared.retrain_rows,
         };
-        let since = Since::Offsets(event.since.clone());
         let trainings = self.past(reason).await?;
         let facts = RetrainFacts {
             event_id: &event.window,
@@ -142,7 +141,7 @@ impl Reports {
             reasons: &event.reasons,
             now_ms: self.trainer.clock().now(),
             trainings: &trainings,
-            rows: self.trainer.rows_since(loaded, &since).await?,
+            rows: self.trainer.rows_since(loaded, &reason.since()).await?,
         };
         let decided = Decided::of(&facts, &policy);
         info!(pipeline = self.pipeline, window = event.window, decision = ?decided.decision, "drift");

@@ -45,7 +45,8 @@ impl Reason {
     /// The rows to learn from.
     pub fn since(&self) -> Since {
         match self {
-            Self::Drift { since, .. } => Since::Offsets(since.clone()),
+            // A loss that rose is known in answers, not in records: the newest are learned from.
+            Self::Drift { since, .. } if !since.is_empty() => Since::Offsets(since.clone()),
             _ => Since::Newest,
         }
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use driftmill_drift::{DriftReport, Layout, Onset, Pane, Stream, Verdict, pane};
 use driftmill_platform::config;
 use driftmill_platform::kafka::{Admin, Error, read_range};
-use driftmill_schemas::message::DriftEvent;
+use driftmill_schemas::message::{DriftEvent, PERFORMANCE};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
@@ -65,9 +65,10 @@ pub async fn restore(
     let bounds = |marks: Vec<(i64, i64)>| marks.first().copied().unwrap_or_default();
     let (low, end) = bounds(admin.watermarks(drift_topic).await?);
     let mut last: Option<DriftEvent> = None;
-    // Not only the last record: somebody else may have written one that is no event.
+    // Not only the last record: others write of what they watch, and somebody else may have written one that is no event.
     read_range(kafka, drift_topic, low.max(end - LOOK_BACK), end, &cancel, |batch, i| {
-        last = serde_json::from_slice::<DriftEvent>(batch.payload(i)).ok().or(last.take());
+        let event = serde_json::from_slice::<DriftEvent>(batch.payload(i)).ok();
+        last = event.filter(|event| event.stream != PERFORMANCE).or(last.take());
     })
     .await?;
     if let Some(event) = last {
@@ -105,7 +106,7 @@ pub async fn restore(
 }
 
 /// Records of the drift topic that are looked at for the last event.
-const LOOK_BACK: i64 = 4;
+const LOOK_BACK: i64 = 64;
 
 /// What each stream's watch knew after an event.
 fn checkpoints(event: &DriftEvent) -> BTreeMap<Stream, Checkpoint> {

@@ -45,8 +45,11 @@ pub struct DriftPolicy {
     pub missing_surge: f64,
     /// Share of rejected records that quarantines a window.
     pub rejects_surge: f64,
-    /// Whether a confirmed drift starts a training.
+    /// Whether a confirmed drift starts a training, and answers that labels show to be worse.
     pub retrain: bool,
+    /// Whether answers that are only estimated to be worse, for want of labels, start one, too.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub train_on_estimate: bool,
     /// Rows since the drift began that a retraining waits for.
     pub retrain_rows: u64,
     /// Seconds between two retrainings of the pipeline.
@@ -73,6 +76,7 @@ impl Default for DriftPolicy {
             missing_surge: 0.2,
             rejects_surge: 0.2,
             retrain: true,
+            train_on_estimate: false,
             retrain_rows: 400,
             cool_down: 60,
             daily_budget: 24,

@@ -34,8 +34,8 @@ pub use begin::{begin, end};
 const IDLE: Duration = Duration::from_secs(1);
 /// How often a rollout is judged, at most.
 const OPEN: Duration = Duration::from_millis(250);
-/// A look may take this share of the time, however much there is to look at.
-const SHARE: u32 = 10;
+/// After a look, so many times as long as it took is waited: 5 % of one core, however much there is to look at.
+const SHARE: u32 = 20;
 /// How long another trainer that has the claim is left alone.
 const CLAIMED: Duration = Duration::from_secs(5);
 

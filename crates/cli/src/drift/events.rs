@@ -54,7 +54,7 @@ pub async fn newest(context: &Context, pipeline: &str, stream: Option<&str>, lim
 pub async fn window(context: &Context, pipeline: &str, window: Option<&str>) -> anyhow::Result<Reported> {
     let of = match window {
         Some(window) => format!("startsWith(window, {})", quote_text(window)),
-        None => "verdict != 'alarm'".to_owned(),
+        None => "verdict != 'alarm' AND stream != 'performance'".to_owned(),
     };
     let sql = format!(
         "SELECT toUnixTimestamp64Milli(at) AS at, window, toString(verdict) AS verdict, report \

@@ -6,6 +6,7 @@ use driftmill_drift::page::{self, Earlier};
 use driftmill_drift::retrain::Decided;
 use driftmill_drift::{DriftReport, RetrainDecision};
 use driftmill_platform::clickhouse::quote_text;
+use driftmill_schemas::message::PERFORMANCE;
 use serde::Deserialize;
 
 use super::args::Explain;
@@ -23,6 +24,13 @@ pub async fn run(context: &Context, asked: &Explain) -> anyhow::Result<()> {
     if asked.json {
         println!("{}", event.report);
         return Ok(());
+    }
+    if event.window.starts_with(PERFORMANCE) {
+        bail!(
+            "`{}` is of answers that became worse; `driftmill drift list {pipeline}` tells its reasons, and \
+             `driftmill performance {pipeline}` its windows",
+            event.window
+        );
     }
     if event.verdict == "alarm" {
         bail!("`{}` is an alarm between windows; `driftmill drift list {pipeline}` tells its reasons", event.window);

@@ -1,25 +1,16 @@
 //! `driftmill performance`: how good served predictions were, as far as labels have come, and how good they are expected to be.
 
-mod answers;
 mod text;
-mod windows;
 
 use anyhow::bail;
-use driftmill_drift::ReferenceProfile;
-use driftmill_drift::performance::{Baseline, Metric};
 use driftmill_platform::telemetry;
 use driftmill_schemas::pipeline;
+use driftmill_trainer::performance::{Judge, baseline, metric, newest};
 
 use crate::args::{Located, Performance};
 use crate::backing::Backing;
 use crate::context::Context;
-use crate::models::export;
 use crate::pipelines;
-use answers::Answer;
-use windows::Judge;
-
-/// Labels below which nothing is judged.
-const FEWEST_LABELS: u64 = 30;
 
 /// Runs the command.
 pub async fn run(located: Located, asked: Performance) -> anyhow::Result<()> {
@@ -36,14 +27,14 @@ pub async fn run(located: Located, asked: Performance) -> anyhow::Result<()> {
 }
 
 async fn tell(context: &Context, pipeline: &pipeline::Pipeline, asked: &Performance) -> anyhow::Result<()> {
-    let answers = answers::newest(context, &pipeline.name, asked.version, asked.last).await?;
+    let answers = newest(&context.clickhouse, &pipeline.name, asked.version, asked.last.into()).await?;
     if answers.is_empty() {
         bail!("`{}` has served no such prediction yet", pipeline.name);
     }
     let metric = metric(pipeline.promotion.metric);
     for of_version in answers.chunk_by(|a, b| a.model_version == b.model_version) {
         let version = of_version[0].model_version;
-        let Some((baseline, classes)) = baseline(context, &pipeline.name, version).await? else {
+        let Some((baseline, classes)) = baseline(&context.registry, &pipeline.name, version).await? else {
             eprintln!(
                 "version {version} has no reference performance: it was fitted by an earlier build, or is a forecast"
             );
@@ -58,24 +49,4 @@ async fn tell(context: &Context, pipeline: &pipeline::Pipeline, asked: &Performa
         }
     }
     Ok(())
-}
-
-/// How good a version was on the rows that judged it, and its classes in the order of its probabilities.
-async fn baseline(context: &Context, pipeline: &str, version: u64) -> anyhow::Result<Option<(Baseline, Vec<String>)>> {
-    let version = context.registry.version(pipeline, version).await?;
-    let reference: ReferenceProfile = serde_json::from_slice(&context.registry.reference(&version).await?)?;
-    let Some(baseline) = reference.performance else { return Ok(None) };
-    let card = export::card(context, &version).await?;
-    Ok(Some((baseline, card.classes)))
-}
-
-fn metric(declared: pipeline::Metric) -> Metric {
-    match declared {
-        pipeline::Metric::Accuracy => Metric::Accuracy,
-        pipeline::Metric::F1 => Metric::F1,
-        pipeline::Metric::WeightedF1 => Metric::WeightedF1,
-        pipeline::Metric::MacroF1 => Metric::MacroF1,
-        pipeline::Metric::Rmse => Metric::Rmse,
-        pipeline::Metric::Mae => Metric::Mae,
-    }
 }

@@ -2,7 +2,8 @@
 
 use driftmill_drift::performance::{Baseline, Figure, Judgement, Metric, Performance};
 
-use super::windows::Window;
+use driftmill_trainer::performance::Window;
+
 use crate::time;
 
 /// The table.

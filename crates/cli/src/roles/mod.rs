@@ -21,6 +21,7 @@ use driftmill_processors::expectations::{self, ExpectationMetrics};
 use driftmill_processors::ingest::{AddedColumns, Ingest, IngestMetrics, Needs, TopicHistory, champion};
 use driftmill_processors::sinks::{DeadLetters, DriftReports, Labels, Predictions};
 use driftmill_schemas::topic::{self, Topics};
+use driftmill_trainer::performance::PerformanceWatch;
 use driftmill_trainer::{MirrorAliases, MirrorRuns, Reports, Requests, Rollouts, Trainer};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -149,6 +150,15 @@ fn train(context: &Context, supervisor: &mut Supervisor) -> anyhow::Result<()> {
         context.registry.clone(),
         Arc::clone(&context.clock),
     );
+    let watch = PerformanceWatch::new(
+        context.pipelines.clone(),
+        context.clickhouse.clone(),
+        context.registry.clone(),
+        context.producer.clone(),
+        Arc::clone(&context.clock),
+        &context.metrics,
+    );
+    supervisor.spawn("performance", OnError::Stop, move |cancel| watch.run(cancel));
     supervisor.spawn("rollouts", OnError::Stop, move |cancel| rollouts.run(cancel));
     supervisor.spawn("first trainings", OnError::Stop, move |cancel| async move {
         trainer.train_the_untrained(cancel).await

@@ -169,6 +169,18 @@ pub fn platform_migrations() -> Vec<Migration> {
             )],
         },
         Migration {
+            id: "platform-011-performance".to_owned(),
+            statements: vec![format!(
+                "CREATE TABLE IF NOT EXISTS performance (pipeline LowCardinality(String), model_version UInt64, number UInt64, \
+                     `from` DateTime64(3, 'UTC'), `to` DateTime64(3, 'UTC'), answers UInt64, labels UInt64, \
+                     metric LowCardinality(String), measured Nullable(Float64), measured_low Nullable(Float64), \
+                     measured_high Nullable(Float64), estimated Nullable(Float64), estimated_low Nullable(Float64), \
+                     estimated_high Nullable(Float64), usual Nullable(Float64), judgement LowCardinality(String), \
+                     at DateTime64(3, 'UTC')) ENGINE = ReplacingMergeTree(at) \
+                     ORDER BY (pipeline, model_version, number) {DEDUPLICATION}"
+            )],
+        },
+        Migration {
             id: "platform-006-first-fields".to_owned(),
             statements: vec![format!(
                 "CREATE TABLE IF NOT EXISTS first_fields (pipeline LowCardinality(String), fields Array(String), \

@@ -1,9 +1,9 @@
 //! Served predictions with their labels, as far as these have come.
 
-use driftmill_platform::clickhouse::quote;
+use driftmill_platform::clickhouse::{ClickHouse, quote};
 use serde::Deserialize;
 
-use crate::context::Context;
+use crate::Error;
 
 /// One answered row.
 #[derive(Debug, Clone, clickhouse::Row, Deserialize)]
@@ -24,8 +24,16 @@ pub struct Answer {
     pub known: bool,
 }
 
-/// The newest `last` answers, by version and time.
-pub async fn newest(context: &Context, pipeline: &str, version: Option<u64>, last: u32) -> anyhow::Result<Vec<Answer>> {
+/// The newest `last` answers that were served, by version and time.
+///
+/// # Errors
+/// Those of ClickHouse.
+pub async fn newest(
+    clickhouse: &ClickHouse,
+    pipeline: &str,
+    version: Option<u64>,
+    last: u64,
+) -> Result<Vec<Answer>, Error> {
     let of = version.map_or_else(String::new, |version| format!("WHERE model_version = {version}"));
     let sql = format!(
         "SELECT p.model_version AS model_version, toUnixTimestamp64Milli(p.at) AS at, toString(p.prediction) AS prediction, \
@@ -36,5 +44,5 @@ pub async fn newest(context: &Context, pipeline: &str, version: Option<u64>, las
         predictions = quote(&format!("{pipeline}_predictions")),
         labels = quote(&format!("{pipeline}_labels")),
     );
-    Ok(context.clickhouse.rows::<Answer>(&sql).await?)
+    Ok(clickhouse.rows::<Answer>(&sql).await?)
 }

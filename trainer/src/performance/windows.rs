@@ -1,42 +1,71 @@
 //! One window of answers beside the rows that judged the model.
 
-use anyhow::Context as _;
 use driftmill_drift::performance::{
-    Baseline, ClassCounts, Judgement, Metric, Performance, Probabilities, Rule, ValueCounts, error_of_estimate, judge,
+    self, Baseline, ClassCounts, Judgement, Metric, Performance, Probabilities, Rule, ValueCounts, error_of_estimate,
+    judge,
 };
 use serde_json::{Value, json};
 
-use super::{Answer, FEWEST_LABELS};
+use super::answers::Answer;
+
+/// Labels below which nothing is judged.
+const FEWEST_LABELS: u64 = 30;
+
+/// Why a window cannot be judged.
+#[derive(Debug, thiserror::Error)]
+pub enum Fault {
+    /// The model was read beside the reference of another.
+    #[error("the model's classes are not those of its reference")]
+    OtherClasses,
+    /// What was counted makes no sense.
+    #[error(transparent)]
+    Performance(#[from] performance::Error),
+}
 
 /// What windows of a version are judged by.
+#[derive(Debug, Clone, Copy)]
 pub struct Judge<'a> {
+    /// How good it was on the rows that judged it.
     pub baseline: &'a Baseline,
     /// In the order of the model's probabilities.
     pub classes: &'a [String],
+    /// What is judged.
     pub metric: Metric,
+    /// The change that matters, as [`Rule::margin`].
     pub margin: f64,
 }
 
 /// A judged window.
+#[derive(Debug, Clone, PartialEq)]
 pub struct Window {
     /// When its first and its last row were answered, milliseconds since 1970 UTC.
     pub span: (i64, i64),
+    /// Rows that were answered.
     pub answers: usize,
+    /// How many of them have a label.
     pub labels: usize,
     /// By the labels that there are.
     pub measured: Performance,
     /// By the answers alone.
     pub estimated: Option<Performance>,
+    /// What the labels say, compared with the rows that judged the model.
     pub judgement: Judgement,
+    /// What the estimate says, where there is one.
+    pub expected: Option<Judgement>,
 }
 
 impl Judge<'_> {
-    /// Judges the answers of a window, by its labels.
-    pub fn window(&self, rows: &[Answer]) -> anyhow::Result<Window> {
+    /// Judges the answers of a window, by its labels and without them.
+    ///
+    /// # Errors
+    /// A reference of another model; a senseless margin.
+    pub fn window(&self, rows: &[Answer]) -> Result<Window, Fault> {
         let (measured, estimated) =
             if self.baseline.classes.is_empty() { self.values(rows)? } else { self.answered(rows)? };
         let rule = Rule { metric: self.metric, margin: self.margin, min_rows: FEWEST_LABELS };
         let judgement = judge(&rule, &self.baseline.measured, &measured)?;
+        // An estimate may lack the metric.
+        let expected = estimated.as_ref().and_then(|it| judge(&rule, &self.baseline.measured, it).ok());
         Ok(Window {
             span: (rows.first().map_or(0, |row| row.at), rows.last().map_or(0, |row| row.at)),
             answers: rows.len(),
@@ -44,15 +73,15 @@ impl Judge<'_> {
             measured,
             estimated,
             judgement,
+            expected,
         })
     }
 
-    fn answered(&self, rows: &[Answer]) -> anyhow::Result<(Performance, Option<Performance>)> {
+    fn answered(&self, rows: &[Answer]) -> Result<(Performance, Option<Performance>), Fault> {
         // The baseline may count the classes in another order than the model has them.
         let counted = &self.baseline.classes;
         let places = counted.iter().map(|name| self.classes.iter().position(|class| class == name));
-        let places: Vec<usize> =
-            places.collect::<Option<_>>().context("the model's classes are not those of its reference")?;
+        let places: Vec<usize> = places.collect::<Option<_>>().ok_or(Fault::OtherClasses)?;
         let class = |name: &str| counted.iter().position(|class| class == name);
         let told = |row: &&Answer| row.probabilities.len() == places.len() && class(&row.prediction).is_some();
         let all: Vec<&Answer> = rows.iter().filter(told).collect();
@@ -72,7 +101,7 @@ impl Judge<'_> {
         Ok((counts.performance(self.baseline.measured.alpha)?, estimated))
     }
 
-    fn values(&self, rows: &[Answer]) -> anyhow::Result<(Performance, Option<Performance>)> {
+    fn values(&self, rows: &[Answer]) -> Result<(Performance, Option<Performance>), Fault> {
         let all: Vec<f64> = rows.iter().filter_map(|row| row.value).collect();
         let labelled = rows.iter().filter(|row| row.known);
         let pairs = labelled.filter_map(|row| Some((row.value?, row.label.parse::<f64>().ok()?)));
@@ -97,6 +126,7 @@ impl Window {
             "estimated": self.estimated,
             "error_of_estimate": error,
             "judged": self.judgement,
+            "expected": self.expected,
         })
     }
 }
