@@ -45,7 +45,7 @@ fn note(progress: &Progress, at: i64, steps: &mut Vec<StepMetric>) {
 fn card_of(loaded: &Loaded, snapshot: &str, params: serde_json::Map<String, serde_json::Value>) -> ModelCard {
     let pipeline = &loaded.pipeline;
     // How it was split and judged. These always serialise.
-    let mut how = serde_json::to_vec(&(&pipeline.training, &pipeline.promotion)).unwrap_or_default();
+    let mut how = serde_json::to_vec(&(&pipeline.training.made(), &pipeline.promotion)).unwrap_or_default();
     // The reference that is kept with the model hangs on it.
     if !pipeline.drift.seasonal.is_empty() {
         how.extend(serde_json::to_vec(&pipeline.drift.seasonal).unwrap_or_default());
