@@ -139,6 +139,8 @@ pub(crate) async fn train(State(app): State<Arc<App>>, body: Body) -> Result<Jso
         params,
         force: false,
         search: false,
+        reason: String::new(),
+        again: None,
     };
     let mut ticket = app.trainings.request(&request).await.map_err(|error| match error {
         trainings::Error::Busy => Fault::new(StatusCode::TOO_MANY_REQUESTS, error.to_string()),
@@ -189,7 +191,7 @@ fn outcome(event: &RunEvent) -> Result<Json<serde_json::Value>, Fault> {
             answer["promoted"] = json!(false);
             answer["reason"] = json!(event.detail);
         }
-        RunState::Failed | RunState::Started => {
+        RunState::Failed | RunState::TimedOut | RunState::Started => {
             return Err(Fault::internal(format!("the training failed: {}", event.detail)));
         }
     }

@@ -62,6 +62,11 @@ impl Schedule {
         faults.into_iter().map(|fault| format!("{told}: {fault}")).collect()
     }
 
+    /// Who its trainings are said to be requested by.
+    pub fn requester(&self) -> String {
+        format!("schedule {}", self.name)
+    }
+
     /// Its times.
     pub fn timetable(&self) -> Result<Timetable, String> {
         let zone = self.time_zone.parse::<Tz>().map_err(|_| {

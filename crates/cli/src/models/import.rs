@@ -38,6 +38,8 @@ pub async fn run(
         params: Default::default(),
         force: false,
         search: false,
+        reason: String::new(),
+        again: None,
     };
     let trainer = Trainer::new(
         vec![Arc::clone(loaded)],

@@ -143,6 +143,8 @@ fn train(context: &Context, supervisor: &mut Supervisor) -> anyhow::Result<()> {
         run_stage(context, supervisor, Reports::new(Arc::clone(&trainer), name), Reading::of(Topics::of(name).drift));
     }
     mirror(context, supervisor)?;
+    let fires = Arc::clone(&trainer);
+    supervisor.spawn("schedules", OnError::Stop, move |cancel| driftmill_trainer::fire(fires, cancel));
     supervisor.spawn("first trainings", OnError::Stop, move |cancel| async move {
         trainer.train_the_untrained(cancel).await
     });

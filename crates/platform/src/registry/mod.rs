@@ -9,10 +9,14 @@
 mod decisions;
 mod follow;
 mod rows;
+mod runs;
+mod schedules;
 mod searches;
 
 pub use decisions::DriftDecision;
 pub use follow::follow;
+pub use runs::{LogLine, PendingRetry, RunDetail, RunSnapshot, RunSummary};
+pub use schedules::{Firing, Switch};
 pub use searches::SearchScore;
 
 use std::collections::BTreeMap;
