@@ -14,6 +14,7 @@
 //! | `model`, `slot`, `follower` | a model in memory, the place it is swapped in, and who swaps it |
 //! | `push` | records that are pushed into a pipeline |
 //! | `answer`, `log` | predicting, and the log of what was predicted |
+//! | `runs` | wishes to train, and what became of trainings |
 //! | `trainings`, `catalog` | the ports to the trainer and to the registry |
 //! | `openapi` | the document of all of it |
 //!
@@ -44,6 +45,7 @@ mod push;
 mod request_id;
 mod route;
 mod router;
+mod runs;
 mod server;
 mod slot;
 mod system;

@@ -10,6 +10,7 @@ mod log;
 mod metadata;
 mod own_api;
 mod push;
+mod runs;
 mod server;
 mod swap;
 mod system;
