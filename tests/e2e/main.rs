@@ -28,6 +28,7 @@ mod pushing;
 mod rebalance;
 mod rebuild;
 mod replay;
+mod schedules;
 mod schema_registry;
 mod schemas;
 mod search;

@@ -55,18 +55,49 @@ struct Begun {
     waiting: Arc<AtomicBool>,
 }
 
+impl Begun {
+    fn now() -> Self {
+        Self { since: Instant::now(), settled: Arc::default(), waiting: Arc::default() }
+    }
+
+    fn is_settled(&self) -> bool {
+        self.settled.load(Ordering::Relaxed)
+    }
+
+    async fn in_time<T>(&self, most: Option<Duration>, work: impl Future<Output = T>) -> Option<T> {
+        let over = async {
+            match most {
+                Some(most) => tokio::time::sleep_until(self.since + most).await,
+                None => std::future::pending().await,
+            }
+            if self.is_settled() {
+                std::future::pending::<()>().await;
+            }
+        };
+        tokio::select! {
+            biased;
+            done = work => Some(done),
+            () = over => None,
+        }
+    }
+
+    /// Whether the run has waited for longer than it may take.
+    fn is_over(&self, most: Option<Duration>) -> bool {
+        !self.is_settled() && most.is_some_and(|most| self.since.elapsed() >= most)
+    }
+}
+
 impl Lives {
     /// The life of a run that begins, or goes on.
     pub fn of<'a>(
         &self,
         run_id: Uuid,
         pipeline: &'a str,
-        claim: &'a Claim,
+        claim: Option<&'a Claim>,
         registry: &'a Registry,
         clock: &'a SharedClock,
     ) -> Life<'a> {
-        let begun = || Begun { since: Instant::now(), settled: Arc::default(), waiting: Arc::default() };
-        let begun = lock(&self.0).entry(run_id).or_insert_with(begun).clone();
+        let begun = lock(&self.0).entry(run_id).or_insert_with(Begun::now).clone();
         Life { run_id, pipeline, claim, registry, clock, begun, told: AtomicU32::new(0) }
     }
 
@@ -86,7 +117,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 pub(crate) struct Life<'a> {
     run_id: Uuid,
     pipeline: &'a str,
-    claim: &'a Claim,
+    claim: Option<&'a Claim>,
     registry: &'a Registry,
     clock: &'a SharedClock,
     begun: Begun,
@@ -124,7 +155,10 @@ impl Life<'_> {
 
     /// That no other process has begun to train the pipeline meanwhile: asked before a version is registered.
     pub async fn is_alone(&self) -> Result<(), Error> {
-        if self.claim.holds().await? { Ok(()) } else { Err(Error::Overtaken(self.pipeline.to_owned())) }
+        match self.claim {
+            Some(claim) if !claim.holds().await? => Err(Error::Overtaken(self.pipeline.to_owned())),
+            _ => Ok(()),
+        }
     }
 
     /// From now on the run has a version, and ends with what becomes of that, however long it takes.
@@ -135,26 +169,7 @@ impl Life<'_> {
     /// Awaits `work`, no longer than the run may take; `None` when it takes longer. Work that is given up ends, as nobody waits
     /// for it any more.
     pub async fn in_time<T>(&self, most: Option<Duration>, work: impl Future<Output = T>) -> Option<T> {
-        let over = async {
-            match most {
-                Some(most) => tokio::time::sleep_until(self.begun.since + most).await,
-                None => std::future::pending().await,
-            }
-            if self.begun.settled.load(Ordering::Relaxed) {
-                std::future::pending::<()>().await;
-            }
-        };
-        tokio::select! {
-            biased;
-            done = work => Some(done),
-            () = over => None,
-        }
-    }
-
-    /// Whether the run has waited for longer than it may take.
-    fn is_over(&self, most: Option<Duration>) -> bool {
-        let settled = self.begun.settled.load(Ordering::Relaxed);
-        !settled && most.is_some_and(|most| self.begun.since.elapsed() >= most)
+        self.begun.in_time(most, work).await
     }
 
     /// What the run ends with, given how its work went: an error that waiting may cure is returned, until it has lasted for
@@ -175,7 +190,7 @@ impl Life<'_> {
                 true
             }
             Some(Err(error)) if error.retry() == Retry::Later => {
-                if !self.is_over(limit(training, by_hand)) {
+                if !self.begun.is_over(limit(training, by_hand)) {
                     if !self.begun.waiting.swap(true, Ordering::Relaxed) {
                         self.tell(Level::Warn, format!("waiting: {error}")).await;
                     }
@@ -238,4 +253,45 @@ fn halted(seconds: u64) -> String {
         "took longer than {seconds} s and was halted: give it more time with `training.timeout`, or less to do with \
          `training.newest_rows` or other parameters"
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::pending;
+
+    use tokio::time::sleep;
+
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[tokio::test(start_paused = true)]
+    async fn a_run_may_take_its_time_in_all_however_often_it_begins_again() {
+        let begun = Begun::now();
+        assert_eq!(begun.in_time(Some(2 * SECOND), async { 1 }).await, Some(1));
+        assert!(!begun.is_over(Some(2 * SECOND)));
+        sleep(SECOND).await;
+        assert_eq!(begun.in_time(Some(2 * SECOND), pending::<()>()).await, None);
+        assert!(begun.is_over(Some(2 * SECOND)) && !begun.is_over(None));
+        assert_eq!(begun.since.elapsed(), 2 * SECOND);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_that_has_a_version_or_that_a_person_waits_for_is_not_halted() {
+        let begun = Begun::now();
+        let work = async {
+            begun.settled.store(true, Ordering::Relaxed);
+            sleep(60 * SECOND).await;
+        };
+        assert_eq!(begun.in_time(Some(SECOND), work).await, Some(()));
+        assert!(!begun.is_over(Some(SECOND)));
+        assert_eq!(Begun::now().in_time(None, sleep(60 * SECOND)).await, Some(()));
+    }
+
+    #[test]
+    fn only_what_another_run_may_cure_is_tried_again() {
+        let few = Error::TooFewRows { pipeline: "iris".to_owned(), have: 1, need: 150 };
+        assert!(!few.may_pass() && !Error::NoPipeline("iris".to_owned()).may_pass());
+        assert!(Error::Lost("gone".to_owned()).may_pass() && Error::Overtaken("iris".to_owned()).may_pass());
+    }
 }

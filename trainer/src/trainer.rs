@@ -82,6 +82,13 @@ fn as_declared(mut card: ModelCard, wanted: &ModelCard) -> ModelCard {
     ModelCard { judged: None, ..card }
 }
 
+/// Lets others have it. One that cannot be given back is nobody's after some seconds.
+async fn release(claim: Claim) {
+    if let Err(error) = claim.release().await {
+        warn!(%error, "whoever comes next waits for some seconds");
+    }
+}
+
 /// The pipeline with the classes that its rows have.
 fn with_classes(loaded: &Arc<Loaded>, classes: &[String]) -> Arc<Loaded> {
     if loaded.pipeline.label.classes == classes {
@@ -247,12 +254,14 @@ impl Trainer {
         if self.was_done(pipeline, reason).await? {
             return Ok(None);
         }
-        // One process trains a pipeline at a time: the others find then that the reason was dealt with.
-        let claim = self.claim(pipeline).await?;
-        let ended = self.run_claimed(loaded, reason, rows, given, &claim).await;
-        if let Err(error) = claim.release().await {
-            warn!(pipeline, %error, "the next training waits for some seconds");
+        // What a person trains on a file is nobody else's reason, and may take long.
+        if rows.is_some() {
+            return self.run_claimed(loaded, reason, rows, given, None).await;
         }
+        // One process trains a pipeline at a time: the others find then that the reason was dealt with.
+        let claim = self.claim(&format!("training of {pipeline}")).await?;
+        let ended = self.run_claimed(loaded, reason, rows, given, Some(&claim)).await;
+        release(claim).await;
         ended
     }
 
@@ -264,15 +273,15 @@ impl Trainer {
         Ok(done)
     }
 
-    /// Waits until no other process trains the pipeline.
-    async fn claim(&self, pipeline: &str) -> Result<Claim, Error> {
+    /// Waits until no other process has the right to do `what`.
+    async fn claim(&self, what: &str) -> Result<Claim, Error> {
         let (mut told, mut pause) = (false, LOOK);
         loop {
-            if let Some(claim) = Claim::of(&self.clickhouse, &format!("training of {pipeline}")).await? {
+            if let Some(claim) = Claim::of(&self.clickhouse, what).await? {
                 return Ok(claim);
             }
             if !told {
-                info!(pipeline, "another process trains this pipeline, or ended while it did: waiting");
+                info!(what, "another process is at it, or ended while it was: waiting");
                 told = true;
             }
             tokio::time::sleep(pause).await;
@@ -286,7 +295,7 @@ impl Trainer {
         reason: &Reason,
         rows: Option<Bytes>,
         given: Option<Estimator>,
-        claim: &Claim,
+        claim: Option<&Claim>,
     ) -> Result<Option<RunEvent>, Error> {
         let pipeline = loaded.pipeline.name.as_str();
         if self.was_done(pipeline, reason).await? {
@@ -552,7 +561,11 @@ impl Trainer {
             metrics: fitted.metrics,
             gates: event.gates.clone(),
         };
-        Ok(self.registry.register(new).await?)
+        // Trainings on files go on beside others, and versions are numbered one after the other.
+        let claim = self.claim(&format!("versions of {}", pipeline.name)).await?;
+        let registered = self.registry.register(new).await;
+        release(claim).await;
+        Ok(registered?)
     }
 
     /// Whether the run of that reason has ended before.
