@@ -110,13 +110,12 @@ async fn two_trainers_and_a_kill_make_one_run_of_each_time() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_that_takes_too_long_is_halted_and_tried_once_more() {
+    // A search that no machine ends in so little time.
     let slow = |pipelines: &Path| {
-        training(pipelines, "  timeout: 1\n  retries: 1\n  retry_after: 1\n");
-        let file = pipelines.join("iris/pipeline.yaml");
-        let text = std::fs::read_to_string(&file).unwrap();
-        let text = text.replace("algorithm: random_forest", "algorithm: gradient_boosting");
-        let text = text.replace("{ n_estimators: 100 }", "{ n_estimators: 200000, min_samples_leaf: 5 }");
-        std::fs::write(file, text).unwrap();
+        let space = "{ n_estimators: { integer: { from: 2000, to: 3000 } } }";
+        let search =
+            format!("  search: {{ candidates: 1000, folds: 10, method: random, when: always, space: {space} }}\n");
+        training(pipelines, &format!("  timeout: 5\n  retries: 1\n  retry_after: 1\n{search}"));
     };
     let stack = Stack::start(Options { edit: slow, ..Options::default() }).await;
     let ended = eventually("two runs have ended", async || {
@@ -132,21 +131,15 @@ async fn a_run_that_takes_too_long_is_halted_and_tried_once_more() {
     // All of it, with its log.
     let run = ended[1]["run"].as_str().unwrap();
     let page = stack.cli_ok(&["runs", "iris", &run[..8]]).await;
-    for line in [
-        "state    timed_out",
-        "halted after 1 s",
-        "150 labelled rows",
-        "fitting gradient_boosting",
-        "error took longer",
-    ] {
+    for line in ["state    timed_out", "halted after 5 s", "150 labelled rows", "error took longer"] {
         assert!(page.contains(line), "{line}: {page}");
     }
     let url = format!("{}/api/v1/pipelines/iris/runs/{run}", stack.gateway);
     let found: Value = stack.http.get(url).send().await.unwrap().json().await.unwrap();
     assert_eq!((&found["state"], &found["attempt"]), (&json!("timed_out"), &json!(1)));
-    assert!(found["logs"].as_array().unwrap().len() >= 4, "{found}");
+    assert!(found["logs"].as_array().unwrap().len() >= 3, "{found}");
 
-    // A person may give less to do, and what is refused is not tried again.
+    // With less to do it ends, and what is refused is not tried again.
     let said = stack.cli_ok(&["train", "iris", "--param", "n_estimators=3"]).await;
     assert!(said.contains("champion"), "{said}");
     stack.cli(&["train", "iris", "--param", "n_estimators=0"]).await;

@@ -44,10 +44,10 @@ pub async fn fire(trainer: Arc<Trainer>, cancel: CancellationToken) -> Result<()
             }
         }
         if tick % TICKS == 0 {
-            if let Err(error) = try_again(&trainer).await {
-                warn!(%error, "tries that are due are looked at again later");
-            }
             for loaded in trainer.all() {
+                if let Err(error) = try_again(&trainer, &loaded.pipeline.name).await {
+                    warn!(pipeline = loaded.pipeline.name, %error, "tries that are due are looked at again later");
+                }
                 if let Err(error) = look_at_rows(&trainer, loaded, &mut counted_from).await {
                     warn!(pipeline = loaded.pipeline.name, %error, "new rows are looked at again later");
                 }
@@ -168,14 +168,11 @@ async fn look_at_rows(
 }
 
 /// Requests the tries that are due.
-async fn try_again(trainer: &Trainer) -> Result<(), Error> {
-    for retry in trainer.registry().due_retries(trainer.clock().now()).await? {
-        // Those of pipelines that are not here are another trainer's.
-        if trainer.loaded(&retry.request.pipeline).is_some() {
-            trainer.registry().request_training(&retry.request).await?;
-            info!(pipeline = retry.request.pipeline, run = %retry.run_id, "tried again");
-            trainer.registry().take_up_retry(&retry).await?;
-        }
+async fn try_again(trainer: &Trainer, pipeline: &str) -> Result<(), Error> {
+    for retry in trainer.registry().due_retries(pipeline, trainer.clock().now()).await? {
+        trainer.registry().request_training(&retry.request).await?;
+        info!(pipeline, run = %retry.run_id, "tried again");
+        trainer.registry().take_up_retry(&retry).await?;
     }
     Ok(())
 }

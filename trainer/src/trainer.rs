@@ -362,6 +362,10 @@ impl Trainer {
             None => self.search(loaded, &snapshot, reason, event).await?,
             Some(_) => Found::default(),
         };
+        if !found.metrics.is_empty() {
+            let best = serde_json::Value::Object(found.params.clone());
+            life.tell(Level::Info, format!("searched for hyper-parameters; the best differ in {best}")).await;
+        }
         let mut params = reason.params();
         params.extend(found.params);
         let (rows, of) = (snapshot.rows.clone(), Arc::clone(loaded));

@@ -205,12 +205,14 @@ impl Registry {
         Ok(self.clickhouse.insert_rows("run_retries", &[row]).await?)
     }
 
-    /// Tries that are due at `now` and that nobody has taken up, the oldest first. One that cannot be read is nobody's.
-    pub async fn due_retries(&self, now: i64) -> Result<Vec<PendingRetry>, Error> {
+    /// Tries of a pipeline that are due at `now` and that nobody has taken up, the oldest first. One that cannot be read is
+    /// nobody's.
+    pub async fn due_retries(&self, pipeline: &str, now: i64) -> Result<Vec<PendingRetry>, Error> {
         let sql = format!(
             "SELECT toString(pipeline) AS pipeline, run_id, toUnixTimestamp64Milli(due) AS due, request, taken_up FROM \
-             (SELECT * FROM run_retries FINAL WHERE taken_up = 0 AND due <= fromUnixTimestamp64Milli({now}) \
-             ORDER BY due LIMIT 100)"
+             (SELECT * FROM run_retries FINAL WHERE pipeline = {} AND taken_up = 0 \
+             AND due <= fromUnixTimestamp64Milli({now}) ORDER BY due LIMIT 100)",
+            quote_text(pipeline)
         );
         let rows = self.clickhouse.rows::<RetryRow>(&sql).await?;
         let pending = |row: RetryRow| {
