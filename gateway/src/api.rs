@@ -61,11 +61,7 @@ async fn promote(
         let shown: String = version.chars().take(30).collect();
         Fault::not_found(format!("`{shown}` is no version number"))
     })?;
-    // A page of another origin can make a browser post a form or plain text here, but not JSON.
-    let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    if kind.split(';').next().map(str::trim) != Some("application/json") {
-        return Err(Fault::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "send JSON, with Content-Type: application/json"));
-    }
+    is_declared_json(&headers)?;
     let Promotion { reason } = body::parse(&body::bytes(body)?)?;
     let reason = reason.trim();
     if reason.is_empty() || reason.len() > MAX_REASON {
@@ -101,7 +97,16 @@ async fn describe(app: &App, served: &Served) -> Result<Value, Fault> {
     }))
 }
 
-fn registry_fault(error: registry::Error) -> Fault {
+/// That the body is declared as JSON: a page of another origin can make a browser post a form or plain text here, but not that.
+pub(crate) fn is_declared_json(headers: &HeaderMap) -> Result<(), Fault> {
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    if kind.split(';').next().map(str::trim) != Some("application/json") {
+        return Err(Fault::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "send JSON, with Content-Type: application/json"));
+    }
+    Ok(())
+}
+
+pub(crate) fn registry_fault(error: registry::Error) -> Fault {
     match error {
         registry::Error::NoVersion { .. } => Fault::not_found(error.to_string()),
         _ => Fault::unavailable(format!("the registry: {error}")),
@@ -109,8 +114,8 @@ fn registry_fault(error: registry::Error) -> Fault {
 }
 
 /// Lets a request through only if it comes from this machine: without authentication, whoever can reach the port could
-/// otherwise decide which model serves.
-struct FromThisMachine;
+/// otherwise decide which model serves, or keep the trainer busy.
+pub(crate) struct FromThisMachine;
 
 impl<S: Send + Sync> FromRequestParts<S> for FromThisMachine {
     type Rejection = Fault;
@@ -120,7 +125,8 @@ impl<S: Send + Sync> FromRequestParts<S> for FromThisMachine {
             Some(ConnectInfo(peer)) if peer.ip().to_canonical().is_loopback() => Ok(Self),
             _ => Err(Fault::new(
                 StatusCode::FORBIDDEN,
-                "models are promoted from the gateway's own machine only; elsewhere use `driftmill models promote`",
+                "models are trained and promoted from the gateway's own machine only; elsewhere use `driftmill train` and \
+                 `driftmill models promote`",
             )),
         }
     }

@@ -2,7 +2,8 @@
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use driftmill_platform::registry::{Alias, CHAMPION, Error, ModelVersion, Registry, Rollout};
+use driftmill_platform::registry::{Alias, CHAMPION, Error, ModelVersion, Registry, Rollout, RunDetail, RunSummary};
+use uuid::Uuid;
 
 /// Versions, aliases and artifacts. Every call may be repeated.
 #[async_trait]
@@ -21,6 +22,10 @@ pub(crate) trait Catalog: Send + Sync {
     async fn aliases(&self, pipeline: &str) -> Result<Vec<Alias>, Error>;
     /// Makes `version` the champion and announces it.
     async fn promote(&self, pipeline: &str, version: u64, reason: &str) -> Result<(), Error>;
+    /// The newest trainings of a pipeline, the newest first.
+    async fn runs(&self, pipeline: &str, limit: u32) -> Result<Vec<RunSummary>, Error>;
+    /// All of one training; `None` when there is none of that id.
+    async fn run(&self, pipeline: &str, id: Uuid) -> Result<Option<RunDetail>, Error>;
 }
 
 #[async_trait]
@@ -51,5 +56,16 @@ impl Catalog for Registry {
 
     async fn promote(&self, pipeline: &str, version: u64, reason: &str) -> Result<(), Error> {
         self.set_alias(pipeline, CHAMPION, version, reason).await
+    }
+
+    async fn runs(&self, pipeline: &str, limit: u32) -> Result<Vec<RunSummary>, Error> {
+        Registry::runs(self, Some(pipeline), limit).await
+    }
+
+    async fn run(&self, pipeline: &str, id: Uuid) -> Result<Option<RunDetail>, Error> {
+        match self.runs_called(pipeline, &id.to_string()).await?.pop() {
+            Some(summary) => self.run_detail(summary).await.map(Some),
+            None => Ok(None),
+        }
     }
 }

@@ -15,6 +15,7 @@
 //! | `push` | records that are pushed into a pipeline |
 //! | `asked`, `answer`, `log` | predicting, and the log of what was predicted |
 //! | `shadows` | a version that is compared with the one that serves |
+//! | `runs` | wishes to train, and what became of trainings |
 //! | `trainings`, `catalog` | the ports to the trainer and to the registry |
 //! | `openapi` | the document of all of it |
 //!
@@ -46,6 +47,7 @@ mod push;
 mod request_id;
 mod route;
 mod router;
+mod runs;
 mod server;
 mod shadows;
 mod slot;

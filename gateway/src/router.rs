@@ -11,7 +11,7 @@ use crate::app::App;
 use crate::fault::Fault;
 use crate::front::front;
 use crate::route::Route;
-use crate::{api, body, contracts, invocations, push, system, v2};
+use crate::{api, body, contracts, invocations, push, runs, system, v2};
 
 /// The router over `app`.
 pub(crate) fn router(app: &Arc<App>) -> Router {
@@ -19,6 +19,7 @@ pub(crate) fn router(app: &Arc<App>) -> Router {
         .merge(system::routes())
         .merge(v2::routes().layer(DefaultBodyLimit::max(body::limit(app))))
         .merge(api::routes())
+        .merge(runs::routes())
         .merge(push::routes())
         .merge(invocations::routes().layer(DefaultBodyLimit::max(body::limit(app))))
         .merge(contracts::routes(app))

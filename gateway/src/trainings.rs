@@ -80,6 +80,11 @@ impl Trainings {
         Ok(ticket)
     }
 
+    /// Publishes a request whose outcome nobody waits for here.
+    pub(crate) async fn wish(&self, request: &TrainingRequest) -> Result<(), Error> {
+        Ok(self.bus.publish(request).await?)
+    }
+
     /// Takes one record of the topic of runs.
     pub(crate) fn observe(&self, payload: &[u8]) {
         let event: RunEvent = match serde_json::from_slice(payload) {

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
 /// Header of a record that was pushed over the gateway: the id of the request, as `X-Request-Id` gave it.
@@ -107,6 +108,60 @@ pub struct TrainingRequest {
     /// Once its gates are passed, the model takes over at once, whatever the pipeline file says of a rollout.
     #[serde(default)]
     pub direct: bool,
+    /// Why, in the words of who wished it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub reason: String,
+    /// What is tried again, if this is no wish of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub again: Option<Again>,
+}
+
+impl TrainingRequest {
+    /// What the run that it starts is said to be caused by.
+    pub fn cause(&self) -> String {
+        format!("request {} by {}", self.id, self.requested_by)
+    }
+}
+
+/// A run that is tried again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Again {
+    /// Number of the attempt, from 2.
+    pub attempt: u32,
+    /// What caused the first one.
+    pub cause: FirstCause,
+}
+
+/// What caused the first attempt.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FirstCause {
+    /// The request itself, which is repeated with its id.
+    Request,
+    /// The pipeline had no model.
+    First,
+    /// The stream drifted away from the champion.
+    Drift {
+        /// The window's id.
+        window: String,
+        /// The version that no longer fits.
+        champion: u64,
+        /// Where the drift began, by partition.
+        since: Vec<(i32, i64)>,
+    },
+}
+
+/// An id that is the same for the same parts: of a request, what is to be one run however often it is wished.
+pub fn id_of(parts: &[&str]) -> Uuid {
+    let hash = Sha256::digest(parts.join("\n"));
+    let mut bytes = [0; 16];
+    bytes.copy_from_slice(&hash[..16]);
+    uuid::Builder::from_custom_bytes(bytes).into_uuid()
+}
+
+/// The id of the run of that cause: two runs of one pipeline with the same cause are the same run.
+pub fn run_id(pipeline: &str, cause: &str) -> Uuid {
+    id_of(&[pipeline, cause])
 }
 
 /// What became of a training. Topic [`crate::topic::RUNS`], keyed by run.
@@ -143,6 +198,13 @@ pub struct RunEvent {
     /// What was measured while it was fitted, in order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub steps: Vec<StepMetric>,
+    /// Number of the attempt, from 1; each is a run of its own.
+    #[serde(default = "first_attempt")]
+    pub attempt: u32,
+}
+
+fn first_attempt() -> u32 {
+    1
 }
 
 /// A metric after one step of a fit.
@@ -174,6 +236,8 @@ pub enum RunState {
     RolledBack,
     /// Ended without a model.
     Failed,
+    /// Took longer than it may, and was halted.
+    TimedOut,
 }
 
 impl RunState {

@@ -30,6 +30,7 @@ mod rebalance;
 mod rebuild;
 mod replay;
 mod rollout;
+mod schedules;
 mod schema_registry;
 mod schemas;
 mod search;

@@ -70,9 +70,19 @@ pub enum Error {
         /// The window.
         window: String,
     },
+    /// The right to train was lost on the way.
+    #[error("another process may train `{0}` by now, as this one was not heard of for some seconds")]
+    Overtaken(String),
     /// Work on another thread ended early.
     #[error("the fit ended without an answer: {0}")]
     Lost(String),
+}
+
+impl Error {
+    /// Whether another run may not fail of it. Rows that are too few and parameters that are refused stay so.
+    pub fn may_pass(&self) -> bool {
+        matches!(self, Self::Lost(_)) || self.retry() == Retry::Later
+    }
 }
 
 impl Retryable for Error {
@@ -80,7 +90,7 @@ impl Retryable for Error {
         match self {
             Self::ClickHouse(e) => e.retry(),
             Self::Registry(e) => e.retry(),
-            Self::Behind { .. } => Retry::Later,
+            Self::Behind { .. } | Self::Overtaken(_) => Retry::Later,
             _ => Retry::Never,
         }
     }

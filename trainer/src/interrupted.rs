@@ -52,6 +52,7 @@ impl Trainer {
                 model_version: version.map(|version| version.version),
                 started: run.began,
                 steps: Vec::new(),
+                attempt: 1,
             };
             self.registry().record_run(&event).await?;
         }

@@ -50,7 +50,7 @@ impl MirrorRuns {
                 RunState::Started => State::Running,
                 RunState::Promoted | RunState::RollingOut => State::Finished,
                 RunState::Refused | RunState::RolledBack => State::Refused,
-                RunState::Failed => State::Failed,
+                RunState::Failed | RunState::TimedOut => State::Failed,
             },
             detail: event.detail.clone(),
             started: event.started,

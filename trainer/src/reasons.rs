@@ -49,7 +49,7 @@ impl Stage for Requests {
                 }
             };
             let pipeline = request.pipeline.clone();
-            match self.trainer.train(&pipeline, &Reason::Request(request)).await {
+            match self.trainer.train(&pipeline, &Reason::of_request(request)).await {
                 Ok(_) => {}
                 Err(Error::NoPipeline(name)) => warn!(pipeline = name, "asked to train a pipeline that is not here"),
                 Err(error) => return Err(waiting(REQUESTS, &error)),

@@ -23,6 +23,8 @@ pub enum Since {
     Newest,
     /// Those at and after these offsets, by partition: where the drift began.
     Offsets(Vec<(i32, i64)>),
+    /// Those after these offsets, and all of partitions that are not named: what came since a snapshot.
+    Beyond(Vec<(i32, i64)>),
 }
 
 /// Rows with the hash that names them.
@@ -39,12 +41,28 @@ struct Count {
     rows: u64,
 }
 
+#[derive(clickhouse::Row, serde::Deserialize)]
+struct End {
+    partition: i32,
+    offset: i64,
+}
+
 /// Labelled rows there are since `since`; quarantined ones do not count.
 pub async fn count(clickhouse: &ClickHouse, pipeline: &Pipeline, since: &Since) -> Result<u64, Error> {
     let table = quote(&FeatureTable::of(&pipeline.name).view);
     let bad = quarantine(clickhouse, pipeline).await?;
     let sql = format!("SELECT count() AS rows FROM {table} WHERE {}", condition(pipeline, since, &bad));
     Ok(clickhouse.row::<Count>(&sql).await?.rows)
+}
+
+/// The last offset that the feature table has of each partition.
+pub async fn reached(clickhouse: &ClickHouse, pipeline: &Pipeline) -> Result<Vec<(i32, i64)>, Error> {
+    let table = quote(&FeatureTable::of(&pipeline.name).rows);
+    let sql = format!(
+        "SELECT _partition AS partition, max(_offset) AS offset FROM {table} GROUP BY _partition ORDER BY _partition"
+    );
+    let ends = clickhouse.rows::<End>(&sql).await?;
+    Ok(ends.into_iter().map(|end| (end.partition, end.offset)).collect())
 }
 
 /// Reads the rows and keeps them.
@@ -101,6 +119,12 @@ fn condition(pipeline: &Pipeline, since: &Since, quarantine: &[Bad]) -> String {
                 .collect();
             let parts = if parts.is_empty() { "0".to_owned() } else { parts.join(" OR ") };
             format!("{learnable} AND ({parts})")
+        }
+        Since::Beyond(offsets) => {
+            let seen = offsets
+                .iter()
+                .map(|(partition, offset)| format!(" AND NOT (_partition = {partition} AND _offset <= {offset})"));
+            format!("{learnable}{}", seen.collect::<String>())
         }
     }
 }

@@ -6,15 +6,15 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use driftmill_models::{Estimator, Progress, artifact};
-use driftmill_platform::clickhouse::ClickHouse;
+use driftmill_platform::clickhouse::{Claim, ClickHouse};
 use driftmill_platform::clock::SharedClock;
-use driftmill_platform::error::{Retry, Retryable as _};
-use driftmill_platform::registry::{CHAMPION, ModelVersion, NewVersion, Registry};
+use driftmill_platform::registry::{CHAMPION, ModelVersion, NewVersion, Registry, RunSnapshot};
 use driftmill_schemas::message::{RunEvent, RunState, StepMetric};
 use driftmill_schemas::model::{CARD_FORMAT, ModelCard};
 use driftmill_schemas::pipeline::{Loaded, Pipeline};
 use sha2::{Digest as _, Sha256};
 use tokio::sync::Mutex;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
@@ -22,6 +22,7 @@ use crate::champion::Champion;
 use crate::fit::{self, Fitted, fit};
 use crate::gates::{Facts, judge};
 use crate::halt::Halt;
+use crate::life::{self, Level, Life, Lives};
 use crate::run::Reason;
 use crate::searching::Found;
 use crate::snapshot::{self, Since, Snapshot};
@@ -45,7 +46,7 @@ fn note(progress: &Progress, at: i64, steps: &mut Vec<StepMetric>) {
 fn card_of(loaded: &Loaded, snapshot: &str, params: serde_json::Map<String, serde_json::Value>) -> ModelCard {
     let pipeline = &loaded.pipeline;
     // How it was split and judged. These always serialise.
-    let mut how = serde_json::to_vec(&(&pipeline.training, &pipeline.promotion)).unwrap_or_default();
+    let mut how = serde_json::to_vec(&(&pipeline.training.made(), &pipeline.promotion)).unwrap_or_default();
     // The reference that is kept with the model hangs on it.
     if !pipeline.drift.seasonal.is_empty() {
         how.extend(serde_json::to_vec(&pipeline.drift.seasonal).unwrap_or_default());
@@ -81,6 +82,13 @@ fn as_declared(mut card: ModelCard, wanted: &ModelCard) -> ModelCard {
     ModelCard { judged: None, ..card }
 }
 
+/// Lets others have it. One that cannot be given back is nobody's after some seconds.
+async fn release(claim: Claim) {
+    if let Err(error) = claim.release().await {
+        warn!(%error, "whoever comes next waits for some seconds");
+    }
+}
+
 /// The pipeline with the classes that its rows have.
 fn with_classes(loaded: &Arc<Loaded>, classes: &[String]) -> Arc<Loaded> {
     if loaded.pipeline.label.classes == classes {
@@ -91,8 +99,8 @@ fn with_classes(loaded: &Arc<Loaded>, classes: &[String]) -> Arc<Loaded> {
     Arc::new(with)
 }
 
-/// How often a pipeline without a model is looked at.
-const FIRST_LOOK: Duration = Duration::from_secs(1);
+/// How often a pipeline without a model is looked at, and one that another process trains.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// Is told of a step of the fit of a pipeline.
 pub(crate) type Listener = dyn Fn(&str, &Progress) + Send + Sync;
@@ -104,6 +112,7 @@ pub struct Trainer {
     registry: Registry,
     clock: SharedClock,
     progress: Arc<Listener>,
+    lives: Lives,
 }
 
 #[derive(clickhouse::Row, serde::Deserialize)]
@@ -125,7 +134,7 @@ impl Trainer {
         let progress = Arc::new(|pipeline: &str, step: &Progress| {
             debug!(pipeline, step = step.step, number = step.number, metrics = ?step.metrics, device = step.device, "fitting");
         });
-        Self { pipelines, clickhouse, registry, clock, progress }
+        Self { pipelines, clickhouse, registry, clock, progress, lives: Lives::default() }
     }
 
     /// The same trainer, which tells `listener` of every step of a fit, with the pipeline's name. It is called on the thread
@@ -136,6 +145,10 @@ impl Trainer {
 
     pub(crate) fn loaded(&self, pipeline: &str) -> Option<&Arc<Loaded>> {
         self.pipelines.get(pipeline).map(|(loaded, _)| loaded)
+    }
+
+    pub(crate) fn all(&self) -> impl Iterator<Item = &Arc<Loaded>> {
+        self.pipelines.values().map(|(loaded, _)| loaded)
     }
 
     pub(crate) fn registry(&self) -> &Registry {
@@ -177,7 +190,7 @@ impl Trainer {
             waiting = still;
             tokio::select! {
                 () = cancel.cancelled() => break,
-                () = tokio::time::sleep(FIRST_LOOK) => {}
+                () = tokio::time::sleep(LOOK) => {}
             }
         }
         Ok(())
@@ -238,8 +251,54 @@ impl Trainer {
             return Err(Error::NoPipeline(pipeline.to_owned()));
         };
         let _alone = alone.lock().await;
-        if self.is_done(pipeline, reason).await? {
+        if self.was_done(pipeline, reason).await? {
+            return Ok(None);
+        }
+        // What a person trains on a file is nobody else's reason, and may take long.
+        if rows.is_some() {
+            return self.run_claimed(loaded, reason, rows, given, None).await;
+        }
+        // One process trains a pipeline at a time: the others find then that the reason was dealt with.
+        let claim = self.claim(&format!("training of {pipeline}")).await?;
+        let ended = self.run_claimed(loaded, reason, rows, given, Some(&claim)).await;
+        release(claim).await;
+        ended
+    }
+
+    async fn was_done(&self, pipeline: &str, reason: &Reason) -> Result<bool, Error> {
+        let done = self.is_done(pipeline, reason).await?;
+        if done {
             info!(pipeline, cause = reason.cause(), "this reason was dealt with before");
+        }
+        Ok(done)
+    }
+
+    /// Waits until no other process has the right to do `what`.
+    async fn claim(&self, what: &str) -> Result<Claim, Error> {
+        let (mut told, mut pause) = (false, LOOK);
+        loop {
+            if let Some(claim) = Claim::of(&self.clickhouse, what).await? {
+                return Ok(claim);
+            }
+            if !told {
+                info!(what, "another process is at it, or ended while it was: waiting");
+                told = true;
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(LOOK * 5);
+        }
+    }
+
+    async fn run_claimed(
+        &self,
+        loaded: &Arc<Loaded>,
+        reason: &Reason,
+        rows: Option<Bytes>,
+        given: Option<Estimator>,
+        claim: Option<&Claim>,
+    ) -> Result<Option<RunEvent>, Error> {
+        let pipeline = loaded.pipeline.name.as_str();
+        if self.was_done(pipeline, reason).await? {
             return Ok(None);
         }
         let mut event = RunEvent {
@@ -255,19 +314,21 @@ impl Trainer {
             gates: Vec::new(),
             started: self.clock.now(),
             steps: Vec::new(),
+            attempt: reason.attempt(),
         };
         self.registry.record_run(&event).await?;
         info!(pipeline, run = %event.run_id, cause = event.cause, "training");
-        match self.work(loaded, reason, rows, given, &mut event).await {
-            Ok(()) => {}
-            Err(error) if error.retry() == Retry::Later => return Err(error),
-            Err(error) => {
-                event.state = RunState::Failed;
-                event.detail = error.to_string();
-            }
-        }
+        let training = &loaded.pipeline.training;
+        let by_hand = rows.is_some();
+        let life = self.lives.of(event.run_id, pipeline, claim, &self.registry, &self.clock);
+        life.tell(Level::Info, life::beginning(reason, training, by_hand)).await;
+        let work = self.work(loaded, reason, rows, given, &life, &mut event);
+        let outcome = life.in_time(life::limit(training, by_hand), work).await;
+        life.ended(outcome, training, reason, by_hand, &mut event).await?;
         event.at = self.clock.now();
+        life.tell_end(&event).await;
         self.registry.record_run(&event).await?;
+        self.lives.end(event.run_id);
         info!(pipeline, run = %event.run_id, state = ?event.state, detail = event.detail, version = event.model_version, "trained");
         Ok(Some(event))
     }
@@ -278,6 +339,7 @@ impl Trainer {
         reason: &Reason,
         rows: Option<Bytes>,
         given: Option<Estimator>,
+        life: &Life<'_>,
         event: &mut RunEvent,
     ) -> Result<(), Error> {
         let pipeline = &loaded.pipeline;
@@ -285,12 +347,14 @@ impl Trainer {
         // another fit would be judged, and this one promoted.
         let registered = self.registry.of_run(&pipeline.name, event.run_id).await?;
         if let Some(version) = registered {
+            life.settle();
             event.metrics = version.metrics;
             event.gates = version.gates;
             return self.decide(loaded, reason, event, version.version).await;
         }
         let of_a_file = rows.is_some();
         let snapshot = self.snapshot(pipeline, reason, rows, event).await?;
+        life.tell(Level::Info, format!("snapshot {}: {} labelled rows", snapshot.hash, snapshot.rows.len())).await;
         // Which classes there are is known now.
         let loaded = &with_classes(loaded, &snapshot.rows.classes);
         let pipeline = &loaded.pipeline;
@@ -298,6 +362,10 @@ impl Trainer {
             None => self.search(loaded, &snapshot, reason, event).await?,
             Some(_) => Found::default(),
         };
+        if !found.metrics.is_empty() {
+            let best = serde_json::Value::Object(found.params.clone());
+            life.tell(Level::Info, format!("searched for hyper-parameters; the best differ in {best}")).await;
+        }
         let mut params = reason.params();
         params.extend(found.params);
         let (rows, of) = (snapshot.rows.clone(), Arc::clone(loaded));
@@ -305,6 +373,8 @@ impl Trainer {
             && let Some(version) = self.unchanged(loaded, &snapshot, &params).await?
         {
             info!(pipeline = pipeline.name, version = version.version, "nothing changed since this version: no fit");
+            life.tell(Level::Info, format!("nothing has changed since version {}: no fit", version.version)).await;
+            life.settle();
             event.metrics = version.metrics;
             event.gates = version.gates;
             return self.decide(loaded, reason, event, version.version).await;
@@ -318,6 +388,7 @@ impl Trainer {
         let declared = card_of(loaded, &snapshot.hash, params.clone());
         let earlier = earlier.and_then(|champion| champion.into_model(&declared));
         let continues = earlier.as_ref().map(|(version, _)| *version);
+        let given_elsewhere = given.is_some();
         let (progress, clock, halt) = (Arc::clone(&self.progress), Arc::clone(&self.clock), Halt::default());
         let signal = halt.signal();
         let fitting = move || {
@@ -336,12 +407,17 @@ impl Trainer {
             });
             (fitted, steps)
         };
+        let algorithm =
+            if given_elsewhere { "a model that was fitted elsewhere" } else { &pipeline.training.algorithm };
+        life.tell(Level::Info, format!("fitting {algorithm}{}", life::continuing(continues))).await;
+        let began = Instant::now();
         // Seconds of arithmetic: on a thread that may be blocked.
         let (fitted, steps) = tokio::task::spawn_blocking(fitting).await.map_err(|e| Error::Lost(e.to_string()))?;
         event.steps = steps;
         let mut fitted = fitted?;
         fitted.metrics.extend(found.metrics);
         event.metrics = fitted.metrics.clone();
+        life.tell(Level::Info, life::fitted(&fitted, began.elapsed())).await;
         let champion = Champion::of(&self.registry, loaded).await?;
         // The champion is asked, and gates fit models of their own: on a thread that may be blocked.
         let of = Arc::clone(loaded);
@@ -364,8 +440,12 @@ impl Trainer {
         };
         let (fitted, gates) = tokio::task::spawn_blocking(judging).await.map_err(|e| Error::Lost(e.to_string()))??;
         event.gates = gates;
+        life.tell_gates(&event.gates).await;
+        life.is_alone().await?;
+        life.settle();
         let continues = continues.filter(|_| fitted.continued);
         let version = self.register(loaded, &snapshot, fitted, continues, event).await?;
+        life.tell(Level::Info, format!("registered as version {}", version.version)).await;
         self.decide(loaded, reason, event, version.version).await
     }
 
@@ -382,7 +462,21 @@ impl Trainer {
             Some(arrow) => snapshot::keep(store, pipeline, arrow).await,
             None => match self.registry.searched_snapshot(&pipeline.name, event.run_id).await? {
                 Some(hash) => snapshot::fetch(store, pipeline, &hash).await,
-                None => snapshot::take(&self.clickhouse, store, pipeline, &reason.since()).await,
+                None => {
+                    // Before the rows are: what comes in between is counted as new once more, and never lost.
+                    let reached = snapshot::reached(&self.clickhouse, pipeline).await?;
+                    let taken = snapshot::take(&self.clickhouse, store, pipeline, &reason.since()).await?;
+                    let note = RunSnapshot {
+                        pipeline: pipeline.name.clone(),
+                        run_id: event.run_id,
+                        snapshot: taken.hash.clone(),
+                        rows: taken.rows.len() as u64,
+                        reached,
+                        at: self.clock.now(),
+                    };
+                    self.registry.record_snapshot(note).await?;
+                    Ok(taken)
+                }
             },
         }
     }
@@ -484,7 +578,11 @@ impl Trainer {
             metrics: fitted.metrics,
             gates: event.gates.clone(),
         };
-        Ok(self.registry.register(new).await?)
+        // Trainings on files go on beside others, and versions are numbered one after the other.
+        let claim = self.claim(&format!("versions of {}", pipeline.name)).await?;
+        let registered = self.registry.register(new).await;
+        release(claim).await;
+        Ok(registered?)
     }
 
     /// Whether the run of that reason has ended before.

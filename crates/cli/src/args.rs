@@ -10,7 +10,9 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use driftmill_platform::config::{Layer, Settings};
 use url::Url;
 
-pub use self::models::{CrossValidate, Data, Evaluate, Models, Performance, Runs, Search, Train};
+pub use self::models::{
+    CrossValidate, Data, Evaluate, Models, Performance, Runs, Schedules, SchedulesCommand, Search, Train,
+};
 use crate::dead_letters::DeadLetters;
 use crate::drift::args::Drift;
 
@@ -96,8 +98,10 @@ pub enum Command {
     /// Look at models and move the champion.
     #[command(subcommand)]
     Models(Models),
-    /// What became of trainings, the newest first.
+    /// What became of trainings, the newest first; or all of one, with its log.
     Runs(Runs),
+    /// When pipelines train by themselves; switch schedules on and off, or train now as one would.
+    Schedules(Schedules),
     /// What the newest search among hyper-parameters tried, the best first.
     Search(Search),
     /// Look at the data that models were fitted on, and restore it.

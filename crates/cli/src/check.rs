@@ -79,6 +79,13 @@ fn plan(loaded: &Loaded) -> String {
             search.folds
         ));
     }
+    for schedule in &pipeline.training.schedules {
+        let (name, cron, zone) = (&schedule.name, &schedule.cron, &schedule.time_zone);
+        lines.push(format!("  schedule  {name}: {cron} {zone}, once `driftmill schedules resume` has switched it on"));
+    }
+    if let Some(rows) = pipeline.training.new_rows {
+        lines.push(format!("  new rows  {rows} of them are a reason to train"));
+    }
     let drift = &pipeline.drift;
     lines.push(format!(
         "  drift     windows of {} rows; {} of {} must agree{}",

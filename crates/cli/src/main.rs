@@ -19,6 +19,7 @@ mod replay;
 mod roles;
 mod rows;
 mod runs;
+mod schedules;
 mod search;
 mod shutdown;
 mod status;
@@ -73,6 +74,7 @@ fn start(arguments: Arguments) -> anyhow::Result<()> {
             Command::Models(command) => models::run(located, command).await,
             Command::Data(command) => data::run(located, command).await,
             Command::Runs(asked) => runs::run(located, asked).await,
+            Command::Schedules(asked) => schedules::run(located, asked).await,
             Command::DeadLetters(command) => dead_letters::run(settings, command).await,
             Command::Replay(asked) => replay::run(settings, &asked).await,
             Command::Audit(audit) => audit::run(settings, &audit).await,

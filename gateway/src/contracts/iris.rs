@@ -142,6 +142,8 @@ pub(crate) async fn train(State(app): State<Arc<App>>, body: Body) -> Result<Jso
         search: false,
         // Whoever asked is served by the new model as soon as the answer says so.
         direct: true,
+        reason: String::new(),
+        again: None,
     };
     let mut ticket = app.trainings.request(&request).await.map_err(|error| match error {
         trainings::Error::Busy => Fault::new(StatusCode::TOO_MANY_REQUESTS, error.to_string()),
@@ -192,7 +194,7 @@ fn outcome(event: &RunEvent) -> Result<Json<serde_json::Value>, Fault> {
             answer["promoted"] = json!(false);
             answer["reason"] = json!(event.detail);
         }
-        RunState::Failed | RunState::Started => {
+        RunState::Failed | RunState::TimedOut | RunState::Started => {
             return Err(Fault::internal(format!("the training failed: {}", event.detail)));
         }
     }

@@ -5,6 +5,7 @@ mod invocations;
 mod own;
 mod push;
 mod records;
+mod runs;
 mod v2;
 
 use std::collections::BTreeMap;
@@ -24,6 +25,7 @@ pub(crate) fn document(
     let mut schemas = Map::new();
     schemas.insert("Error".to_owned(), error_schema());
     own::add(&mut paths, &mut schemas);
+    runs::add(pipelines, &mut paths, &mut schemas);
     push::add(pipelines, &mut paths, &mut schemas);
     v2::add(pipelines, &mut paths, &mut schemas);
     invocations::add(pipelines, &mut paths, &mut schemas);
@@ -47,7 +49,7 @@ pub(crate) fn document(
             { "name": "Open Inference Protocol", "description": "Version 2, over HTTP and JSON." },
             { "name": "Contracts", "description": "APIs of earlier stacks, kept for their clients." },
             { "name": "MLflow scoring", "description": "MLflow's scoring protocol, for every pipeline." },
-            { "name": "Pipelines", "description": "Pipelines, their records, their models, and promotion." },
+            { "name": "Pipelines", "description": "Pipelines, their records, their models, promotion, and trainings." },
             { "name": "System", "description": "Health and metrics." },
         ],
         "paths": paths,

@@ -11,6 +11,7 @@ mod metadata;
 mod own_api;
 mod push;
 mod rollout;
+mod runs;
 mod server;
 mod swap;
 mod system;

@@ -243,6 +243,27 @@ training:
             (format!("{GOOD}expectations:\n  - {{ fresh: {{ within: 5 }} }}\n"), 12, "which `field`"),
             (format!("{GOOD}expectations:\n  - {{ field: length, fresh: {{ within: 5 }} }}\n"), 12, "no timestamp"),
             (format!("{GOOD}expectations:\n  - {{ sql: length > 1 }}\n  - {{ sql: length > 1 }}\n"), 13, "twice"),
+            (format!("{GOOD}  timeout: 0\n"), 10, "a week"),
+            (format!("{GOOD}  retries: 1000\n"), 10, "at most 100"),
+            (format!("{GOOD}  new_rows: 0\n"), 10, "above 0"),
+            (
+                format!("{GOOD}  schedules:\n    - {{ name: a, cron: 0 1 * * 1, time_zone: UTZ }}\n"),
+                10,
+                "did you mean `UTC`",
+            ),
+            (format!("{GOOD}  schedules:\n    - {{ name: a, corn: 0 1 * * 1 }}\n"), 12, "did you mean `cron`"),
+            (
+                format!("{GOOD}  schedules:\n    - {{ name: a, cron: 0 1 * * 1, search: true }}\n"),
+                10,
+                "training.search",
+            ),
+            (
+                format!(
+                    "{GOOD}  schedules:\n    - {{ name: a, cron: 0 1 * * 1 }}\n    - {{ name: a, cron: 0 2 * * 1 }}\n"
+                ),
+                10,
+                "declared twice",
+            ),
         ];
         for (text, line, expected) in cases {
             let error = read(&text).unwrap_err();
@@ -250,6 +271,18 @@ training:
             assert!(problem.message.contains(expected), "{error}");
             assert_eq!(problem.line, line, "{error}");
         }
+    }
+
+    #[test]
+    fn when_a_pipeline_trains_says_nothing_of_the_model_that_it_makes() {
+        let plain = read(GOOD).unwrap().0.training;
+        let text =
+            "  timeout: 5\n  retries: 0\n  retry_after: 1\n  new_rows: 9\n  schedules: [{ name: a, cron: '@daily' }]\n";
+        let timed = read(&format!("{GOOD}{text}")).unwrap().0.training;
+        assert_eq!((timed.made(), timed.timeout, timed.schedules.len()), (plain.clone(), 5, 1));
+        // Nor is it written where it is as ever: models of before have the same hash.
+        let written = serde_json::to_string(&plain).unwrap();
+        assert!(!written.contains("timeout") && !written.contains("retr"), "{written}");
     }
 
     #[test]

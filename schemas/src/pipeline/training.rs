@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Search;
+use super::{Schedule, Search};
 
 /// How a model is fitted.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -35,7 +35,69 @@ pub struct Training {
     /// How a training continues the champion instead of beginning anew, where the algorithm can.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub warm_start: Option<WarmStart>,
+    /// Trainings by the clock.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub schedules: Vec<Schedule>,
+    /// A training begins when so many labelled rows have come since the snapshot of the newest one; absent: never.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub new_rows: Option<u64>,
+    /// Seconds after which a run is halted.
+    #[serde(default = "default_timeout", skip_serializing_if = "is_default_timeout")]
+    pub timeout: u64,
+    /// How often a run that was halted, or failed in a way that may pass, is tried again.
+    #[serde(default = "default_retries", skip_serializing_if = "is_default_retries")]
+    pub retries: u32,
+    /// Seconds from its end to the next try.
+    #[serde(default = "default_retry_after", skip_serializing_if = "is_default_retry_after")]
+    pub retry_after: u64,
 }
+
+impl Training {
+    /// What of it says how a model is made and split, without what only says when: a model does not hang on its schedule.
+    pub fn made(&self) -> Self {
+        Self {
+            schedules: Vec::new(),
+            new_rows: None,
+            timeout: default_timeout(),
+            retries: default_retries(),
+            retry_after: default_retry_after(),
+            ..self.clone()
+        }
+    }
+
+    /// What is wrong with when it trains and how long it may take, for people.
+    pub fn timing_faults(&self) -> Vec<String> {
+        let mut faults: Vec<String> = self.schedules.iter().flat_map(Schedule::faults).collect();
+        for (index, schedule) in self.schedules.iter().enumerate() {
+            if self.schedules[..index].iter().any(|earlier| earlier.name == schedule.name) {
+                faults.push(format!("schedule `{}` is declared twice", schedule.name));
+            }
+        }
+        if self.schedules.iter().any(|schedule| schedule.search) && self.search.is_none() {
+            faults.push(
+                "a schedule says `search: true`, and there is no `training.search` that declares a space".to_owned(),
+            );
+        }
+        if self.new_rows == Some(0) {
+            faults.push("`new_rows: 0`: give a number of rows above 0, or leave it out".to_owned());
+        }
+        if !(1..=LONGEST).contains(&self.timeout) {
+            faults.push(format!("`timeout: {}`: give 1 to {LONGEST} seconds, a week", self.timeout));
+        }
+        if self.retries > MOST_RETRIES {
+            faults.push(format!("`retries: {}`: give at most {MOST_RETRIES}", self.retries));
+        }
+        if self.retry_after > LONGEST {
+            faults.push(format!("`retry_after: {}`: give at most {LONGEST} seconds, a week", self.retry_after));
+        }
+        faults
+    }
+}
+
+/// Seconds that a run, or the wait for the next try, may take: a week.
+const LONGEST: u64 = 7 * 86_400;
+/// Tries again that a run may have.
+const MOST_RETRIES: u32 = 100;
 
 /// Continuing the champion: its model stays, and rounds fitted to the rows of today are added to it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -53,6 +115,31 @@ fn default_seed() -> u64 {
 
 fn default_min_rows() -> u64 {
     100
+}
+
+fn default_timeout() -> u64 {
+    3_600
+}
+
+fn default_retries() -> u32 {
+    1
+}
+
+fn default_retry_after() -> u64 {
+    300
+}
+
+// What is as ever is not written, so that what is hashed of a file stays the same.
+fn is_default_timeout(seconds: &u64) -> bool {
+    *seconds == default_timeout()
+}
+
+fn is_default_retries(retries: &u32) -> bool {
+    *retries == default_retries()
+}
+
+fn is_default_retry_after(seconds: &u64) -> bool {
+    *seconds == default_retry_after()
 }
 
 /// Shares of the rows that are held out of the fit.

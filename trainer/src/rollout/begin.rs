@@ -89,6 +89,7 @@ pub(super) fn followed(rollout: &Rollout, stage: Stage, now: i64, reason: String
 struct Began {
     why: String,
     began: i64,
+    attempt: u32,
 }
 
 /// Says what became of the training that made the challenger.
@@ -103,7 +104,8 @@ pub(super) async fn run_ended(
     let Rollout { pipeline, run_id, .. } = rollout;
     let version = registry.version(pipeline, rollout.challenger).await?;
     let sql = format!(
-        "SELECT any(cause) AS why, toUnixTimestamp64Milli(min(at)) AS began FROM runs \
+        "SELECT any(cause) AS why, toUnixTimestamp64Milli(min(at)) AS began, \
+         toUInt32(greatest(max(attempt), 1)) AS attempt FROM runs \
          WHERE pipeline = '{pipeline}' AND run_id = '{run_id}'"
     );
     let began = clickhouse.row::<Began>(&sql).await?;
@@ -120,6 +122,7 @@ pub(super) async fn run_ended(
         gates: version.gates,
         started: began.began,
         steps: Vec::new(),
+        attempt: began.attempt,
     };
     Ok(registry.record_run(&event).await?)
 }

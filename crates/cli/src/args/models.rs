@@ -213,12 +213,56 @@ pub enum Models {
 pub struct Runs {
     /// The pipeline; absent: all.
     pub pipeline: Option<String>,
+    /// All of one run, its log included: its id, or the first four or more of its digits.
+    pub run: Option<String>,
     /// At most so many.
     #[arg(long, default_value_t = 50)]
     pub limit: u32,
     /// One JSON object a line.
     #[arg(long)]
     pub json: bool,
+}
+
+/// Trainings by the clock and by new rows.
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub struct Schedules {
+    #[command(subcommand)]
+    pub command: Option<SchedulesCommand>,
+    /// List those of this pipeline; absent: all.
+    pub pipeline: Option<String>,
+    /// One JSON object a line.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What to do with a schedule.
+#[derive(Debug, Subcommand)]
+pub enum SchedulesCommand {
+    /// Switch it on, from now on: a time that has passed is not made good.
+    Resume {
+        /// The pipeline.
+        pipeline: String,
+        /// The schedule; `new_rows` for the trigger by new rows.
+        name: String,
+    },
+    /// Switch it off.
+    Pause {
+        /// The pipeline.
+        pipeline: String,
+        /// The schedule; `new_rows` for the trigger by new rows.
+        name: String,
+    },
+    /// Train now as it would, whether it is on or off, and show what becomes of it.
+    Run {
+        /// The pipeline.
+        pipeline: String,
+        /// The schedule; `new_rows` for the trigger by new rows.
+        name: String,
+        /// Hyper-parameter for this run, as NAME=JSON, beside those of the schedule or instead of them.
+        #[arg(long = "set", value_name = "NAME=JSON")]
+        params: Vec<String>,
+    },
 }
 
 /// Whose search.

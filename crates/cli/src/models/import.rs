@@ -40,6 +40,8 @@ pub async fn run(
         force: false,
         search: false,
         direct: nobody_serves,
+        reason: String::new(),
+        again: None,
     };
     let trainer = Trainer::new(
         vec![Arc::clone(loaded)],

@@ -160,6 +160,8 @@ fn train(context: &Context, supervisor: &mut Supervisor) -> anyhow::Result<()> {
     );
     supervisor.spawn("performance", OnError::Stop, move |cancel| watch.run(cancel));
     supervisor.spawn("rollouts", OnError::Stop, move |cancel| rollouts.run(cancel));
+    let fires = Arc::clone(&trainer);
+    supervisor.spawn("schedules", OnError::Stop, move |cancel| driftmill_trainer::fire(fires, cancel));
     supervisor.spawn("first trainings", OnError::Stop, move |cancel| async move {
         trainer.train_the_untrained(cancel).await
     });

@@ -45,6 +45,8 @@ pub async fn run(located: Located, train: Train) -> anyhow::Result<()> {
         force: train.force,
         search: train.search,
         direct: train.direct,
+        reason: String::new(),
+        again: None,
     };
     let event = ask(&context, &request, &cancel).await?;
     report(&event)
@@ -76,6 +78,8 @@ async fn from_file(located: Located, train: &Train, pipeline: &str, file: &Path)
             search: train.search,
             // Where nobody serves, nobody compares two versions.
             direct: train.direct || backing.is_own(),
+            reason: String::new(),
+            again: None,
         };
         bar.set_message(format!("training {pipeline} on {} rows", rows.rows));
         let shown = bar.clone();
@@ -123,7 +127,8 @@ pub fn params(given: &[String]) -> anyhow::Result<serde_json::Map<String, serde_
         .collect()
 }
 
-async fn ask(context: &Context, request: &TrainingRequest, cancel: &CancellationToken) -> anyhow::Result<RunEvent> {
+/// Requests a training, and waits for what becomes of it.
+pub async fn ask(context: &Context, request: &TrainingRequest, cancel: &CancellationToken) -> anyhow::Result<RunEvent> {
     // Where the topic ends is asked now, before the request is sent: the answer cannot fall in between.
     let marks = Admin::new(&context.settings.kafka)?.watermarks(topic::RUNS).await?;
     let from_end: Arc<dyn Positions> = Arc::new(move |_: &str, partitions: &[i32]| {
@@ -183,7 +188,7 @@ pub fn report(event: &RunEvent) -> anyhow::Result<()> {
             event.pipeline
         ),
         RunState::RolledBack => println!("version {version} was rolled back: {}", event.detail),
-        RunState::Started | RunState::Failed => bail!("the training failed: {}", event.detail),
+        RunState::Started | RunState::Failed | RunState::TimedOut => bail!("the training failed: {}", event.detail),
     }
     Ok(())
 }

@@ -6,6 +6,7 @@ mod client;
 mod feature_table;
 mod ledger;
 mod migrate;
+mod runs;
 mod tables;
 mod versions;
 

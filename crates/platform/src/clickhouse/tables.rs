@@ -84,7 +84,7 @@ fn expectations(pipeline: &str) -> Vec<String> {
 
 /// Tables that belong to no pipeline: ledger and registry.
 pub fn platform_migrations() -> Vec<Migration> {
-    vec![
+    let mut migrations = vec![
         Migration {
             id: "platform-001-ledger".to_owned(),
             statements: vec![format!(
@@ -187,7 +187,9 @@ pub fn platform_migrations() -> Vec<Migration> {
                      at DateTime64(3, 'UTC')) ENGINE = MergeTree ORDER BY pipeline {DEDUPLICATION}"
             )],
         },
-    ]
+    ];
+    migrations.extend(super::runs::migrations(DEDUPLICATION));
+    migrations
 }
 
 /// What predictions of texts and of values have beside the others.

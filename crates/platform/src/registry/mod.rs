@@ -10,11 +10,15 @@ mod decisions;
 mod follow;
 mod rollouts;
 mod rows;
+mod runs;
+mod schedules;
 mod searches;
 
 pub use decisions::DriftDecision;
 pub use follow::follow;
 pub use rollouts::{CHALLENGER, Rollout, Stage};
+pub use runs::{LogLine, PendingRetry, RunDetail, RunSnapshot, RunSummary};
+pub use schedules::{Firing, Switch};
 pub use searches::SearchScore;
 
 use std::collections::BTreeMap;

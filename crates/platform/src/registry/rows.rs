@@ -92,6 +92,7 @@ pub(super) struct RunRow {
     metrics: Vec<(String, f64)>,
     model_version: u64,
     gates: String,
+    attempt: u32,
 }
 
 impl From<&RunEvent> for RunRow {
@@ -107,6 +108,7 @@ impl From<&RunEvent> for RunRow {
             metrics: event.metrics.iter().map(|(k, v)| (k.clone(), *v)).collect(),
             model_version: event.model_version.unwrap_or(0),
             gates: json(&event.gates),
+            attempt: event.attempt,
         }
     }
 }

@@ -282,6 +282,9 @@ impl Faults<'_> {
         {
             self.add("training", "`warm_start`: `rounds` is 1 or more, and `most_rounds` lies between that and 10000");
         }
+        for fault in pipeline.training.timing_faults() {
+            self.add("training", fault);
+        }
         let promotion = &pipeline.promotion;
         if promotion.metric.is_of_values() != pipeline.label.is_value() {
             let allowed = if pipeline.label.is_value() { Metric::OF_VALUES } else { Metric::OF_CLASSES };
