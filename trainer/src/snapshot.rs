@@ -216,7 +216,8 @@ fn with_texts(mut frame: DataFrame, pipeline: &Pipeline) -> PolarsResult<DataFra
     Ok(frame)
 }
 
-fn parquet(frame: &mut DataFrame) -> PolarsResult<Bytes> {
+/// A frame as the bytes that its hash names.
+pub(crate) fn parquet(frame: &mut DataFrame) -> PolarsResult<Bytes> {
     let mut bytes = Vec::new();
     ParquetWriter::new(&mut bytes).with_compression(ParquetCompression::Snappy).finish(frame)?;
     Ok(bytes.into())

@@ -10,7 +10,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use driftmill_platform::config::{Layer, Settings};
 use url::Url;
 
-pub use self::models::{CrossValidate, Data, Evaluate, Models, Performance, Runs, Search, Train};
+pub use self::models::{CrossValidate, Data, Evaluate, GoldAsked, Models, Performance, Runs, Search, Train};
 use crate::dead_letters::DeadLetters;
 use crate::drift::args::Drift;
 

@@ -8,11 +8,13 @@
 
 mod decisions;
 mod follow;
+mod gold;
 mod rows;
 mod searches;
 
 pub use decisions::DriftDecision;
 pub use follow::follow;
+pub use gold::{GoldSet, NewGoldSet};
 pub use searches::SearchScore;
 
 use std::collections::BTreeMap;
