@@ -23,6 +23,7 @@ mod guards;
 mod membership;
 mod object_store;
 mod piping;
+mod poison;
 mod producing;
 mod pushing;
 mod rebalance;

@@ -22,6 +22,8 @@ mod halt;
 mod importance;
 mod interrupted;
 mod mirror;
+#[cfg(test)]
+mod poison;
 mod reasons;
 mod reference;
 mod rows;
