@@ -28,6 +28,8 @@ enum Kind {
     Labels,
     /// Heights come in inches instead of centimetres.
     Unit,
+    /// The same, where nobody looks for it.
+    UnitUnwatched,
     /// No record has a score.
     Nulls,
     /// Nothing is wrong: people are taller, and spend more.
@@ -37,7 +39,7 @@ enum Kind {
 fn kind(pipeline: usize) -> Kind {
     match pipeline {
         POISONED => Kind::Moved,
-        _ => [Kind::Labels, Kind::Unit, Kind::Nulls][pipeline % 3],
+        _ => [Kind::Labels, Kind::Unit, Kind::Nulls, Kind::UnitUnwatched][pipeline % 4],
     }
 }
 
@@ -70,7 +72,7 @@ fn records(pipeline: usize, round: usize, count: usize, kind: Option<Kind>) -> V
         let (mut height, mut score, mut outcome) = (170.0 + 10.0 * a, json!(c), yes);
         match kind {
             Some(Kind::Labels) => outcome = !yes,
-            Some(Kind::Unit) => height /= 2.54,
+            Some(Kind::Unit | Kind::UnitUnwatched) => height /= 2.54,
             Some(Kind::Nulls) => score = Value::Null,
             Some(Kind::Moved) | None => {}
         }
@@ -97,7 +99,9 @@ fn write(pipelines: &Path) {
              training:\n  algorithm: logistic_regression\n  params: {{ standardize: true }}\n  min_rows: {FIRST}\n  \
              split: {{ test: 0.4 }}\n\
              promotion: {{ metric: accuracy, margin: 0.05, gold: first }}\n\
-             drift: {{ window_rows: {WINDOW}, calibrate: false, retrain_rows: 400, cool_down: 0, daily_budget: 100 }}\n"
+             drift: {{ window_rows: {WINDOW}, calibrate: false, retrain_rows: 400, cool_down: 0, daily_budget: 100, \
+             units: {} }}\n",
+            kind(pipeline) != Kind::UnitUnwatched
         );
         std::fs::write(folder.join("pipeline.yaml"), text).unwrap();
     }
@@ -201,7 +205,11 @@ async fn readable(stack: &Stack, pipeline: usize) {
     match kind(pipeline) {
         Kind::Labels => assert!(refused != "[]", "{name}: {windows}"),
         Kind::Nulls => assert!(quarantined == ROUNDS && windows.contains("score lost values"), "{name}: {windows}"),
-        Kind::Unit | Kind::Moved => assert!(refused != "[]", "{name}: {windows}"),
+        Kind::Unit => {
+            assert!(quarantined == ROUNDS && windows.contains("from centimetres to inches"), "{name}: {windows}");
+        }
+        Kind::UnitUnwatched => assert!(refused != "[]" && quarantined == 0, "{name}: {windows}"),
+        Kind::Moved => {}
     }
 }
 

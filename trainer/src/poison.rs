@@ -27,18 +27,21 @@ fn run(seeds: std::ops::Range<u64>, poison: impl Fn(u64) -> Option<Poison> + Syn
 /// unit; a column of nulls), from a random record on, 40 to 1,000 records long or until the stream ends. Trainings begin by
 /// drift, without a cool-down, and in the middle and at the end of the stream besides, as by a schedule.
 ///
+/// In every second trial nobody looks for units, so that the gates are alone with them.
+///
 /// A challenger is *tainted* when its snapshot holds a poisoned record, to learn from or to judge by. It is *poisoned* when it is tainted and,
 /// on 4,000 clean records that nobody has seen, less accurate than the champion of that moment by more than `promotion.margin`. Whether a tainted
 /// one that is not worse by the margin is promoted is told as well: a few wrong records among many do no harm that could be measured. So that
 /// such steps do not add up, no trial may end with a champion that is worse than its first by more than the margin.
 #[test]
 fn in_a_thousand_trials_no_poisoned_challenger_is_promoted() {
-    let outcome = run(0..TRIALS, |seed| Some(Poison::ALL[(seed % 3) as usize]), false);
+    let outcome = run(0..TRIALS, |seed| Some(Poison::ALL[(seed / 2 % 3) as usize]), false);
     println!("{outcome:#?}");
     assert_eq!(outcome.trials, TRIALS);
     assert_eq!((outcome.poisoned_promoted, outcome.eroded), (0, 0), "{outcome:#?}");
     // Or nothing was tried.
     for kind in Poison::ALL {
+        // A batch that is too small for either does no harm.
         let met = outcome.poisoned_of[kind as usize] + outcome.quarantines_of[kind as usize];
         assert!(met > TRIALS / 10, "{kind:?}: {outcome:#?}");
     }

@@ -47,6 +47,7 @@ pub mod resample;
 pub mod retrain;
 #[cfg(test)]
 mod testing;
+pub mod units;
 pub mod verdict;
 pub mod window;
 pub mod windowing;
@@ -61,6 +62,7 @@ pub use profile::Profile;
 pub use reference::{FeatureReference, ReferenceProfile, Values};
 pub use report::{CellReport, DriftReport, FeatureReport};
 pub use retrain::{RetrainDecision, decide_retrain};
+pub use units::UnitChange;
 pub use verdict::{History, Verdict};
 pub use window::PaneSet;
 pub use windowing::{Span, Windows};

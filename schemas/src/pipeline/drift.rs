@@ -45,6 +45,8 @@ pub struct DriftPolicy {
     pub missing_surge: f64,
     /// Share of rejected records that quarantines a window.
     pub rejects_surge: f64,
+    /// Whether a window is quarantined whose values look as if they came in another unit, such as inches instead of centimetres.
+    pub units: bool,
     /// Whether a confirmed drift starts a training.
     pub retrain: bool,
     /// Rows since the drift began that a retraining waits for.
@@ -72,6 +74,7 @@ impl Default for DriftPolicy {
             of_windows: 3,
             missing_surge: 0.2,
             rejects_surge: 0.2,
+            units: true,
             retrain: true,
             retrain_rows: 400,
             cool_down: 60,

@@ -173,7 +173,8 @@ impl Trial {
             onset: Onset::default(),
         };
         Self {
-            policy: policy(&pipeline),
+            // In every second trial nobody looks for units, and the gates are alone with them.
+            policy: Policy { units: seed % 2 == 0, ..policy(&pipeline) },
             pipeline,
             gold: all(&gold, 1),
             held_out: all(&held_out, 2),

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use crate::args::GoldAsked;
 use crate::context::Context;
 use crate::text::escaped;
-use crate::{rows, time};
+use crate::{person, rows, time};
 
 /// A smaller set hardly tells a worse challenger from chance, and refuses good ones.
 const FEW_ROWS: u64 = 100;
@@ -20,7 +20,7 @@ const FEW_ROWS: u64 = 100;
 pub async fn run(context: &Context, loaded: &Arc<Loaded>, asked: &GoldAsked) -> anyhow::Result<()> {
     context.prepare(&CancellationToken::new()).await?;
     let (registry, pipeline) = (&context.registry, &loaded.pipeline.name);
-    let who = who();
+    let who = person::who();
     if asked.clear {
         let reason = asked.reason.as_deref().unwrap_or("taken away by hand");
         clear_gold(registry, pipeline, &who, reason).await?;
@@ -58,13 +58,6 @@ fn expected(loaded: &Loaded, never: bool) -> &'static str {
     match loaded.pipeline.promotion.gold {
         Some(Gold::First) if never => "; the rows that judge the first champion will be it",
         _ => "",
-    }
-}
-
-fn who() -> String {
-    match ["USER", "LOGNAME"].iter().find_map(|name| std::env::var(name).ok().filter(|user| !user.is_empty())) {
-        Some(user) => format!("{user}, by cli"),
-        None => "cli".to_owned(),
     }
 }
 

@@ -168,6 +168,14 @@ pub fn platform_migrations() -> Vec<Migration> {
             )],
         },
         Migration {
+            id: "platform-011-drift-releases".to_owned(),
+            statements: vec![format!(
+                "CREATE TABLE IF NOT EXISTS drift_releases (pipeline LowCardinality(String), window String, \
+                     at DateTime64(3, 'UTC'), who String, reason String) \
+                     ENGINE = ReplacingMergeTree(at) ORDER BY (pipeline, window) {DEDUPLICATION}"
+            )],
+        },
+        Migration {
             id: "platform-006-first-fields".to_owned(),
             statements: vec![format!(
                 "CREATE TABLE IF NOT EXISTS first_fields (pipeline LowCardinality(String), fields Array(String), \

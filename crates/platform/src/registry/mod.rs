@@ -9,12 +9,14 @@
 mod decisions;
 mod follow;
 mod gold;
+mod releases;
 mod rows;
 mod searches;
 
 pub use decisions::DriftDecision;
 pub use follow::follow;
 pub use gold::{GoldSet, NewGoldSet};
+pub use releases::Release;
 pub use searches::SearchScore;
 
 use std::collections::BTreeMap;
