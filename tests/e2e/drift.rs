@@ -164,6 +164,18 @@ async fn nobody_learns_from_a_window_whose_source_was_broken() {
     stack.cli(&["train", "iris"]).await;
     let learned = "SELECT rows FROM model_versions WHERE pipeline = 'iris' ORDER BY version DESC LIMIT 1";
     assert_eq!(stack.sql(learned).await, (350 - inside).to_string());
+    // A person who knows better takes it back, window by window.
+    let windows =
+        stack.sql("SELECT DISTINCT window FROM iris_drift WHERE verdict = 'quarantine' AND stream = 'records'").await;
+    for window in windows.lines() {
+        stack.cli_ok(&["drift", "release", "iris", window, "--reason", "those petals were real"]).await;
+        let again = stack.cli(&["drift", "release", "iris", window, "--reason", "twice"]).await;
+        assert!(!again.status.success(), "{again:?}");
+    }
+    let listed = stack.cli_ok(&["drift", "list", "iris"]).await;
+    assert!(listed.contains("those petals were real"), "{listed}");
+    stack.cli(&["train", "iris"]).await;
+    assert_eq!(stack.sql(learned).await, "350");
     assert!(stack.stop().await);
 }
 

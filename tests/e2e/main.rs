@@ -24,6 +24,7 @@ mod membership;
 mod object_store;
 mod performance;
 mod piping;
+mod poison;
 mod producing;
 mod pushing;
 mod rebalance;

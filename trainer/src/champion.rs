@@ -74,7 +74,7 @@ impl Champion {
     }
 
     /// Its version, and what it says of these rows; `None` when it cannot forecast them. Takes as long as the model does.
-    pub fn said_of(self, test: &Rows, pipeline: &Pipeline) -> Result<Option<(u64, Rival)>, Error> {
+    pub fn said_of(&self, test: &Rows, pipeline: &Pipeline) -> Result<Option<(u64, Rival)>, Error> {
         let said = match forecasts::backtest(&self.model, test, pipeline.training.seed) {
             Ok(Some(backtest)) => Rival::Forecasts(Box::new(backtest)),
             Ok(None) => {

@@ -59,6 +59,14 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
+    /// Rows that cannot be the gold set.
+    #[error("the gold set of `{pipeline}`: {reason}")]
+    Gold {
+        /// The pipeline.
+        pipeline: String,
+        /// What is wrong, and the way out.
+        reason: String,
+    },
     /// There is no such pipeline here.
     #[error("there is no pipeline `{0}` here")]
     NoPipeline(String),

@@ -3,7 +3,7 @@
 #[cfg(test)]
 mod iris;
 mod score;
-mod split;
+pub(crate) mod split;
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -17,6 +17,7 @@ use ndarray::Array2;
 use serde_json::{Map, Value};
 
 use crate::forecasts::Judged;
+use crate::gold::Held;
 use crate::rows::kinds;
 use crate::{Error, Rows, forecasts};
 pub use score::{better_by, metric, of_values as error_of};
@@ -104,8 +105,8 @@ pub fn learner(pipeline: &Pipeline, overrides: &Map<String, Value>) -> Result<(L
 }
 
 /// The rows that a model of the pipeline learns from, those that are held out left out.
-pub fn learnable(rows: &Rows, pipeline: &Pipeline) -> Vec<usize> {
-    split::split(rows, &pipeline.training.split, pipeline.training.seed).train
+pub fn learnable(rows: &Rows, pipeline: &Pipeline, held: &Held) -> Vec<usize> {
+    held.free(rows, split::split(rows, &pipeline.training.split, pipeline.training.seed).train)
 }
 
 /// The learner that adds rounds to `earlier`, as the pipeline file says; `None` when it says that there shall be a new model,
@@ -134,12 +135,13 @@ fn warm(
 pub const ROUNDS: &str = "n_estimators";
 
 /// Fits the pipeline's algorithm to the training part of `rows`. `overrides` replace parameters of the pipeline file. Where the
-/// file says so, the model continues `earlier`, which must not have seen the rows that judge.
+/// file says so, the model continues `earlier`, which must not have seen the rows that judge. Of `held`, nothing is learned.
 pub fn fit(
     rows: &Rows,
     pipeline: &Pipeline,
     overrides: &Map<String, Value>,
     earlier: Option<&Estimator>,
+    held: &Held,
     observe: Observer<'_>,
 ) -> Result<Fitted, Error> {
     let failed = |error: Fault| Error::Fit { pipeline: pipeline.name.clone(), error };
@@ -151,7 +153,10 @@ pub fn fit(
     let continued = warm.is_some();
     let learner = warm.unwrap_or(fresh);
     let (split, seed) = (&pipeline.training.split, pipeline.training.seed);
-    let parts = split::split(rows, split, seed);
+    let mut parts = split::split(rows, split, seed);
+    // Split first: a row keeps its side, whatever is held.
+    parts.train = held.free(rows, parts.train);
+    parts.validation = held.free(rows, parts.validation);
     let (train, validation, test) =
         (rows.select(&parts.train), rows.select(&parts.validation), rows.select(&parts.test));
     if train.is_empty() || test.is_empty() {
@@ -183,7 +188,17 @@ pub fn fit(
     }
     metrics.insert("rows_train".to_owned(), parts.train.len() as f64);
     metrics.insert("rows_test".to_owned(), parts.test.len() as f64);
-    let (model, judged) = if pipeline.training.refit { (fit_to(&learner, rows)?, Some(model)) } else { (model, None) };
+    let (model, judged) = match pipeline.training.refit {
+        true => {
+            let mut all = [parts.train, parts.validation].concat();
+            if !held.judges {
+                all.extend(held.free(rows, parts.test));
+            }
+            all.sort_unstable();
+            (fit_to(&learner, &rows.select(&all))?, Some(model))
+        }
+        false => (model, None),
+    };
     Ok(Fitted { model, judged, params, metrics, train, test, said, imported: false, continued })
 }
 

@@ -109,16 +109,8 @@ impl Rows {
         }
         let invalid = |error: driftmill_models::Error| PolarsError::ComputeError(error.to_string().into());
         let table = Table::new(known.len(), columns).map_err(invalid)?;
-        let integers = |name: &str| -> PolarsResult<Vec<i64>> {
-            if rows == 0 {
-                return Ok(Vec::new());
-            }
-            let column = frame.column(name)?.cast(&DataType::Int64)?;
-            let column = column.i64()?;
-            Ok(known.iter().map(|&row| column.get(row).unwrap_or_default()).collect())
-        };
-        let partitions =
-            integers("_partition")?.into_iter().map(|partition| i32::try_from(partition).unwrap_or_default());
+        let places = position(frame)?;
+        let times = integers(frame, "event_time")?;
         let entities = match frame.column("entity") {
             Ok(_) => {
                 let texts = texts(frame, "entity")?;
@@ -130,11 +122,26 @@ impl Rows {
             table,
             target,
             classes,
-            positions: partitions.zip(integers("_offset")?).collect(),
-            times: integers("event_time")?,
+            positions: known.iter().map(|&row| places[row]).collect(),
+            times: known.iter().map(|&row| times[row]).collect(),
             entities,
         })
     }
+}
+
+/// Partition and offset of every row of a frame, with a label or without.
+pub(crate) fn position(frame: &DataFrame) -> PolarsResult<Vec<(i32, i64)>> {
+    let partitions = integers(frame, "_partition")?;
+    let partitions = partitions.into_iter().map(|partition| i32::try_from(partition).unwrap_or_default());
+    Ok(partitions.zip(integers(frame, "_offset")?).collect())
+}
+
+fn integers(frame: &DataFrame, name: &str) -> PolarsResult<Vec<i64>> {
+    if frame.height() == 0 {
+        return Ok(Vec::new());
+    }
+    let column = frame.column(name)?.cast(&DataType::Int64)?;
+    Ok(column.i64()?.iter().map(Option::unwrap_or_default).collect())
 }
 
 /// The classes of the pipeline file, and where they are open those that the rows have beside them, in the order of numbers and

@@ -14,6 +14,7 @@ use tokio::sync::mpsc;
 use tracing::{info, warn};
 
 use crate::fit::Fault;
+use crate::gold::Held;
 use crate::halt::Halt;
 use crate::run::Reason;
 use crate::search::Trials;
@@ -39,6 +40,7 @@ impl Trainer {
         &self,
         loaded: &Loaded,
         snapshot: &Snapshot,
+        held: &Held,
         reason: &Reason,
         event: &RunEvent,
     ) -> Result<Found, Error> {
@@ -48,7 +50,7 @@ impl Trainer {
             return Ok(Found::default());
         }
         let failed = |error: Fault| Error::Fit { pipeline: pipeline.name.clone(), error };
-        let trials = match trials(pipeline, snapshot, reason).await? {
+        let trials = match trials(pipeline, snapshot, held, reason).await? {
             Ok(trials) => trials,
             // Nobody asked for this one: what can be fitted without a search is.
             Err(error) if !reason.searches() => {
@@ -138,11 +140,16 @@ fn unfit(error: search::Error) -> Fault {
 }
 
 /// The search of a training. On a thread that may be blocked: rows are hashed, and combinations drawn.
-async fn trials(pipeline: &Pipeline, snapshot: &Snapshot, reason: &Reason) -> Result<Result<Trials, Fault>, Error> {
-    let (pipeline, snapshot, given) = (pipeline.clone(), snapshot.clone(), reason.params());
+async fn trials(
+    pipeline: &Pipeline,
+    snapshot: &Snapshot,
+    held: &Held,
+    reason: &Reason,
+) -> Result<Result<Trials, Fault>, Error> {
+    let (pipeline, snapshot, held, given) = (pipeline.clone(), snapshot.clone(), held.clone(), reason.params());
     let making = move || {
-        let rows = snapshot.rows.select(&fit::learnable(&snapshot.rows, &pipeline));
-        Trials::new(rows, &pipeline, &given, &snapshot.hash)
+        let rows = snapshot.rows.select(&fit::learnable(&snapshot.rows, &pipeline, &held));
+        Trials::new(rows, &pipeline, &given, &held.rest_of(&snapshot.hash))
     };
     tokio::task::spawn_blocking(making).await.map_err(|error| Error::Lost(error.to_string()))
 }

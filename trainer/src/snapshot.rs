@@ -158,12 +158,14 @@ pub struct Bad {
 const MOST_RANGES: usize = 10_000;
 
 /// The offsets of windows that the drift processor set aside: a surge of rejects or of missing values means that the source
-/// was broken, and nobody learns from that. Ranges that touch are one.
+/// was broken, and nobody learns from that, unless a person has released the window. Ranges that touch are one.
 async fn quarantine(clickhouse: &ClickHouse, pipeline: &Pipeline) -> Result<Vec<Bad>, Error> {
     let sql = format!(
         "SELECT r.1 AS partition, r.2 AS from_offset, r.3 AS to_offset FROM {} ARRAY JOIN ranges AS r \
-         WHERE verdict = 'quarantine' AND stream != 'predictions'",
+         WHERE verdict = 'quarantine' AND stream != 'predictions' \
+         AND window NOT IN (SELECT window FROM drift_releases WHERE pipeline = {})",
         quote(&format!("{}_drift_rows", pipeline.name)),
+        quote_text(&pipeline.name),
     );
     let mut by_partition: BTreeMap<i32, Vec<(i64, i64)>> = BTreeMap::new();
     for bad in clickhouse.rows::<Bad>(&sql).await? {
@@ -240,7 +242,8 @@ fn with_texts(mut frame: DataFrame, pipeline: &Pipeline) -> PolarsResult<DataFra
     Ok(frame)
 }
 
-fn parquet(frame: &mut DataFrame) -> PolarsResult<Bytes> {
+/// A frame as the bytes that its hash names.
+pub(crate) fn parquet(frame: &mut DataFrame) -> PolarsResult<Bytes> {
     let mut bytes = Vec::new();
     ParquetWriter::new(&mut bytes).with_compression(ParquetCompression::Snappy).finish(frame)?;
     Ok(bytes.into())

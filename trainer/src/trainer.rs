@@ -21,12 +21,13 @@ use tracing::{debug, info, warn};
 use crate::champion::Champion;
 use crate::fit::{self, Fitted, fit};
 use crate::gates::{Facts, judge};
+use crate::gold::{self, Gold};
 use crate::halt::Halt;
 use crate::life::{self, Level, Life, Lives};
 use crate::run::Reason;
 use crate::searching::Found;
 use crate::snapshot::{self, Since, Snapshot};
-use crate::{Error, reference, rollout};
+use crate::{Error, Judge, reference, rollout};
 
 /// Steps that are kept of a run: its event must fit into a message.
 const MOST_STEPS: usize = 5_000;
@@ -325,6 +326,7 @@ impl Trainer {
         let work = self.work(loaded, reason, rows, given, &life, &mut event);
         let outcome = life.in_time(life::limit(training, by_hand), work).await;
         life.ended(outcome, training, reason, by_hand, &mut event).await?;
+        gold::freeze_after(&self.registry, loaded).await;
         event.at = self.clock.now();
         life.tell_end(&event).await;
         self.registry.record_run(&event).await?;
@@ -358,8 +360,10 @@ impl Trainer {
         // Which classes there are is known now.
         let loaded = &with_classes(loaded, &snapshot.rows.classes);
         let pipeline = &loaded.pipeline;
+        let gold = Gold::of(&self.registry, loaded).await?;
+        let held = Gold::held(gold.as_ref(), pipeline);
         let found = match &given {
-            None => self.search(loaded, &snapshot, reason, event).await?,
+            None => self.search(loaded, &snapshot, &held, reason, event).await?,
             Some(_) => Found::default(),
         };
         if !found.metrics.is_empty() {
@@ -397,7 +401,7 @@ impl Trainer {
                 return (fit::imported(model, &rows, &of.pipeline), steps);
             }
             let earlier = earlier.as_ref().map(|(_, model)| model);
-            let fitted = fit(&rows, &of.pipeline, &params, earlier, &mut |step| {
+            let fitted = fit(&rows, &of.pipeline, &params, earlier, &held, &mut |step| {
                 if let (1, Some(device)) = (step.number, &step.device) {
                     info!(pipeline = of.pipeline.name, device, "training on a graphics card");
                 }
@@ -422,7 +426,15 @@ impl Trainer {
         // The champion is asked, and gates fit models of their own: on a thread that may be blocked.
         let of = Arc::clone(loaded);
         let judging = move || {
-            let rival = champion.map(|champion| champion.said_of(&fitted.test, &of.pipeline)).transpose()?.flatten();
+            let asked = |rows| champion.as_ref().map(|champion| champion.said_of(rows, &of.pipeline)).transpose();
+            let rival = asked(&fitted.test)?.flatten();
+            let gold = match gold {
+                Some(Gold { name, rows, .. }) => {
+                    let champion = rows.as_ref().ok().map(asked).transpose()?.flatten().flatten();
+                    Some(Judge { name, rows, champion })
+                }
+                None => None,
+            };
             let judged = fitted.judged.as_ref().unwrap_or(&fitted.model);
             let served = &fitted.model;
             let size = artifact::encode(served, &serde_json::Value::Null).map_or(usize::MAX, |bytes| bytes.len());
@@ -434,6 +446,7 @@ impl Trainer {
                 size,
                 said: &fitted.said,
                 champion: rival.as_ref().map(|(version, said)| (*version, said)),
+                gold: gold.as_ref(),
             };
             let gates = judge(&of.pipeline, &facts);
             Ok::<_, Error>((fitted, gates))
@@ -496,7 +509,10 @@ impl Trainer {
         let Some(version) = newest else { return Ok(None) };
         // Its gates were asked against the champion of that day: against another one they must be asked again.
         let champion = self.registry.resolve(&loaded.pipeline.name, CHAMPION).await?;
-        if champion.is_some_and(|champion| champion.version != version.version) {
+        // One that does not serve may do so by the gold set of today.
+        let gold = self.registry.gold_history(&loaded.pipeline.name).await?;
+        let other_gold = gold.first().is_some_and(|gold| gold.at >= version.created_at);
+        if champion.as_ref().map_or(other_gold, |champion| champion.version != version.version) {
             return Ok(None);
         }
         // One that cannot be read is made anew.

@@ -11,7 +11,7 @@ use driftmill_platform::config::{Layer, Settings};
 use url::Url;
 
 pub use self::models::{
-    CrossValidate, Data, Evaluate, Models, Performance, Runs, Schedules, SchedulesCommand, Search, Train,
+    CrossValidate, Data, Evaluate, GoldAsked, Models, Performance, Runs, Schedules, SchedulesCommand, Search, Train,
 };
 use crate::dead_letters::DeadLetters;
 use crate::drift::args::Drift;

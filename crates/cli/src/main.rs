@@ -14,6 +14,7 @@ mod health;
 mod models;
 mod new;
 mod performance;
+mod person;
 mod pipelines;
 mod replay;
 mod roles;

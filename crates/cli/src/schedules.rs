@@ -115,6 +115,7 @@ async fn now(located: Located, pipeline: &str, name: &str, params: &[String]) ->
         params: all,
         force: false,
         search: schedule.is_some_and(|schedule| schedule.search),
+        direct: false,
         reason: String::new(),
         again: None,
     };

@@ -10,7 +10,9 @@ use crate::{
     policy::Policy,
     profile::Profile,
     psi,
+    reference::{CONFIDENCE, PREDICTION},
     report::{CellReport, Comparison, FeatureReport},
+    units,
 };
 
 /// What the comparisons differ in.
@@ -50,6 +52,9 @@ pub(crate) fn compare(feature: &FeatureLayout, profile: &Profile, index: usize, 
     }
     let rows = (before.iter().sum(), u64::from(live.rows()));
     let psi_noise = psi::noise(before.len(), policy.alpha, rows.0, rows.1).min(f64::MAX);
+    let strange = u64::from(profile.below(index)) + u64::from(profile.above(index));
+    // What a model answers has the unit of its label.
+    let answered = [PREDICTION, CONFIDENCE].contains(&reference.name.as_str());
     FeatureReport {
         name: reference.name.clone(),
         comparison: compared.comparison,
@@ -59,6 +64,7 @@ pub(crate) fn compare(feature: &FeatureLayout, profile: &Profile, index: usize, 
         live_missing: u64::from(live.missing()),
         below: u64::from(profile.below(index)),
         above: u64::from(profile.above(index)),
+        unit: if answered { None } else { units::changed(reference, live, strange) },
         unseen: u64::from(profile.unseen(index)),
         d_low: compared.distance.0,
         d_high: compared.distance.1,

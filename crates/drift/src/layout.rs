@@ -157,6 +157,14 @@ impl FeatureLayout {
         numbers && counts.len() > 1 && counts[if first { 0 } else { counts.len() - 1 }] == 0
     }
 
+    /// Values at most the first, or above the second, are out of the reference's range.
+    pub(crate) fn range(&self) -> (f64, f64) {
+        let edges = self.reference.numbers().map_or(&[][..], |numbers| &numbers.edges);
+        let edge = |first: bool| if first { edges.first() } else { edges.last() }.copied();
+        let of = |first: bool| edge(first).filter(|_| self.end_is_out_of_range(first));
+        (of(true).unwrap_or(f64::NEG_INFINITY), of(false).unwrap_or(f64::INFINITY))
+    }
+
     #[cfg(test)]
     pub(crate) fn count(&self, values: &[f64]) -> FeatureProfile {
         let mut profile = FeatureProfile::new(self);

@@ -48,6 +48,7 @@ pub mod retrain;
 pub mod rollout;
 #[cfg(test)]
 mod testing;
+pub mod units;
 pub mod verdict;
 pub mod window;
 pub mod windowing;
@@ -62,6 +63,7 @@ pub use profile::Profile;
 pub use reference::{FeatureReference, ReferenceProfile, Values};
 pub use report::{CellReport, DriftReport, FeatureReport};
 pub use retrain::{RetrainDecision, decide_retrain};
+pub use units::UnitChange;
 pub use verdict::{History, Verdict};
 pub use window::PaneSet;
 pub use windowing::{Span, Windows};

@@ -37,6 +37,9 @@ pub struct Policy {
     pub missing_surge: f64,
     /// Rise of the share of rejected records (0–1) that quarantines a window.
     pub rejects_surge: f64,
+    /// Whether a window whose values look converted to another unit is quarantined.
+    #[serde(skip_serializing_if = "is_true")]
+    pub units: bool,
     /// k: drift is confirmed when a feature moved in this many …
     pub confirm_windows: usize,
     /// n: … of so many latest windows.
@@ -62,6 +65,7 @@ impl Default for Policy {
             min_rows: 200,
             missing_surge: 0.1,
             rejects_surge: 0.1,
+            units: true,
             confirm_windows: 2,
             of_windows: 3,
             overlap: 1,
@@ -69,6 +73,10 @@ impl Default for Policy {
             min_importance: 0.0,
         }
     }
+}
+
+fn is_true(is: &bool) -> bool {
+    *is
 }
 
 fn is_one(number: &usize) -> bool {

@@ -64,7 +64,32 @@ pub struct FeatureProfile {
     rows: u32,
     /// Counts by hour of the week, over the layout's groups of bins; only of features that have such a rhythm.
     hours: BTreeMap<u8, Vec<u32>>,
+    /// Values out of the reference's range, by [`far_cell`]: how far out they lie.
+    far: BTreeMap<u32, u32>,
 }
+
+/// The cell of a value out of the reference's range: its sign, its exponent and five bits of its mantissa, so that cells are 2 to
+/// 3 % wide wherever they lie, and the same on every machine.
+pub(crate) fn far_cell(value: f64) -> u32 {
+    // Infinities stand as the outermost finite numbers, -0.0 as 0.0.
+    let value = value.clamp(f64::MIN, f64::MAX) + 0.0;
+    (value.to_bits() >> FAR_BITS) as u32
+}
+
+/// The end of a cell that is further from 0.
+pub(crate) fn far_cell_end(cell: u32) -> f64 {
+    let bits = (u64::from(cell) << FAR_BITS) | ((1 << FAR_BITS) - 1);
+    let end = f64::from_bits(bits);
+    if end.is_finite() { end } else { f64::MAX.copysign(end) }
+}
+
+/// The end of the same cell that is nearer to 0, from the other one.
+pub(crate) fn far_cell_start(end: f64) -> f64 {
+    f64::from_bits(end.to_bits() >> FAR_BITS << FAR_BITS)
+}
+
+/// Bits of a float that do not tell cells apart.
+const FAR_BITS: u32 = 47;
 
 /// Live counts over the bins of one model version's reference.
 #[derive(Debug, Clone)]
@@ -75,7 +100,7 @@ pub struct Profile {
 
 impl FeatureProfile {
     pub(crate) fn new(layout: &FeatureLayout) -> Self {
-        Self { cells: vec![0; layout.cell_count() + 1], rows: 0, hours: BTreeMap::new() }
+        Self { cells: vec![0; layout.cell_count() + 1], rows: 0, hours: BTreeMap::new(), far: BTreeMap::new() }
     }
 
     /// Counts in each bin.
@@ -103,16 +128,34 @@ impl FeatureProfile {
         &self.hours
     }
 
+    /// Counts of the values out of the reference's range, by the cell that tells how far out they lie.
+    pub fn far(&self) -> &BTreeMap<u32, u32> {
+        &self.far
+    }
+
     /// The hot loop. The caller has made sure that the rows still fit, and that the feature has numbers.
     pub(crate) fn observe(&mut self, layout: &FeatureLayout, values: &[f64]) {
         let Cells::Numbers { binner, .. } = layout.cells() else { return };
         let missing = binner.bins();
+        let outside = |cells: &[u32]| (cells[0], cells[missing - 1]);
         let cells = &mut self.cells[..missing + 1];
+        let before = outside(cells);
         for &value in values {
             let bin = binner.bin(value);
             cells[if value.is_nan() { missing } else { bin }] += 1;
         }
         self.rows += values.len() as u32;
+        // Few values are: they are looked for where there are any.
+        if before != outside(&self.cells) {
+            self.observe_far(layout, values);
+        }
+    }
+
+    fn observe_far(&mut self, layout: &FeatureLayout, values: &[f64]) {
+        let (below, above) = layout.range();
+        for &value in values.iter().filter(|value| **value <= below || **value > above) {
+            *self.far.entry(far_cell(value)).or_default() += 1;
+        }
     }
 
     /// Counts numbers by the hour of the week as well, where the feature has such a rhythm.
@@ -251,6 +294,9 @@ impl Profile {
         for (feature, from) in self.features.iter_mut().zip(&other.features) {
             feature.cells.iter_mut().zip(&from.cells).for_each(|(cell, more)| *cell += more);
             feature.rows += from.rows;
+            for (cell, count) in &from.far {
+                *feature.far.entry(*cell).or_default() += count;
+            }
             for (hour, counts) in &from.hours {
                 let cells = feature.hours.entry(*hour).or_insert_with(|| vec![0; counts.len()]);
                 cells.iter_mut().zip(counts).for_each(|(cell, more)| *cell += more);

@@ -4,6 +4,7 @@ use crate::{
     evaluate::Rejects,
     pane::{PaneId, Stream},
     policy::Policy,
+    units::UnitChange,
     verdict::{Decision, Facts, History, Verdict, decide},
 };
 use serde::{Deserialize, Serialize};
@@ -56,6 +57,9 @@ pub struct FeatureReport {
     pub below: u64,
     /// Values above the reference's largest.
     pub above: u64,
+    /// The conversion that the values out of range look like, if they do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unit: Option<UnitChange>,
     /// Values of no category that the reference has.
     #[serde(default)]
     pub unseen: u64,

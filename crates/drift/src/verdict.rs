@@ -3,6 +3,7 @@
 //! ```text
 //! fewer than min_rows records, good or bad      → TooFewRows
 //! rejects or missing values surged              → Quarantine (never train on it)
+//! values look converted to another unit         → Quarantine
 //! fewer than min_rows good rows                 → TooFewRows
 //! a feature moved (q < α and D_lo or PSI large) → Warning
 //!   … in k of the last n judged windows         → Drifted, until D_hi and PSI are below half their thresholds
@@ -118,7 +119,8 @@ pub fn decide(facts: &Facts<'_>, policy: &Policy, history: &History) -> Decision
     Decision { verdict, reasons, history }
 }
 
-/// The reasons to quarantine the window: rises that are large and that chance does not explain, over all features.
+/// The reasons to quarantine the window: rises that are large and that chance does not explain, over all features, and values in
+/// other units.
 fn surges(facts: &Facts<'_>, policy: &Policy) -> Vec<String> {
     let mut reasons = Vec::new();
     let (rejects, usual) = ((facts.rejected, facts.rows + facts.rejected), facts.usual_rejects);
@@ -128,6 +130,9 @@ fn surges(facts: &Facts<'_>, policy: &Policy) -> Vec<String> {
     }
     let lost = facts.features.iter().filter(|feature| lost_values(feature, policy, of));
     reasons.extend(lost.map(|feature| reasons::missing("lost values", feature)));
+    if policy.units {
+        reasons.extend(facts.features.iter().filter_map(reasons::other_unit));
+    }
     reasons
 }
 

@@ -13,6 +13,7 @@ pub fn policy(declared: &DriftPolicy) -> Policy {
         min_rows: (declared.window_rows / 2).max(1),
         missing_surge: declared.missing_surge,
         rejects_surge: declared.rejects_surge,
+        units: declared.units,
         confirm_windows: declared.windows as usize,
         of_windows: declared.of_windows as usize,
         overlap: overlap(declared),

@@ -45,6 +45,8 @@ pub struct DriftPolicy {
     pub missing_surge: f64,
     /// Share of rejected records that quarantines a window.
     pub rejects_surge: f64,
+    /// Whether a window is quarantined whose values look as if they came in another unit, such as inches instead of centimetres.
+    pub units: bool,
     /// Whether a confirmed drift starts a training, and answers that labels show to be worse.
     pub retrain: bool,
     /// Whether answers that are only estimated to be worse, for want of labels, start one, too.
@@ -75,6 +77,7 @@ impl Default for DriftPolicy {
             of_windows: 3,
             missing_surge: 0.2,
             rejects_surge: 0.2,
+            units: true,
             retrain: true,
             train_on_estimate: false,
             retrain_rows: 400,

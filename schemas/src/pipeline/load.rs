@@ -227,6 +227,12 @@ training:
             (GOOD.replace("name: flowers", "name: Flowers"), 2, "lower-case"),
             (GOOD.replace("version: 1", "version: 9"), 1, "reads 1"),
             (format!("{GOOD}drift:\n  windows: 4\n"), 12, "windows"),
+            (
+                format!("{}promotion:\n  gold: first\n", GOOD.replace("algorithm: constant", "algorithm: forecast")),
+                12,
+                "have no gold set",
+            ),
+            (format!("{GOOD}promotion:\n  gold: frist\n"), 12, "did you mean `first`"),
             (format!("{GOOD}sources:\n  - name: s\n"), 12, "exactly one of"),
             (
                 format!("{GOOD}sources:\n  - name: s\n    csv: {{ path: a }}\n    parquet: {{ path: a }}\n"),

@@ -36,7 +36,7 @@ pub use serving::{Dialect, Serving};
 pub use source::{JsonLinesSource, ParquetSource, SOURCE_KINDS, Source, SourceKind, Start};
 pub use synthetic_source::{Drift, Outcome, SyntheticField, SyntheticSource};
 pub use topic_source::{TopicSource, TopicStart};
-pub use training::{Metric, Promotion, Split, SplitBy, Training, WarmStart};
+pub use training::{Gold, Metric, Promotion, Split, SplitBy, Training, WarmStart};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

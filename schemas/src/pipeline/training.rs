@@ -204,6 +204,18 @@ pub struct Promotion {
     /// MiB that the model's artifact may have.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_size_mib: Option<f64>,
+    /// Which rows become the gold set by themselves: trusted ones that are frozen, that judge every challenger, and that
+    /// nobody learns from; absent: those that a person names by `driftmill models gold`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gold: Option<Gold>,
+}
+
+/// Rows that become the gold set by themselves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Gold {
+    /// Those that judged the pipeline's first champion.
+    First,
 }
 
 impl Default for Promotion {
@@ -218,6 +230,7 @@ impl Default for Promotion {
             max_calibration_error: None,
             max_latency_ms: None,
             max_size_mib: None,
+            gold: None,
         }
     }
 }

@@ -32,7 +32,8 @@ fn accuracy(seed: Option<u64>) -> f64 {
     let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../pipelines/iris/pipeline.yaml");
     let mut pipeline = driftmill_schemas::pipeline::load(&file).unwrap().pipeline;
     pipeline.training.seed = seed.unwrap_or(pipeline.training.seed);
-    let fitted = fit(&fisher(), &pipeline, &Map::new(), None, &mut |_| ControlFlow::Continue(())).unwrap();
+    let fitted =
+        fit(&fisher(), &pipeline, &Map::new(), None, &Held::default(), &mut |_| ControlFlow::Continue(())).unwrap();
     assert_eq!(fitted.metrics["rows_test"], 30.0);
     fitted.metrics["accuracy"]
 }
@@ -55,7 +56,8 @@ fn the_same_rows_and_seed_give_the_same_bytes() {
     let bytes = || {
         let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../pipelines/iris/pipeline.yaml");
         let pipeline = driftmill_schemas::pipeline::load(&file).unwrap().pipeline;
-        let fitted = fit(&fisher(), &pipeline, &Map::new(), None, &mut |_| ControlFlow::Continue(())).unwrap();
+        let fitted =
+            fit(&fisher(), &pipeline, &Map::new(), None, &Held::default(), &mut |_| ControlFlow::Continue(())).unwrap();
         driftmill_models::artifact::encode(&fitted.model, &Value::Null).unwrap()
     };
     assert_eq!(bytes(), bytes());

@@ -32,7 +32,8 @@ pub fn better_by(
     };
     let sign = if pipeline.promotion.metric.is_of_values() { -1.0 } else { 1.0 };
     let difference = |rows: &[usize]| -> Result<f64, Fault> {
-        let of = |answers: &Target| metric(pipeline, &truth.select(rows), &answers.select(rows));
+        let truth = truth.select(rows);
+        let of = |answers: &Target| metric(pipeline, &truth, &answers.select(rows));
         Ok(sign * (of(a)? - of(b)?))
     };
     if truth.len() != a.len() || truth.len() != b.len() {

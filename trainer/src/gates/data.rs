@@ -32,8 +32,7 @@ pub(super) fn gate(train: &Rows, test: &Rows, pipeline: &Pipeline) -> GateResult
     } else if !constant.is_empty() {
         notes.push(format!("one value only in {}", constant.join(", ")));
     }
-    let learned: HashSet<u64> = (0..train.len()).map(|row| fingerprint(train, row)).collect();
-    let shared = (0..test.len()).filter(|&row| learned.contains(&fingerprint(test, row))).count();
+    let shared = shared(train, test);
     let share = shared as f64 / test.len().max(1) as f64;
     if pipeline.promotion.max_shared_rows.is_some_and(|most| share > most) {
         faults.push(format!(
@@ -50,6 +49,12 @@ pub(super) fn gate(train: &Rows, test: &Rows, pipeline: &Pipeline) -> GateResult
         passed: faults.is_empty(),
         detail: [vec![all], faults, notes].concat().join("; "),
     }
+}
+
+/// How many of the rows `judges` have the same features as one of `learned`.
+pub(super) fn shared(learned: &Rows, judges: &Rows) -> usize {
+    let learned: HashSet<u64> = (0..learned.len()).map(|row| fingerprint(learned, row)).collect();
+    (0..judges.len()).filter(|&row| learned.contains(&fingerprint(judges, row))).count()
 }
 
 fn is_constant(column: &Column) -> bool {

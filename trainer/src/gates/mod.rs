@@ -3,6 +3,7 @@
 mod budget;
 mod calibration;
 mod data;
+mod gold;
 mod leakage;
 mod slices;
 
@@ -12,7 +13,7 @@ use driftmill_schemas::message::GateResult;
 use driftmill_schemas::pipeline::Pipeline;
 
 use crate::fit::{Rival, Said, better_by, error_of};
-use crate::{Rows, forecasts};
+use crate::{Judge, Rows, forecasts};
 
 /// What the gates ask about.
 #[derive(Debug, Clone, Copy)]
@@ -31,6 +32,8 @@ pub struct Facts<'a> {
     pub said: &'a Said,
     /// The champion's version, and what it said of them.
     pub champion: Option<(u64, &'a Rival)>,
+    /// The gold set, where there is one.
+    pub gold: Option<&'a Judge>,
 }
 
 /// Answers of everybody concerned on the same test rows.
@@ -73,6 +76,7 @@ pub fn judge(pipeline: &Pipeline, facts: &Facts<'_>) -> Vec<GateResult> {
             let groups = groups.as_deref();
             let answers = Answers { truth: &facts.test.target, challenger: model, baseline, champion, groups };
             gates.extend(compare(pipeline, answers));
+            gates.extend(facts.gold.map(|gold| gold::gate(gold, facts.model, facts.train, pipeline)));
             if is_ours {
                 gates.extend(leakage::gate(facts.train, facts.test, pipeline));
             }
@@ -86,34 +90,50 @@ pub fn judge(pipeline: &Pipeline, facts: &Facts<'_>) -> Vec<GateResult> {
 
 /// Compares the challenger with the constant baseline and the champion.
 fn compare(pipeline: &Pipeline, facts: Answers<'_>) -> Vec<GateResult> {
-    let margin = pipeline.promotion.margin;
-    let always =
-        if pipeline.label.is_value() { "always giving the mean" } else { "always giving the most frequent answer" };
     let against = |other: &Target| better_by(pipeline, facts.truth, facts.challenger, other, facts.groups);
-    let rows = facts.truth.len();
-    let mut gates = vec![better("better than the constant baseline", pipeline, against(facts.baseline), always, rows)];
-    if let Some((version, answers)) = facts.champion {
+    let judges = format!("{} test rows", facts.truth.len());
+    let constant = against(facts.baseline);
+    let mut gates = vec![better("better than the constant baseline", pipeline, constant, always(pipeline), &judges)];
+    if let Some(rival) = facts.champion {
         let gate = "no worse than the champion";
-        // A margin of an error is a share of it: what an error is measured in is the label's affair.
-        let allowed = match (facts.truth, answers) {
-            (Target::Values(truth), Target::Values(answers)) => {
-                margin * error_of(pipeline, &truth.to_vec(), &answers.to_vec()).unwrap_or_default()
-            }
-            _ => margin,
-        };
-        gates.push(match against(answers) {
-            Ok(interval) => GateResult {
-                gate: gate.to_owned(),
-                passed: interval.lower > -allowed,
-                detail: format!(
-                    "{}; a margin of {margin} is allowed",
-                    words(pipeline, &interval, &format!("version {version}"), rows),
-                ),
-            },
-            Err(e) => refused(gate, &e.to_string()),
-        });
+        gates.push(no_worse(gate, pipeline, (facts.truth, facts.challenger), rival, facts.groups, &judges));
     }
     gates
+}
+
+/// What the constant baseline does.
+fn always(pipeline: &Pipeline) -> &'static str {
+    if pipeline.label.is_value() { "always giving the mean" } else { "always giving the most frequent answer" }
+}
+
+/// A gate that the challenger passes when it is not worse than the champion by more than the margin, beyond chance.
+fn no_worse(
+    gate: &str,
+    pipeline: &Pipeline,
+    (truth, challenger): (&Target, &Target),
+    (version, champion): (u64, &Target),
+    groups: Option<&[usize]>,
+    judges: &str,
+) -> GateResult {
+    let margin = pipeline.promotion.margin;
+    // A margin of an error is a share of it: what an error is measured in is the label's affair.
+    let allowed = match (truth, champion) {
+        (Target::Values(truth), Target::Values(answers)) => {
+            margin * error_of(pipeline, &truth.to_vec(), &answers.to_vec()).unwrap_or_default()
+        }
+        _ => margin,
+    };
+    match better_by(pipeline, truth, challenger, champion, groups) {
+        Ok(interval) => GateResult {
+            gate: gate.to_owned(),
+            passed: interval.lower > -allowed,
+            detail: format!(
+                "{}; a margin of {margin} is allowed",
+                words(pipeline, &interval, &format!("version {version}"), judges),
+            ),
+        },
+        Err(e) => refused(gate, &e.to_string()),
+    }
 }
 
 /// A gate that the challenger passes when it is better than something simple beyond chance.
@@ -122,28 +142,26 @@ pub(crate) fn better(
     pipeline: &Pipeline,
     interval: Result<Interval, bootstrap::Error>,
     than: &str,
-    rows: usize,
+    judges: &str,
 ) -> GateResult {
     match interval {
         Ok(interval) => GateResult {
             gate: gate.to_owned(),
             passed: interval.lower > 0.0,
-            detail: words(pipeline, &interval, than, rows),
+            detail: words(pipeline, &interval, than, judges),
         },
         Err(e) => refused(gate, &e.to_string()),
     }
 }
 
-fn words(pipeline: &Pipeline, interval: &Interval, against: &str, rows: usize) -> String {
+fn words(pipeline: &Pipeline, interval: &Interval, against: &str, judges: &str) -> String {
     let promotion = &pipeline.promotion;
     let (metric, percent) = (promotion.metric.name(), promotion.confidence * 100.0);
     let Interval { estimate, lower, upper, .. } = interval;
     // Errors are told as errors: less is better.
     let (estimate, lower, upper) =
         if promotion.metric.is_of_values() { (-estimate, -upper, -lower) } else { (*estimate, *lower, *upper) };
-    format!(
-        "{metric} {estimate:+.3} against {against}, {percent:.0} % interval [{lower:+.3}, {upper:+.3}] on {rows} test rows"
-    )
+    format!("{metric} {estimate:+.3} against {against}, {percent:.0} % interval [{lower:+.3}, {upper:+.3}] on {judges}")
 }
 
 fn refused(gate: &str, why: &str) -> GateResult {

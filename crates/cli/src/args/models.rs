@@ -188,6 +188,8 @@ pub enum Models {
         #[arg(long)]
         json: bool,
     },
+    /// Show the gold set of a pipeline: trusted rows that judge every challenger, and that nobody learns from. Or set it.
+    Gold(GoldAsked),
     /// Make the version champion that was it before.
     Rollback {
         /// The pipeline.
@@ -206,6 +208,31 @@ pub enum Models {
         #[arg(long, default_value = "by hand")]
         reason: String,
     },
+}
+
+/// Which gold set, and what to do with it.
+#[derive(Debug, Args)]
+pub struct GoldAsked {
+    /// The pipeline.
+    pub pipeline: String,
+    /// Make the labelled rows of this file or folder the gold set; they are read as those of `driftmill train --from` are.
+    #[arg(long, value_name = "PATH", conflicts_with_all = ["version", "clear"])]
+    pub from: Option<PathBuf>,
+    /// The source whose declaration reads that file; absent: the first one for files of its kind.
+    #[arg(long, requires = "from")]
+    pub source: Option<String>,
+    /// Make the rows that judged this version the gold set.
+    #[arg(long, conflicts_with = "clear")]
+    pub version: Option<u64>,
+    /// Do without a gold set from now on.
+    #[arg(long)]
+    pub clear: bool,
+    /// Why, for the record.
+    #[arg(long)]
+    pub reason: Option<String>,
+    /// All that there ever were, as JSON.
+    #[arg(long, conflicts_with_all = ["from", "version", "clear"])]
+    pub json: bool,
 }
 
 /// Which trainings.

@@ -21,6 +21,8 @@ pub enum Look {
     Explain(Explain),
     /// Try policies on the stored history: which windows would have been drift, and which trainings would have begun.
     Backtest(Backtest),
+    /// Say that a window in quarantine was sound: trainings use its rows again.
+    Release(Release),
     /// What was counted of a version's rows, added up over all stored panes: JSON.
     Profile(Profile),
 }
@@ -73,6 +75,18 @@ pub struct Backtest {
     pub json: bool,
 }
 
+/// Which window, and why.
+#[derive(Debug, Args)]
+pub struct Release {
+    /// The pipeline.
+    pub pipeline: String,
+    /// The window, or as much of its name as no other one begins with.
+    pub window: String,
+    /// Why it is sound, for the record.
+    #[arg(long)]
+    pub reason: String,
+}
+
 /// Which counts.
 #[derive(Debug, Args)]
 pub struct Profile {
@@ -94,6 +108,7 @@ impl Look {
             Self::Explain(explain) => &explain.pipeline,
             Self::Backtest(backtest) => &backtest.pipeline,
             Self::Profile(profile) => &profile.pipeline,
+            Self::Release(release) => &release.pipeline,
         }
     }
 }

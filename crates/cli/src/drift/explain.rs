@@ -11,6 +11,7 @@ use serde::Deserialize;
 
 use super::args::Explain;
 use super::events::{self, Reported};
+use super::release;
 use crate::context::Context;
 use crate::text::escaped;
 
@@ -55,6 +56,11 @@ pub async fn run(context: &Context, asked: &Explain) -> anyhow::Result<()> {
             println!("the report of window {} is in {}", escaped(&event.window), file.display());
         }
         None => print!("{}", page::text(&report, &shown)),
+    }
+    if event.verdict == "quarantine"
+        && let Some(release) = release::of(context, pipeline, &event.window).await?
+    {
+        println!("\n{}", release::told(&release));
     }
     check(&report, decided.as_ref())
 }

@@ -2,6 +2,7 @@
 
 use super::args::List;
 use super::events::{self, Event};
+use super::release;
 use crate::context::Context;
 use crate::text::{escaped, shortened};
 use crate::time;
@@ -24,8 +25,15 @@ pub async fn run(context: &Context, asked: &List) -> anyhow::Result<()> {
         println!("{}: nothing was judged yet", asked.pipeline);
         return Ok(());
     }
+    let releases = match events.iter().any(|event| event.verdict == "quarantine") {
+        true => context.registry.releases(&asked.pipeline).await?,
+        false => Vec::new(),
+    };
     for event in &events {
         println!("{}", line(event));
+        if let Some(release) = releases.iter().find(|release| release.window == event.window) {
+            println!("    {}", release::told(release));
+        }
     }
     println!("\n`driftmill drift explain {} WINDOW` tells every number behind one", asked.pipeline);
     Ok(())

@@ -1,4 +1,5 @@
-//! `driftmill drift`: be the drift processor, or look at what it said and try other policies on what it saw.
+//! `driftmill drift`: be the drift processor, or look at what it said, try other policies on what it saw, and release what it
+//! set aside.
 
 pub mod args;
 mod backtest;
@@ -6,6 +7,7 @@ mod events;
 mod explain;
 mod list;
 mod profile;
+mod release;
 
 use driftmill_platform::telemetry;
 
@@ -27,6 +29,7 @@ pub async fn run(located: Located, asked: Drift) -> anyhow::Result<()> {
             Look::List(asked) => list::run(&context, asked).await,
             Look::Explain(asked) => explain::run(&context, asked).await,
             Look::Profile(asked) => profile::run(&context, asked).await,
+            Look::Release(asked) => release::run(&context, asked).await,
             Look::Backtest(asked) => backtest::run(&context, &loaded, asked).await,
         }
     };

@@ -2,6 +2,7 @@
 
 mod diff;
 pub mod export;
+mod gold;
 mod import;
 mod rollout;
 
@@ -10,7 +11,7 @@ use driftmill_platform::registry::{CHAMPION, ModelVersion};
 use driftmill_platform::telemetry;
 use tokio_util::sync::CancellationToken;
 
-use crate::args::{Located, Models};
+use crate::args::{GoldAsked, Located, Models};
 use crate::backing::Backing;
 use crate::context::Context;
 use crate::pipelines;
@@ -19,7 +20,8 @@ use crate::pipelines;
 pub async fn run(located: Located, command: Models) -> anyhow::Result<()> {
     let settings = &located.settings;
     telemetry::init("warn", settings.log_format, None).map_err(anyhow::Error::msg)?;
-    if let Models::Show { pipeline, .. }
+    if let Models::Gold(GoldAsked { pipeline, .. })
+    | Models::Show { pipeline, .. }
     | Models::Diff { pipeline, .. }
     | Models::Card { pipeline, .. }
     | Models::Export { pipeline, .. }
@@ -96,6 +98,10 @@ async fn of(backing: &Backing, command: Models) -> anyhow::Result<()> {
                 None if stop => rollout::stop(&context, &pipeline, &reason).await,
                 None => rollout::show(&context, &pipeline, limit, json).await,
             }
+        }
+        Models::Gold(asked) => {
+            let loaded = pipelines::load_one(&context.settings.pipelines, &asked.pipeline)?;
+            gold::run(&context, &loaded, &asked).await
         }
         Models::Rollback { pipeline, reason } => {
             context.prepare(&CancellationToken::new()).await?;

@@ -53,6 +53,10 @@ pub(super) fn sentences(policy: &Policy) -> Vec<String> {
             points(policy.missing_surge),
             number(policy.alpha)
         ),
+        match policy.units {
+            true => "So is one whose values out of range look like the reference's in another unit.".to_owned(),
+            false => "Nobody looks for values in another unit.".to_owned(),
+        },
         format!(
             "A feature moved when q is below {} and D is above {} or PSI above {} (of {} cells); where small samples bring PSI \
              higher by chance alone, it must exceed that instead.",
@@ -148,6 +152,7 @@ mod tests {
             min_rows: 1_414,
             missing_surge: 0.15,
             rejects_surge: 0.16,
+            units: true,
             confirm_windows: 17,
             of_windows: 18,
             overlap: 1,

@@ -33,6 +33,9 @@ pub struct SparseFeature {
     /// Counts by hour of the week, over groups of bins; only of features that have such a rhythm.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub hours: BTreeMap<u8, Vec<u32>>,
+    /// `[cell, count]` of the values below and above, by how far out they lie; panes of earlier builds have none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub far: Vec<(u32, u32)>,
 }
 
 impl Profile {
@@ -46,7 +49,8 @@ impl Profile {
                 let (below, above) = (self.below(index), self.above(index));
                 let name = self.layout.feature(index).reference().name.clone();
                 let hours = feature.hours.clone();
-                (name, SparseFeature { cells, missing: feature.missing(), below, above, hours })
+                let far = feature.far.iter().map(|(cell, count)| (*cell, *count)).collect();
+                (name, SparseFeature { cells, missing: feature.missing(), below, above, hours, far })
             });
         SparseProfile { rows: self.rows(), features: features.collect() }
     }
@@ -121,6 +125,12 @@ impl FeatureProfile {
             return Err("its hours count more than its bins");
         }
         self.hours = stored.hours.clone();
+        self.far = stored.far.iter().copied().collect();
+        let far: u64 = stored.far.iter().map(|(_, count)| u64::from(*count)).sum();
+        let ascending = stored.far.is_sorted_by(|a, b| a.0 < b.0) && stored.far.iter().all(|(_, count)| *count > 0);
+        if !ascending || far > u64::from(stored.below) + u64::from(stored.above) {
+            return Err("it counts other values far out than are out of range");
+        }
         Ok(())
     }
 }

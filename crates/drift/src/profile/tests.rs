@@ -52,7 +52,7 @@ fn the_stored_form_is_sparse_and_comes_back_equal() {
     assert_eq!(
         json,
         format!(
-            r#"{{"rows":3,"features":{{"constant":{{"cells":[[1,2],[2,1]],"missing":0,"below":0,"above":1}},"x":{{"cells":[[{last},2]],"missing":1,"below":0,"above":2}}}}}}"#
+            r#"{{"rows":3,"features":{{"constant":{{"cells":[[1,2],[2,1]],"missing":0,"below":0,"above":1,"far":[[32784,1]]}},"x":{{"cells":[[{last},2]],"missing":1,"below":0,"above":2,"far":[[32945,2]]}}}}}}"#
         )
     );
     assert_eq!(Profile::from_json(&layout, &json).unwrap(), profile);

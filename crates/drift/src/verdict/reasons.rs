@@ -20,6 +20,36 @@ pub(super) fn missing(what: &str, feature: &FeatureReport) -> String {
     format!("{} {what}: {live} missing, {before} in the reference", feature.name)
 }
 
+/// That the feature's values came in another unit, if they look like it.
+pub(super) fn other_unit(feature: &FeatureReport) -> Option<String> {
+    let unit = feature.unit.as_ref()?;
+    let offset = match unit.offset {
+        0.0 => String::new(),
+        offset if offset < 0.0 => format!(" − {}", figure(-offset)),
+        offset => format!(" + {}", figure(offset)),
+    };
+    let names = if unit.names.is_empty() { String::new() } else { format!(", as {}", unit.names) };
+    let values = feature.live_rows.saturating_sub(feature.live_missing);
+    Some(format!(
+        "{} looks as if it came in other units: × {}{offset}{names} ({} of its values)",
+        feature.name,
+        figure(unit.factor),
+        share(unit.rows, values)
+    ))
+}
+
+/// A number to three digits.
+fn figure(number: f64) -> String {
+    match number.abs() {
+        size if size >= 100.0 => format!("{number:.0}"),
+        size if size >= 0.1 => {
+            let text = format!("{number:.3}");
+            text.trim_end_matches('0').trim_end_matches('.').to_owned()
+        }
+        _ => format!("{number:.0e}"),
+    }
+}
+
 pub(super) fn moved(feature: &FeatureReport) -> String {
     format!("{} moved: {}", feature.name, numbers(feature))
 }

@@ -1,5 +1,6 @@
 use super::*;
 use crate::report::Comparison;
+use crate::units::UnitChange;
 
 fn feature(name: &str) -> FeatureReport {
     FeatureReport {
@@ -11,6 +12,7 @@ fn feature(name: &str) -> FeatureReport {
         live_missing: 0,
         below: 0,
         above: 0,
+        unit: None,
         unseen: 0,
         chi2: None,
         df: None,
@@ -242,4 +244,31 @@ fn windows_that_overlap_do_not_confirm_each_other() {
     assert!(!verdicts.contains(&Verdict::Drifted), "{verdicts:?}");
     let (verdicts, _) = run(&policy, &[odd(), odd(), odd(), odd(), odd()]);
     assert_eq!(verdicts[4], Verdict::Drifted);
+}
+
+#[test]
+fn values_in_another_unit_quarantine_a_window_and_the_policy_may_not_ask() {
+    let inches =
+        UnitChange { factor: 1.0 / 2.54, offset: 0.0, names: "from centimetres to inches".to_owned(), rows: 620 };
+    let height = FeatureReport { unit: Some(inches), ..moved("height") };
+    let degrees = UnitChange { factor: 5.0 / 9.0, offset: -160.0 / 9.0, names: String::new(), rows: 1_000 };
+    let heat = FeatureReport { unit: Some(degrees), ..moved("heat") };
+    let features = [height, heat];
+    let decided = decide(&facts("w", &features), &Policy::default(), &History::default());
+    assert_eq!(decided.verdict, Verdict::Quarantine);
+    assert_eq!(
+        decided.reasons,
+        [
+            "height looks as if it came in other units: × 0.394, as from centimetres to inches (62.0 % of its values)",
+            "heat looks as if it came in other units: × 0.556 − 17.778 (100.0 % of its values)",
+        ]
+    );
+    let unasked = Policy { units: false, ..Policy::default() };
+    assert_eq!(decide(&facts("w", &features), &unasked, &History::default()).verdict, Verdict::Warning);
+    assert_ne!(unasked.hash(), Policy::default().hash());
+    // What earlier builds kept says nothing of units, and has the hash that it had.
+    let before = serde_json::to_value(Policy::default()).unwrap();
+    assert!(before.get("units").is_none() && serde_json::from_value::<Policy>(before).unwrap().units);
+    let kept = serde_json::to_value(moved("x")).unwrap();
+    assert!(kept.get("unit").is_none() && serde_json::from_value::<FeatureReport>(kept).unwrap().unit.is_none());
 }

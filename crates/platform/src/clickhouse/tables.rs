@@ -181,6 +181,22 @@ pub fn platform_migrations() -> Vec<Migration> {
             )],
         },
         Migration {
+            id: "platform-010-gold-sets".to_owned(),
+            statements: vec![format!(
+                "CREATE TABLE IF NOT EXISTS gold_sets (pipeline LowCardinality(String), sequence UInt64, \
+                     at DateTime64(3, 'UTC'), snapshot String, rows UInt64, features String, who String, reason String) \
+                     ENGINE = MergeTree ORDER BY (pipeline, sequence) {DEDUPLICATION}"
+            )],
+        },
+        Migration {
+            id: "platform-011-drift-releases".to_owned(),
+            statements: vec![format!(
+                "CREATE TABLE IF NOT EXISTS drift_releases (pipeline LowCardinality(String), window String, \
+                     at DateTime64(3, 'UTC'), who String, reason String) \
+                     ENGINE = ReplacingMergeTree(at) ORDER BY (pipeline, window) {DEDUPLICATION}"
+            )],
+        },
+        Migration {
             id: "platform-006-first-fields".to_owned(),
             statements: vec![format!(
                 "CREATE TABLE IF NOT EXISTS first_fields (pipeline LowCardinality(String), fields Array(String), \

@@ -8,6 +8,8 @@
 
 mod decisions;
 mod follow;
+mod gold;
+mod releases;
 mod rollouts;
 mod rows;
 mod runs;
@@ -16,6 +18,8 @@ mod searches;
 
 pub use decisions::DriftDecision;
 pub use follow::follow;
+pub use gold::{GoldSet, NewGoldSet};
+pub use releases::Release;
 pub use rollouts::{CHALLENGER, Rollout, Stage};
 pub use runs::{LogLine, PendingRetry, RunDetail, RunSnapshot, RunSummary};
 pub use schedules::{Firing, Switch};

@@ -302,6 +302,11 @@ impl Faults<'_> {
         for fault in pipeline.rollout.faults() {
             self.add("rollout", fault);
         }
+        if promotion.gold.is_some() && pipeline.training.algorithm == "forecast" {
+            let fault =
+                "`gold`: forecasts are judged from many origins in the newest rows, and have no gold set; leave it out";
+            self.add("promotion", fault);
+        }
         for name in &promotion.slices {
             let known = pipeline.features.iter().map(|feature| feature.name.as_str());
             match pipeline.features.iter().find(|feature| feature.name == *name) {
