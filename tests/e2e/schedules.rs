@@ -66,6 +66,8 @@ async fn a_schedule_is_paused_until_it_is_switched_on_and_pauses_again() {
     let page = stack.cli_ok(&["schedules"]).await;
     assert!(page.contains("iris often  */2 * * * * * Europe/Berlin") && page.contains("paused since"), "{page}");
 
+    let check = stack.cli_ok(&["check", "iris"]).await;
+    assert!(check.contains("often: */2 * * * * * Europe/Berlin"), "{check}");
     let unknown = stack.cli(&["schedules", "resume", "iris", "oftne"]).await;
     assert!(!unknown.status.success());
     assert!(String::from_utf8_lossy(&unknown.stderr).contains("did you mean `often`"), "{unknown:?}");

@@ -54,5 +54,11 @@ pub fn load(file: &Path) -> Result<Arc<Loaded>, pipeline::Error> {
     if let Err(error) = learner.and_then(|_| driftmill_trainer::check_training(&loaded.pipeline)) {
         problems.push(loaded.places.problem("training", error.to_string()));
     }
+    for schedule in loaded.pipeline.training.schedules.iter().filter(|schedule| !schedule.params.is_empty()) {
+        if let Err(error) = driftmill_trainer::learner(&loaded.pipeline, &schedule.params) {
+            let fault = format!("schedule `{}`: {error}", schedule.name);
+            problems.push(loaded.places.problem("training", fault));
+        }
+    }
     if problems.is_empty() { Ok(Arc::new(loaded)) } else { Err(pipeline::Error { file: file.to_owned(), problems }) }
 }
