@@ -327,7 +327,9 @@ impl Trainer {
         let outcome = life.in_time(life::limit(training, by_hand), work).await;
         life.ended(outcome, training, reason, by_hand, &mut event).await?;
         gold::freeze_after(&self.registry, loaded).await;
-        event.at = self.clock.now();
+        if event.state != RunState::RollingOut {
+            event.at = self.clock.now();
+        }
         life.tell_end(&event).await;
         self.registry.record_run(&event).await?;
         self.lives.end(event.run_id);
@@ -543,10 +545,15 @@ impl Trainer {
         match champion.filter(|champion| !at_once && champion.version != version) {
             Some(champion) => {
                 event.state = RunState::RollingOut;
+                // Said before it begins: what its rollout says comes later.
+                event.at = self.clock.now();
+                self.registry.record_run(event).await?;
                 let challenger = self.registry.version(&event.pipeline, version).await?;
                 let (registry, clickhouse) = (&self.registry, &self.clickhouse);
-                rollout::begin(registry, clickhouse, loaded, &challenger, &champion, &event.cause, self.clock.now())
-                    .await
+                {
+                    let of = (event.run_id, event.cause.as_str());
+                    rollout::begin(registry, clickhouse, loaded, &challenger, &champion, of, self.clock.now()).await
+                }
             }
             // Nobody to compare with, or nobody who waits for it.
             None => {

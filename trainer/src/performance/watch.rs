@@ -105,7 +105,8 @@ impl PerformanceWatch {
     async fn look(&mut self, loaded: &Loaded) -> Result<(), Error> {
         let name = &loaded.pipeline.name;
         let count = |suffix: &str| format!("(SELECT count() FROM {})", quote(&format!("{name}_{suffix}_rows")));
-        let sql = format!("SELECT {} AS predictions, {} AS labels", count("predictions"), count("labels"));
+        let (predictions, labels) = (count("predictions"), count("labels"));
+        let sql = format!("SELECT assumeNotNull({predictions}) AS predictions, assumeNotNull({labels}) AS labels");
         let counted = self.clickhouse.row::<Counted>(&sql).await?;
         let now = (counted.predictions, counted.labels);
         if self.seen.entry(name.clone()).or_default().counted == now {

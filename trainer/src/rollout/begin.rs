@@ -1,17 +1,18 @@
 //! The first step of a rollout, and what its end is to the training behind it.
 
 use driftmill_platform::clickhouse::ClickHouse;
-use driftmill_platform::registry::{Alias, ModelVersion, Registry, Rollout, Stage};
+use driftmill_platform::registry::{Alias, CHALLENGER, ModelVersion, Registry, Rollout, Stage};
 use driftmill_schemas::message::{RunEvent, RunState};
 use driftmill_schemas::pipeline::Loaded;
 use serde::Deserialize;
 use tracing::info;
+use uuid::Uuid;
 
 use super::{policy, stage_of};
 use crate::Error;
 
 /// Begins to roll out `challenger`, which passed its gates, beside the `champion`. A rollout that is on its way ends: the newer
-/// model was compared with the same champion, and learned from newer rows.
+/// model learned from newer rows. `run_id` is that of the training that made it just now, and nil otherwise.
 ///
 /// # Errors
 /// Those of the registry and of ClickHouse.
@@ -21,26 +22,28 @@ pub async fn begin(
     loaded: &Loaded,
     challenger: &ModelVersion,
     champion: &Alias,
-    cause: &str,
+    (run_id, cause): (Uuid, &str),
     now: i64,
 ) -> Result<(), Error> {
     let name = &loaded.pipeline.name;
-    if let Some(open) = registry.rollout(name).await?.filter(|rollout| rollout.stage.is_open()) {
+    let newest = registry.rollout(name).await?;
+    if let Some(open) = newest.as_ref().filter(|rollout| rollout.stage.is_open()) {
         if open.challenger == challenger.version {
-            return Ok(());
+            // Gateways may not have been told.
+            return Ok(registry.set_alias(name, CHALLENGER, challenger.version, &open.reason).await?);
         }
         let reason = format!("version {} is rolled out instead", challenger.version);
-        end(registry, clickhouse, &open, &reason, now).await?;
+        end(registry, clickhouse, open, &reason, now).await?;
     }
     let (stage, share) = stage_of(policy(&loaded.pipeline.rollout).first());
     let rollout = Rollout {
         pipeline: name.clone(),
-        // One for a training and a champion: a trainer that died in between begins the same once more.
-        rollout: format!("{} at {}", challenger.run_id, champion.sequence),
+        // A trainer that died in between finds it by its challenger, above.
+        rollout: format!("{run_id} at {now}"),
         step: 0,
         begun: now,
         at: now,
-        run_id: challenger.run_id,
+        run_id,
         cause: cause.to_owned(),
         challenger: challenger.version,
         champion: champion.version,
@@ -72,12 +75,11 @@ pub async fn end(
     reason: &str,
     now: i64,
 ) -> Result<(), Error> {
-    registry.record_rollout(&followed(open, Stage::Superseded, now, reason.to_owned())).await?;
-    if open.stage == Stage::Probation {
-        // What was promoted before stays promoted.
-        return Ok(());
+    // What was promoted before stays promoted.
+    if open.stage != Stage::Probation {
+        run_ended(registry, clickhouse, open, RunState::Refused, reason, now).await?;
     }
-    run_ended(registry, clickhouse, open, RunState::Refused, reason, now).await
+    Ok(registry.record_rollout(&followed(open, Stage::Superseded, now, reason.to_owned())).await?)
 }
 
 /// The step after `rollout`.
@@ -102,6 +104,9 @@ pub(super) async fn run_ended(
     now: i64,
 ) -> Result<(), Error> {
     let Rollout { pipeline, run_id, .. } = rollout;
+    if run_id.is_nil() {
+        return Ok(());
+    }
     let version = registry.version(pipeline, rollout.challenger).await?;
     let sql = format!(
         "SELECT any(cause) AS why, toUnixTimestamp64Milli(min(at)) AS began, \

@@ -26,11 +26,17 @@ pub(super) struct Evidence<'a> {
 }
 
 #[derive(clickhouse::Row, Deserialize)]
-struct Answered {
-    version: u64,
-    requests: u64,
-    failures: u64,
-    p95: f64,
+struct Both {
+    challenger_requests: u64,
+    challenger_failures: u64,
+    challenger_p95: f64,
+    champion_requests: u64,
+    champion_failures: u64,
+    champion_p95: f64,
+}
+
+#[derive(clickhouse::Row, Deserialize)]
+struct OfStep {
     answered: u64,
     heard: u64,
 }
@@ -43,7 +49,7 @@ struct Count {
 #[derive(clickhouse::Row, Deserialize)]
 struct Lost {
     loss: f64,
-    rows: u64,
+    requests: u64,
 }
 
 #[derive(clickhouse::Row, Deserialize)]
@@ -63,35 +69,60 @@ impl Evidence<'_> {
         format!("at >= fromUnixTimestamp64Milli({}, 'UTC')", self.rollout.begun)
     }
 
-    /// The facts of this step, but for what moved, which is looked at when it matters.
-    pub async fn facts(&self, place: Place, now: i64, policy: &RolloutPolicy) -> Result<RolloutFacts, Error> {
-        let of_step = format!("at >= fromUnixTimestamp64Milli({}, 'UTC')", self.rollout.at);
-        let sql = format!(
-            "SELECT model_version AS version, countIf(row = 0 AND failure = '') AS requests, \
-             countIf(failure != '') AS failures, \
-             ifNotFinite(toFloat64(quantileIf(0.95)(micros, row = 0 AND failure = '')), 0.) AS p95, \
-             countIf(failure = '' AND {of_step}) AS answered, \
-             countIf(failure = '' AND shadow = 0 AND {of_step}) AS heard \
-             FROM {} FINAL WHERE {} GROUP BY version {SETTINGS}",
+    /// Requests that both versions were asked: whether each failed, and how long it took. What only one of them was asked, as the
+    /// gateway was busy, says nothing of the difference.
+    fn pairs(&self) -> String {
+        let (challenger, champion) = (self.rollout.challenger, self.rollout.champion);
+        format!(
+            "SELECT request_id, maxIf(failure != '', model_version = {challenger}) AS challenger_failed, \
+             maxIf(failure != '', model_version = {champion}) AS champion_failed, \
+             maxIf(micros, model_version = {challenger}) AS challenger_micros, \
+             maxIf(micros, model_version = {champion}) AS champion_micros FROM {} FINAL \
+             WHERE {} AND row = 0 AND model_version IN ({challenger}, {champion}) \
+             GROUP BY request_id HAVING uniqExact(model_version) = 2",
             self.table(),
             self.since_begun()
-        );
-        let answered = self.clickhouse.rows::<Answered>(&sql).await?;
-        let of = |version: u64| answered.iter().find(|side| side.version == version);
-        let side = |version: u64| {
-            let (requests, failures, p95_micros) =
-                of(version).map_or((0, 0, 0.0), |side| (side.requests, side.failures, side.p95));
-            Side { version, requests, failures, p95_micros }
+        )
+    }
+
+    /// The facts of this step, but for what moved, which is looked at when it matters.
+    pub async fn facts(&self, place: Place, now: i64, policy: &RolloutPolicy) -> Result<RolloutFacts, Error> {
+        let of = |side: &str| {
+            format!(
+                "countIf({side}_failed = 0) AS {side}_requests, countIf({side}_failed = 1) AS {side}_failures, \
+                 ifNotFinite(toFloat64(quantileIf(0.95)({side}_micros, {side}_failed = 0)), 0.) AS {side}_p95"
+            )
         };
-        let (challenger, champion) = (side(self.rollout.challenger), side(self.rollout.champion));
+        let sql = format!("SELECT {}, {} FROM ({}) {SETTINGS}", of("challenger"), of("champion"), self.pairs());
+        let both = self.clickhouse.row::<Both>(&sql).await?;
+        let challenger = Side {
+            version: self.rollout.challenger,
+            requests: both.challenger_requests,
+            failures: both.challenger_failures,
+            p95_micros: both.challenger_p95,
+        };
+        let champion = Side {
+            version: self.rollout.champion,
+            requests: both.champion_requests,
+            failures: both.champion_failures,
+            p95_micros: both.champion_p95,
+        };
+        let sql = format!(
+            "SELECT countIf(model_version = {} AND failure = '') AS answered, countIf(shadow = 0 AND failure = '') AS heard \
+             FROM {} FINAL WHERE at >= fromUnixTimestamp64Milli({}, 'UTC') {SETTINGS}",
+            self.rollout.challenger,
+            self.table(),
+            self.rollout.at
+        );
+        let step = self.clickhouse.row::<OfStep>(&sql).await?;
         Ok(RolloutFacts {
             place,
             since_ms: self.rollout.at,
             now_ms: now,
             challenger,
             champion,
-            answered: of(challenger.version).map_or(0, |side| side.answered),
-            asked: answered.iter().map(|side| side.heard).sum(),
+            answered: step.answered,
+            asked: step.heard,
             slow: self.slow(slow_micros(&champion, policy)).await?,
             losses: self.losses().await?,
             moved: Vec::new(),
@@ -101,43 +132,44 @@ impl Evidence<'_> {
     /// Requests that took the challenger longer than that.
     async fn slow(&self, limit: f64) -> Result<u64, Error> {
         let sql = format!(
-            "SELECT count() AS count FROM {} FINAL WHERE {} AND model_version = {} AND row = 0 AND failure = '' \
-             AND micros > {limit} {SETTINGS}",
-            self.table(),
-            self.since_begun(),
-            self.rollout.challenger
+            "SELECT countIf(challenger_failed = 0 AND challenger_micros > {limit}) AS count FROM ({}) {SETTINGS}",
+            self.pairs()
         );
         Ok(self.clickhouse.row::<Count>(&sql).await?.count)
     }
 
-    /// By how much the challenger was further from the labels than the champion, on rows that both answered: of classes the
-    /// difference of right and wrong, of values that of the errors as a share of their sum.
+    /// By how much the challenger was further from the labels than the champion, by requests that both answered: of classes the
+    /// difference of right and wrong, of values that of the errors as a share of their sum. A value that is none is as wrong as can
+    /// be. Rows of a request resemble each other, so their mean counts once.
     async fn losses(&self) -> Result<Vec<(f64, u64)>, Error> {
         let (challenger, champion) = (self.rollout.challenger, self.rollout.champion);
         let loss = if self.loaded.pipeline.label.is_value() {
-            "round((abs(by_challenger_v - toFloat64OrNull(label)) - abs(by_champion_v - toFloat64OrNull(label))) / \
-             (abs(by_challenger_v - toFloat64OrNull(label)) + abs(by_champion_v - toFloat64OrNull(label)) + 1e-300), 2)"
+            "multiIf(isNull(truth), NULL, \
+             isNull(challenger_error) AND isNull(champion_error), 0., isNull(challenger_error), 1., isNull(champion_error), -1., \
+             (challenger_error - champion_error) / (challenger_error + champion_error + 1e-300))"
         } else {
             "toFloat64(by_challenger != label) - toFloat64(by_champion != label)"
         };
+        let (table, since) = (self.table(), self.since_begun());
         let sql = format!(
-            "SELECT assumeNotNull(loss) AS loss, count() AS rows FROM (SELECT {loss} AS loss FROM \
+            "SELECT assumeNotNull(mean_loss) AS loss, count() AS requests FROM (SELECT round(avg(row_loss), 2) AS mean_loss FROM \
+             (SELECT request_id, {loss} AS row_loss FROM (SELECT *, toFloat64OrNull(label) AS truth, \
+             abs(challenger_value - truth) AS challenger_error, abs(champion_value - truth) AS champion_error FROM \
              (SELECT request_id, row, anyIf(toString(prediction), model_version = {challenger}) AS by_challenger, \
              anyIf(toString(prediction), model_version = {champion}) AS by_champion, \
-             anyIf(value, model_version = {challenger}) AS by_challenger_v, \
-             anyIf(value, model_version = {champion}) AS by_champion_v \
+             maxIf(value, model_version = {challenger}) AS challenger_value, \
+             maxIf(value, model_version = {champion}) AS champion_value \
              FROM {table} FINAL WHERE {since} AND failure = '' AND model_version IN ({challenger}, {champion}) \
              GROUP BY request_id, row HAVING uniqExact(model_version) = 2) AS answers \
              INNER JOIN (SELECT request_id, row, argMax(label, _offset) AS label FROM {labels} \
-             GROUP BY request_id, row) AS known USING (request_id, row)) \
-             WHERE loss IS NOT NULL AND isFinite(loss) GROUP BY loss ORDER BY loss {SETTINGS}",
-            table = self.table(),
-            since = self.since_begun(),
+             WHERE request_id IN (SELECT request_id FROM {table} WHERE {since}) \
+             GROUP BY request_id, row) AS known USING (request_id, row))) GROUP BY request_id) \
+             WHERE isNotNull(mean_loss) AND isFinite(mean_loss) GROUP BY mean_loss ORDER BY mean_loss {SETTINGS}",
             labels = quote(&format!("{}_labels", self.loaded.pipeline.name)),
         );
         let losses = self.clickhouse.rows::<Lost>(&sql).await?;
-        // Labels may be replaced, and a value of a few ulps beyond the bounds would be one that no bet survives.
-        Ok(losses.into_iter().map(|lost| (lost.loss.clamp(-1.0, 1.0), lost.rows)).collect())
+        // A value of a few ulps beyond the bounds would be one that no bet survives.
+        Ok(losses.into_iter().map(|lost| (lost.loss.clamp(-1.0, 1.0), lost.requests)).collect())
     }
 
     /// Whether a window of the challenger's answers has drifted since this step began.
@@ -161,8 +193,11 @@ impl Evidence<'_> {
             self.answers(self.rollout.champion, &policy).await?,
         );
         let other = |name: &str| champion.iter().find(|report| report.name == name);
+        // By as much as would be drift in itself: where those who ask are others than those who were learned from, the answers of
+        // both have moved, and one of them a little more.
         let more = |report: &&FeatureReport| {
-            verdict::has_moved(report, &policy) && other(&report.name).is_none_or(|other| report.psi > other.psi)
+            let by = other(&report.name).map(|other| report.psi - other.psi);
+            verdict::has_moved(report, &policy) && by.is_some_and(|by| by > report.psi_threshold)
         };
         let told = |report: &FeatureReport| {
             format!(

@@ -95,6 +95,8 @@ struct Held {
     settled: u64,
     /// Somebody else has the claim: it is not asked for before.
     not_before: Option<Instant>,
+    /// The last look took long: there is none before.
+    rests_until: Option<Instant>,
 }
 
 impl std::fmt::Debug for Rollouts {
@@ -130,12 +132,10 @@ impl Rollouts {
     /// Takes steps until `cancel` fires.
     pub async fn run(mut self, cancel: CancellationToken) -> Result<(), std::convert::Infallible> {
         loop {
-            let began = Instant::now();
             let pause = self.look().await.unwrap_or_else(|error| {
                 warn!(%error, "rollouts stand still; looking again");
                 IDLE
             });
-            let pause = pause.max(began.elapsed() * SHARE);
             tokio::select! {
                 () = cancel.cancelled() => break,
                 () = tokio::time::sleep(pause) => {}
@@ -158,28 +158,36 @@ impl Rollouts {
         for loaded in self.pipelines.clone() {
             let name = &loaded.pipeline.name;
             let Some(of) = moves.iter().find(|of| of.pipeline == *name) else { continue };
-            let held = self.held.entry(name.clone()).or_default();
-            if of.open == 0 && of.sequence <= of.known.max(held.settled) {
-                if let Some(claim) = held.claim.take() {
-                    claim.release().await?;
-                }
-                continue;
-            }
-            if !self.claims(name).await? {
-                continue;
-            }
-            match self.tend(&loaded).await {
-                Ok(true) => pause = OPEN,
-                Ok(false) => {
-                    if let Some(held) = self.held.get_mut(name) {
-                        held.settled = of.sequence;
-                    }
-                }
-                // One pipeline does not hold up the others.
+            // One pipeline does not hold up the others.
+            match self.look_after(&loaded, of, &mut pause).await {
+                Ok(()) => {}
                 Err(error) => warn!(pipeline = name, %error, "a rollout stands still; looking again"),
             }
         }
         Ok(pause)
+    }
+
+    async fn look_after(&mut self, loaded: &Arc<Loaded>, of: &Moves, pause: &mut Duration) -> Result<(), Error> {
+        let (name, began) = (&loaded.pipeline.name, Instant::now());
+        let held = self.held.entry(name.clone()).or_default();
+        if of.open == 0 && of.sequence <= of.known.max(held.settled) {
+            return match held.claim.take() {
+                Some(claim) => Ok(claim.release().await?),
+                None => Ok(()),
+            };
+        }
+        *pause = OPEN;
+        if held.rests_until.is_some_and(|at| began < at) || !self.claims(name).await? {
+            return Ok(());
+        }
+        let goes_on = self.tend(loaded).await;
+        if let Some(held) = self.held.get_mut(name) {
+            held.rests_until = Some(Instant::now() + began.elapsed() * SHARE);
+            if let Ok(false) = goes_on {
+                held.settled = of.sequence;
+            }
+        }
+        goes_on.map(|_| ())
     }
 
     /// Whether this process takes the steps of a pipeline.

@@ -5,8 +5,10 @@ use chrono::DateTime;
 use driftmill_platform::registry::{Rollout, Stage};
 use driftmill_schemas::pipeline::Loaded;
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use crate::context::Context;
+use crate::text::escaped;
 
 /// Shows the newest steps, the newest first.
 pub async fn show(context: &Context, pipeline: &str, limit: u32, json: bool) -> anyhow::Result<()> {
@@ -34,7 +36,8 @@ fn line(step: &Rollout) -> String {
         Stage::RolledBack => "rolled back".to_owned(),
         Stage::Superseded => "ended".to_owned(),
     };
-    format!("{}  v{} → v{}  {stage}: {}", at.unwrap_or_default(), step.champion, step.challenger, step.reason)
+    let reason = escaped(&step.reason);
+    format!("{}  v{} → v{}  {stage}: {reason}", at.unwrap_or_default(), step.champion, step.challenger)
 }
 
 /// Begins to roll out a version.
@@ -55,8 +58,16 @@ pub async fn start(context: &Context, loaded: &Loaded, version: u64, reason: &st
         bail!("version {} of {pipeline} is champion already", version.version);
     }
     let now = context.clock.now();
-    driftmill_trainer::begin_rollout(&context.registry, &context.clickhouse, loaded, &version, &champion, reason, now)
-        .await?;
+    driftmill_trainer::begin_rollout(
+        &context.registry,
+        &context.clickhouse,
+        loaded,
+        &version,
+        &champion,
+        (Uuid::nil(), reason),
+        now,
+    )
+    .await?;
     println!("version {} of {pipeline} takes over from version {} step by step", version.version, champion.version);
     Ok(())
 }

@@ -77,9 +77,9 @@ impl RolloutPolicy {
 pub struct Side {
     /// The version.
     pub version: u64,
-    /// Requests that it answered, heard or unheard.
+    /// Requests that it answered, heard or unheard, of those that both versions were asked.
     pub requests: u64,
-    /// Requests that it failed to answer.
+    /// Those that it failed to answer.
     pub failures: u64,
     /// 95 % of its answers took no longer, microseconds; 0 without any.
     pub p95_micros: f64,
@@ -105,7 +105,8 @@ pub struct RolloutFacts {
     pub asked: u64,
     /// Requests that the challenger took longer to answer than [`slow_micros`] allows.
     pub slow: u64,
-    /// Losses of the challenger less those of the champion on the same rows with labels, in [-1, 1], and how many rows had each.
+    /// Losses of the challenger less those of the champion on the same requests with labels, in [-1, 1], the mean over the rows of
+    /// each, and how many requests had each.
     pub losses: Vec<(f64, u64)>,
     /// In what the challenger's answers differ from those that it gave when it was judged, more than the champion's from its
     /// own; empty: in nothing, or nobody has looked yet.
@@ -161,16 +162,19 @@ pub fn decide_rollout(facts: &RolloutFacts, policy: &RolloutPolicy) -> RolloutDe
         return RolloutDecision::Stay { why: format!("this step lasts {} s", least / 1000) };
     }
     let enough = *answered >= policy.min_rows;
+    if *answered == 0 && *asked >= policy.min_rows.max(1) && passed >= policy.patience_ms.min(least) {
+        let why = format!(
+            "version {} answered none of {asked} rows: no gateway could load it, or had the time to ask it",
+            challenger.version
+        );
+        return RolloutDecision::RollBack { why };
+    }
     if *place == Place::Probation {
         let why = format!("{answered} rows answered on probation, and it was not worse");
         return RolloutDecision::Done { why };
     }
     if !enough && passed < policy.patience_ms {
         return RolloutDecision::Stay { why: format!("{answered} of {} rows are answered", policy.min_rows) };
-    }
-    if *answered == 0 && *asked >= policy.min_rows.max(1) {
-        let why = format!("version {} answered none of {asked} rows: no gateway could load it", challenger.version);
-        return RolloutDecision::RollBack { why };
     }
     if let Some(first) = facts.moved.first() {
         return RolloutDecision::RollBack { why: first.clone() };
@@ -224,7 +228,7 @@ fn worse(facts: &RolloutFacts, policy: &RolloutPolicy) -> Option<String> {
         let rows: u64 = facts.losses.iter().map(|(_, rows)| rows).sum();
         let sum: f64 = facts.losses.iter().map(|(loss, rows)| loss * *rows as f64).sum();
         return Some(format!(
-            "on {rows} rows with labels the loss of version {version} is {:.3} above that of version {other} on average, and {} \
+            "on {rows} requests with labels the loss of version {version} is {:.3} above that of version {other} on average, and {} \
              is allowed (evidence {evidence:.1} > {enough:.1})",
             sum / rows.max(1) as f64,
             policy.margin,

@@ -91,7 +91,7 @@ fn what_is_worse_goes_back_at_any_time() {
         };
         assert!(at(|it| it.challenger.failures = 20).contains("failed to answer 20 of 420 requests"));
         assert!(at(|it| it.slow = 90).contains("90 of 400 answers of version 4"));
-        assert!(at(|it| it.losses = vec![(1.0, 30), (0.0, 60), (-1.0, 1)]).contains("on 91 rows with labels"));
+        assert!(at(|it| it.losses = vec![(1.0, 30), (0.0, 60), (-1.0, 1)]).contains("on 91 requests with labels"));
         assert!(at(|_| {}).is_empty());
     }
 }
@@ -122,8 +122,12 @@ fn answers_that_moved_stop_it_at_the_end_of_a_step_and_on_probation_at_once() {
 
 #[test]
 fn one_that_no_gateway_can_load_goes_back() {
-    let silent = RolloutFacts { answered: 0, ..good(Place::Canary { share: 0.05 }, 60_000) };
-    assert!(back(&silent).is_some_and(|why| why.contains("answered none of 400 rows")));
+    for (place, passed) in [(Place::Canary { share: 0.05 }, 60_000), (Place::Probation, 100_000)] {
+        let silent = RolloutFacts { answered: 0, ..good(place, passed) };
+        assert!(back(&silent).is_some_and(|why| why.contains("answered none of 400 rows")));
+    }
+    let early = RolloutFacts { answered: 0, ..good(Place::Canary { share: 0.05 }, 4_999) };
+    assert!(stays(&early));
 }
 
 #[test]

@@ -232,6 +232,8 @@ fn shadows(pipeline: &str) -> Vec<String> {
             "ALTER TABLE {rows} ADD COLUMN IF NOT EXISTS micros UInt64, ADD COLUMN IF NOT EXISTS shadow UInt8, \
              ADD COLUMN IF NOT EXISTS failure String, ADD INDEX IF NOT EXISTS at_range at TYPE minmax GRANULARITY 1"
         ),
+        // Also for what is there already: in the background.
+        format!("ALTER TABLE {rows} MATERIALIZE INDEX at_range"),
         format!(
             "CREATE OR REPLACE VIEW {view} AS SELECT * EXCEPT (shadow, failure) FROM {rows} FINAL \
              WHERE shadow = 0 AND failure = ''"
