@@ -174,7 +174,7 @@ impl Trial {
         };
         Self {
             // In every second trial nobody looks for units, and the gates are alone with them.
-            policy: Policy { units: seed % 2 == 0, ..policy(&pipeline) },
+            policy: Policy { units: seed.is_multiple_of(2), ..policy(&pipeline) },
             pipeline,
             gold: all(&gold, 1),
             held_out: all(&held_out, 2),
