@@ -66,6 +66,47 @@ fn a_file_trains_a_model_that_another_file_judges_while_nothing_runs() {
 }
 
 #[test]
+fn rows_of_a_file_are_a_gold_set_that_refuses_what_learned_wrong_labels() {
+    let alone = Alone::new();
+    let half = |name: &str, rest: usize, label: fn(&str) -> String| {
+        let of =
+            |number: usize, line: &str| if number == 0 || number % 2 == rest { label(line) } else { String::new() };
+        let text = std::fs::read_to_string(changed(alone.folder.path(), name, of)).unwrap();
+        let lines: Vec<&str> = text.lines().filter(|line| !line.is_empty()).collect();
+        std::fs::write(alone.folder.path().join(name), lines.join("\n")).unwrap();
+        alone.folder.path().join(name).to_str().unwrap().to_owned()
+    };
+    let gold = half("gold.csv", 0, str::to_owned);
+    let wrong = half("wrong.csv", 1, |line| {
+        line.replace("virginica", "?").replace("setosa", "virginica").replace('?', "setosa")
+    });
+    let right = half("right.csv", 1, str::to_owned);
+    assert!(alone.ok(&["models", "gold", "iris"]).contains("no gold set"));
+    let set = alone.ok(&["models", "gold", "iris", "--from", &gold, "--reason", "measured twice"]);
+    assert!(set.contains("75 rows are the gold set of iris") && set.contains("give 100 or more"), "{set}");
+    let refused = alone.ok(&["train", "iris", "--from", &wrong]);
+    assert!(
+        refused.contains("refused no worse on the gold set: accuracy ") && refused.contains("not promoted"),
+        "{refused}"
+    );
+    let shown = alone.ok(&["models", "gold", "iris"]);
+    assert!(shown.contains("75 rows, in force") && shown.contains("measured twice"), "{shown}");
+    let promoted = alone.ok(&["train", "iris", "--from", &right]);
+    assert!(
+        promoted.contains("passed  no worse on the gold set") && promoted.contains("is champion now"),
+        "{promoted}"
+    );
+    // Of rows that are gold themselves, nothing is left to learn.
+    let nothing = alone.run(&["train", "iris", "--from", &gold]);
+    let told = String::from_utf8(nothing.stderr).unwrap();
+    assert!(!nothing.status.success() && told.contains("has 0 labelled rows"), "{told}");
+    alone.ok(&["models", "gold", "iris", "--clear", "--reason", "enough"]);
+    let shown = alone.ok(&["models", "gold", "iris"]);
+    assert!(shown.contains("no gold set") && shown.contains("enough") && shown.contains("75 rows: "), "{shown}");
+    assert!(alone.ok(&["models", "gold", "iris", "--version", "2"]).contains("15 rows are the gold set"));
+}
+
+#[test]
 fn rows_that_are_no_good_are_counted_and_told_and_the_others_judge() {
     let alone = Alone::new();
     alone.ok(&["train", "iris", "--from", &fisher()]);

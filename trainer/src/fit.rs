@@ -160,7 +160,7 @@ pub fn fit(
     let (train, validation, test) =
         (rows.select(&parts.train), rows.select(&parts.validation), rows.select(&parts.test));
     if train.is_empty() || test.is_empty() {
-        let have = rows.len() as u64;
+        let have = held.free(rows, (0..rows.len()).collect()).len() as u64;
         return Err(Error::TooFewRows {
             pipeline: pipeline.name.clone(),
             have,

@@ -1,7 +1,7 @@
 //! The gold set: rows whose labels are trusted, frozen as a snapshot. They judge every challenger, whatever has come through the
 //! stream since, and nobody learns from them.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::io::Cursor;
 use std::sync::Arc;
 
@@ -16,6 +16,7 @@ use sha2::{Digest as _, Sha256};
 use tracing::{info, warn};
 
 use crate::fit::{Rival, split};
+use crate::gates::fingerprint;
 use crate::rows::position;
 use crate::{Error, Rows, snapshot};
 
@@ -44,10 +45,11 @@ pub struct Judge {
     pub champion: Option<(u64, Rival)>,
 }
 
-/// Rows that nobody learns from. One is known by its position in the topic and its time: places in a file are positions, too.
+/// Rows that nobody learns from. One is known by its position in the topic and its time, and by its features where they are
+/// computed alike: places in a file are positions, too, and those of another file are other rows.
 #[derive(Debug, Clone, Default)]
 pub struct Held {
-    rows: HashSet<(i32, i64, i64)>,
+    rows: HashMap<(i32, i64, i64), Option<u64>>,
     /// Things whose other rows would give those rows away.
     entities: HashSet<Arc<str>>,
     /// What names them.
@@ -60,7 +62,8 @@ impl Held {
     /// Whether a row is one of them.
     pub fn holds(&self, rows: &Rows, row: usize) -> bool {
         let (partition, offset) = rows.positions[row];
-        self.rows.contains(&(partition, offset, rows.times[row]))
+        let known = self.rows.get(&(partition, offset, rows.times[row]));
+        known.is_some_and(|print| print.is_none_or(|print| print == fingerprint(rows, row)))
             || rows.entities[row].as_ref().is_some_and(|entity| self.entities.contains(entity))
     }
 
@@ -79,12 +82,13 @@ impl Held {
 
     /// The rows of a gold set.
     pub(crate) fn of(rows: &Rows, by: SplitBy, snapshot: &str) -> Self {
-        let key = |(&(partition, offset), &at)| (partition, offset, at);
+        let told = !rows.table.columns().is_empty();
+        let key = |row: usize| (rows.positions[row].0, rows.positions[row].1, rows.times[row]);
         let entities = match by {
             SplitBy::Entity => rows.entities.iter().flatten().cloned().collect(),
             _ => HashSet::new(),
         };
-        let rows = rows.positions.iter().zip(&rows.times).map(key).collect();
+        let rows = (0..rows.len()).map(|row| (key(row), told.then(|| fingerprint(rows, row)))).collect();
         Self { rows, entities, snapshot: snapshot.to_owned(), judges: false }
     }
 }
@@ -142,7 +146,8 @@ impl Gold {
         // Which rows they are does not hang on their features.
         let bare = Pipeline { features: Vec::new(), ..pipeline.clone() };
         let places = Rows::of_frame(&frame, &bare);
-        let held = places.map(|rows| Held::of(&rows, pipeline.training.split.by, &set.snapshot)).unwrap_or_default();
+        let hold = |rows: &Rows| Held::of(rows, pipeline.training.split.by, &set.snapshot);
+        let mut held = places.map(|rows| hold(&rows)).unwrap_or_default();
         let unfit = |why: String| Err(format!("{why}: {}", way_out(pipeline)));
         let rows = if set.features != features_hash(&pipeline.features) {
             unfit("its features were computed otherwise than the pipeline file says now".to_owned())
@@ -151,7 +156,10 @@ impl Gold {
                 Ok(rows) if rows.is_empty() => {
                     unfit("no row of it has a label that the pipeline file knows now".to_owned())
                 }
-                Ok(rows) => Ok(rows),
+                Ok(rows) => {
+                    held.rows.extend(hold(&rows).rows);
+                    Ok(rows)
+                }
                 Err(error) => unfit(format!("its columns do not fit ({error})")),
             }
         };

@@ -200,10 +200,17 @@ impl Trainer {
     /// True when the pipeline has had a run, this one or another.
     async fn train_if_untrained(&self, loaded: &Loaded) -> Result<bool, Error> {
         let pipeline = &loaded.pipeline;
-        if !self.registry.versions(&pipeline.name).await?.is_empty()
-            || self.is_done(pipeline.name.as_str(), &Reason::First).await?
-        {
+        if self.is_done(pipeline.name.as_str(), &Reason::First).await? {
             return Ok(true);
+        }
+        match self.registry.versions(&pipeline.name).await?.as_slice() {
+            [] => {}
+            // Interrupted once it had its version: its run ends with that.
+            [only] if only.run_id == Reason::First.run_id(&pipeline.name) => {
+                self.train(&pipeline.name, &Reason::First).await?;
+                return Ok(true);
+            }
+            _ => return Ok(true),
         }
         if self.rows_since(loaded, &Since::Newest).await? < pipeline.training.min_rows {
             return Ok(false);
@@ -326,13 +333,13 @@ impl Trainer {
         let work = self.work(loaded, reason, rows, given, &life, &mut event);
         let outcome = life.in_time(life::limit(training, by_hand), work).await;
         life.ended(outcome, training, reason, by_hand, &mut event).await?;
-        gold::freeze_after(&self.registry, loaded).await;
         if event.state != RunState::RollingOut {
             event.at = self.clock.now();
         }
         life.tell_end(&event).await;
         self.registry.record_run(&event).await?;
         self.lives.end(event.run_id);
+        gold::freeze_after(&self.registry, loaded).await;
         info!(pipeline, run = %event.run_id, state = ?event.state, detail = event.detail, version = event.model_version, "trained");
         Ok(Some(event))
     }

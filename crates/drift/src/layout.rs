@@ -157,12 +157,12 @@ impl FeatureLayout {
         numbers && counts.len() > 1 && counts[if first { 0 } else { counts.len() - 1 }] == 0
     }
 
-    /// Values at most the first, or above the second, are out of the reference's range.
+    /// Values at most the first, or above the second, are out of the reference's range. NaN where it has no end: no value is.
     pub(crate) fn range(&self) -> (f64, f64) {
         let edges = self.reference.numbers().map_or(&[][..], |numbers| &numbers.edges);
         let edge = |first: bool| if first { edges.first() } else { edges.last() }.copied();
         let of = |first: bool| edge(first).filter(|_| self.end_is_out_of_range(first));
-        (of(true).unwrap_or(f64::NEG_INFINITY), of(false).unwrap_or(f64::INFINITY))
+        (of(true).unwrap_or(f64::NAN), of(false).unwrap_or(f64::NAN))
     }
 
     #[cfg(test)]

@@ -69,7 +69,8 @@ fn is_constant(column: &Column) -> bool {
     }
 }
 
-fn fingerprint(rows: &Rows, row: usize) -> u64 {
+/// A hash of a row's features.
+pub(crate) fn fingerprint(rows: &Rows, row: usize) -> u64 {
     let mut hasher = DefaultHasher::new();
     for column in rows.table.columns() {
         match column {

@@ -7,6 +7,7 @@ mod gold;
 mod leakage;
 mod slices;
 
+pub(crate) use data::fingerprint;
 use driftmill_models::bootstrap::{self, Interval};
 use driftmill_models::{Estimator, Target};
 use driftmill_schemas::message::GateResult;

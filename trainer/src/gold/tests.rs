@@ -120,6 +120,11 @@ fn gold_rows_are_learned_by_nobody_however_the_file_splits_and_refits() {
     // Of things whose rows resemble each other, no other row is learned either.
     let held = Held::of(&rows.select(&[0]), SplitBy::Entity, "h");
     assert!((0..4).all(|row| held.holds(&rows, row)) && !held.holds(&rows, 4));
+    // Of two files without times of their own, records have the same places and times.
+    let mut other = rows.select(&[0]);
+    other.entities = vec![None];
+    other.table = driftmill_models::Table::new(1, vec![driftmill_models::Column::Number(vec![-7.0])]).unwrap();
+    assert!(!held.holds(&other, 0));
     // A place in another file is another row: its time is another one.
     let mut elsewhere = rows.select(&[0]);
     elsewhere.entities = vec![None];

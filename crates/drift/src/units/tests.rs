@@ -172,6 +172,16 @@ fn panes_of_an_earlier_build_say_nothing_and_are_read_all_the_same() {
 }
 
 #[test]
+fn a_reference_without_an_end_has_nothing_out_of_range() {
+    for reference in [&[f64::NEG_INFINITY, 1.0, f64::INFINITY][..], &[], &[f64::MAX, f64::MIN]] {
+        let layout = Layout::of(&[("x", reference)]);
+        let mut profile = Profile::new(&layout);
+        profile.observe("x", &[f64::NEG_INFINITY, -5.0, 0.5, f64::NAN, 7.0, f64::INFINITY]).unwrap();
+        assert_eq!(Profile::from_json(&layout, &profile.to_json()).unwrap(), profile);
+    }
+}
+
+#[test]
 fn cells_of_strange_values_are_ordered_narrow_and_the_same_for_both_zeros() {
     assert_eq!(far_cell(0.0), far_cell(-0.0));
     assert_eq!(far_cell(f64::INFINITY), far_cell(f64::MAX));
