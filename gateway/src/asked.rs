@@ -26,6 +26,15 @@ const HEAVY_ROWS: usize = 1_000;
 /// Says in every dialect which version answered.
 pub(crate) const MODEL_VERSION: HeaderName = HeaderName::from_static("x-model-version");
 
+/// What work of models of texts and images waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Wait {
+    /// Until few others are at such work.
+    ForMemory,
+    /// It has its place already.
+    ForNobody,
+}
+
 /// What every prediction needs to know of its request.
 #[derive(Clone)]
 pub(crate) struct Asked {
@@ -66,15 +75,18 @@ impl Asked {
         P: Send + 'static,
         E: From<Fault> + AsRef<str> + Send + 'static,
     {
-        let Chosen { model, other } = chosen;
+        let Chosen { model, other, unloadable } = chosen;
         let Some(other) = other else {
-            let (json, answer) = self.attempt(heavy, bytes, model, read, render).await?;
+            let (json, answer) = self.attempt(Wait::ForMemory, heavy, bytes, model, read, render).await?;
             let response = response(json, answer.model().version);
             self.app.log.record(&self, answer);
+            if let Some((version, why)) = unloadable {
+                self.app.log.record_failure(&self, version, true, &why);
+            }
             return Ok(response);
         };
         let version = model.version;
-        let first = self.attempt(heavy, bytes.clone(), model, read.clone(), render.clone());
+        let first = self.attempt(Wait::ForMemory, heavy, bytes.clone(), model, read.clone(), render.clone());
         // A version that is tried out may panic, and the client is to hear nothing of it.
         let first = AssertUnwindSafe(first).catch_unwind().await;
         let first = first.unwrap_or_else(|_| Err(Fault::internal("the model failed inside of the gateway").into()));
@@ -87,9 +99,8 @@ impl Asked {
             }
             Err(error) => {
                 // Only if the other version answers is it not the request's fault.
-                let Ok((json, answer)) = self.attempt(heavy, bytes, other, read, render).await else {
-                    return Err(error);
-                };
+                let attempt = self.attempt(Wait::ForMemory, heavy, bytes, other, read, render);
+                let Ok((json, answer)) = attempt.await else { return Err(error) };
                 let response = response(json, answer.model().version);
                 self.app.log.record(&self, answer);
                 self.app.log.record_failure(&self, version, false, error.as_ref());
@@ -101,6 +112,7 @@ impl Asked {
     /// One version's answer.
     async fn attempt<P, E>(
         &self,
+        wait: Wait,
         heavy: bool,
         bytes: Bytes,
         model: Arc<LoadedModel>,
@@ -114,7 +126,8 @@ impl Asked {
         let rows = model.rows(self.served.loaded.pipeline.serving.max_rows);
         // A small body may hold a large image, and a text takes longer than numbers do. Few at once: each may need memory.
         let is_plain = model.is_plain();
-        let _permit = if is_plain { None } else { self.app.heavy.acquire().await.ok() };
+        let waits = !is_plain && wait == Wait::ForMemory;
+        let _permit = if waits { self.app.heavy.acquire().await.ok() } else { None };
         let (rest, rows) = body::off_loop(heavy, move || read(&bytes, rows)).await?;
         let id = self.id.clone();
         body::off_loop(!is_plain || rows.len() > HEAVY_ROWS, move || {
@@ -136,15 +149,16 @@ impl Asked {
         E: From<Fault> + AsRef<str> + Send + 'static,
     {
         let (asked, version) = (self.clone(), other.version);
+        let weight = if other.is_plain() { bytes.len() } else { usize::MAX };
         let comparing = async move {
-            let attempt = asked.attempt(heavy, bytes, other, read, |_, _, _| Ok(Vec::new()));
+            let attempt = asked.attempt(Wait::ForNobody, heavy, bytes, other, read, |_, _, _| Ok(Vec::new()));
             let outcome = AssertUnwindSafe(attempt).catch_unwind().await;
             match outcome.unwrap_or_else(|_| Err(Fault::internal("the model failed inside of the gateway").into())) {
                 Ok((_, answer)) => asked.app.log.record_unheard(&asked, answer),
                 Err(error) => asked.app.log.record_failure(&asked, version, true, error.as_ref()),
             }
         };
-        if !self.app.shadows.start(comparing) {
+        if !self.app.shadows.start(weight, comparing) {
             self.app.meters.not_compared(&self.served.name);
         }
     }

@@ -51,59 +51,115 @@ pub(crate) enum Outcome {
     Swapped(u64),
 }
 
-/// Asks the registry who serves, and puts it into service if that is another. On an error the old one serves on.
+/// Asks the registry who serves, and puts it into service if that is another. On an error the old one serves on. The champion comes
+/// first: what is compared with it holds up nothing.
 pub(crate) async fn refresh(app: &App, served: &Served) -> Result<Outcome, Error> {
     let Some(version) = app.catalog.champion(&served.name).await? else {
         served.slot.settle();
         return Ok(Outcome::NoChampion);
     };
     let before = served.slot.serving();
-    let wanted = beside(app.catalog.rollout(&served.name).await?.as_ref(), version.version);
-    let champion = load(app, served, before.as_deref(), &version).await?;
-    let beside = match wanted {
-        None => None,
-        Some((number, share)) => {
-            let loading = async {
-                let version = app.catalog.version(&served.name, number).await?;
-                load(app, served, before.as_deref(), &version).await
-            };
-            // Nobody is served worse for its sake; where no gateway can load it, it is rolled back.
-            let model = loading.await.inspect_err(|error| {
-                app.meters.swap_failed(&served.name);
-                warn!(pipeline = &*served.name, version = number, %error, "a version cannot be compared with the one that serves");
-            });
-            model.ok().map(|model| Beside { model, share })
+    let rollout = app.catalog.rollout(&served.name).await;
+    let wanted = rollout.as_ref().ok().and_then(|rollout| Wanted::of(rollout.as_ref()?, version.version));
+    let champion = match load(app, served, before.as_deref(), &version).await {
+        Ok(champion) => champion,
+        Err(error) => {
+            stand_in(app, served, before.as_deref(), wanted).await;
+            return Err(error);
         }
     };
-    let of = |serving: &Serving| {
-        let beside = serving.beside.as_ref().map(|beside| (beside.model.version, beside.share));
-        (serving.champion.version, beside)
+    let in_memory = wanted.and_then(|wanted| {
+        let model = find(before.as_deref(), wanted.version)?;
+        Some(Beside { model, share: wanted.share })
+    });
+    let is_missing = wanted.is_some() && in_memory.is_none();
+    let is_new = before.as_deref().is_none_or(|before| before.champion.version != version.version);
+    if is_new || !is_missing {
+        put(served, Serving { champion: Arc::clone(&champion), beside: in_memory, unloadable: None });
+    }
+    if is_new {
+        app.meters.swapped(&served.name, version.version);
+    }
+    let outcome = if is_new { Outcome::Swapped(version.version) } else { Outcome::Current };
+    // What is compared is looked for again soon where the registry does not answer.
+    rollout?;
+    let Some(wanted) = wanted.filter(|_| is_missing) else { return Ok(outcome) };
+    let beside = app.catalog.version(&served.name, wanted.version).await?;
+    let serving = match load(app, served, before.as_deref(), &beside).await {
+        Ok(model) => Serving { champion, beside: Some(Beside { model, share: wanted.share }), unloadable: None },
+        Err(error @ Error::Registry(_)) => return Err(error),
+        Err(error) => {
+            // Nobody is served worse for its sake; every request that it might have answered says that it could not.
+            app.meters.swap_failed(&served.name);
+            let number = wanted.version;
+            warn!(pipeline = &*served.name, version = number, %error, "a version cannot be compared with the one that serves");
+            let unloadable = wanted.is_challenger.then(|| (number, Arc::from(error.to_string())));
+            Serving { champion, beside: None, unloadable }
+        }
     };
-    let serving = Serving { champion, beside };
-    let is_same = before.as_deref().is_some_and(|before| of(before) == of(&serving));
-    if is_same {
-        return Ok(Outcome::Current);
-    }
-    if let (_, Some((beside, share))) = of(&serving) {
-        info!(pipeline = &*served.name, champion = version.version, beside, share, "two versions answer");
-    }
-    let is_new = before.is_none_or(|before| before.champion.version != version.version);
-    served.slot.swap(serving);
-    if !is_new {
-        return Ok(Outcome::Current);
-    }
-    app.meters.swapped(&served.name, version.version);
-    Ok(Outcome::Swapped(version.version))
+    put(served, serving);
+    Ok(outcome)
 }
 
-/// Who answers beside the champion, and what share of the requests. An alias moves a moment before its rollout says so.
-fn beside(rollout: Option<&Rollout>, champion: u64) -> Option<(u64, f64)> {
-    let rollout = rollout.filter(|rollout| rollout.stage.is_open())?;
-    match rollout.stage {
-        Stage::Shadow | Stage::Canary if champion == rollout.champion => Some((rollout.challenger, rollout.share)),
-        _ if champion == rollout.challenger => Some((rollout.champion, 0.0)),
-        _ => None,
+/// Puts it into service, unless that is what serves.
+fn put(served: &Served, serving: Serving) {
+    let of = |serving: &Serving| {
+        let beside = serving.beside.as_ref().map(|beside| (beside.model.version, beside.share));
+        (serving.champion.version, beside, serving.unloadable.as_ref().map(|(version, _)| *version))
+    };
+    if served.slot.serving().is_some_and(|before| of(&before) == of(&serving)) {
+        return;
     }
+    if let (champion, Some((beside, share)), _) = of(&serving) {
+        info!(pipeline = &*served.name, champion, beside, share, "two versions answer");
+    }
+    served.slot.swap(serving);
+}
+
+/// Where nothing serves yet and the champion cannot, the earlier one does, which its probation keeps ready.
+async fn stand_in(app: &App, served: &Served, before: Option<&Serving>, wanted: Option<Wanted>) {
+    let Some(wanted) = wanted.filter(|wanted| before.is_none() && !wanted.is_challenger) else { return };
+    let Ok(version) = app.catalog.version(&served.name, wanted.version).await else { return };
+    if let Ok(champion) = load(app, served, None, &version).await {
+        warn!(
+            pipeline = &*served.name,
+            version = wanted.version,
+            "the earlier champion serves: the present one cannot be loaded"
+        );
+        app.meters.swapped(&served.name, wanted.version);
+        put(served, Serving { champion, beside: None, unloadable: None });
+    }
+}
+
+/// Who answers beside the champion.
+#[derive(Debug, Clone, Copy)]
+struct Wanted {
+    version: u64,
+    /// Share of the requests that it answers.
+    share: f64,
+    /// Whether it is to take over.
+    is_challenger: bool,
+}
+
+impl Wanted {
+    /// By the newest step of a rollout. An alias moves a moment before its rollout says so.
+    fn of(rollout: &Rollout, champion: u64) -> Option<Self> {
+        match rollout.stage {
+            Stage::Shadow | Stage::Canary if champion == rollout.champion => {
+                Some(Self { version: rollout.challenger, share: rollout.share, is_challenger: true })
+            }
+            Stage::Shadow | Stage::Canary | Stage::Probation if champion == rollout.challenger => {
+                Some(Self { version: rollout.champion, share: 0.0, is_challenger: false })
+            }
+            _ => None,
+        }
+    }
+}
+
+fn find(before: Option<&Serving>, number: u64) -> Option<Arc<LoadedModel>> {
+    let beside = before.and_then(|serving| serving.beside.as_ref()).map(|beside| &beside.model);
+    let there = before.map(|serving| &serving.champion).into_iter().chain(beside);
+    there.into_iter().find(|model| model.version == number).cloned()
 }
 
 /// A version in memory: the one that is there already, or one that is loaded, checked and warmed up.
@@ -114,10 +170,8 @@ async fn load(
     version: &ModelVersion,
 ) -> Result<Arc<LoadedModel>, Error> {
     let number = version.version;
-    let beside = before.and_then(|serving| serving.beside.as_ref()).map(|beside| &beside.model);
-    let there = before.map(|serving| &serving.champion).into_iter().chain(beside);
-    if let Some(model) = there.into_iter().find(|model| model.version == number) {
-        return Ok(Arc::clone(model));
+    if let Some(model) = find(before, number) {
+        return Ok(model);
     }
     let bytes = app.catalog.artifact(version).await?;
     let name = Arc::clone(&served.name);

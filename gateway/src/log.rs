@@ -116,20 +116,22 @@ impl PredictionLog {
 
     /// Takes an answer that nobody was told. It is left out where the log is busy: what was told comes first.
     pub(crate) fn record_unheard(&self, asked: &Asked, answer: Answer) {
-        self.shared.meters.compared(&asked.served.name);
         let (at, rows) = (self.shared.clock.now(), answer.rows());
-        self.beside(asked, rows, move |id, dialect| {
+        let kept = self.beside(asked, rows, false, move |id, dialect| {
             let mut predictions = predictions(&answer, id, dialect, at);
             predictions.iter_mut().for_each(|prediction| prediction.shadow = true);
             predictions
         });
+        if kept {
+            self.shared.meters.compared(&asked.served.name);
+        }
     }
 
     /// Takes that a version failed to answer a request, which another one answered.
     pub(crate) fn record_failure(&self, asked: &Asked, version: u64, shadow: bool, why: &str) {
-        self.shared.meters.failed_to_answer(&asked.served.name);
         let (at, failure) = (self.shared.clock.now(), why.chars().take(MOST_TOLD).collect());
-        self.beside(asked, 1, move |id, dialect| {
+        // As likely to be kept as the answer would have been: one that was heard is always logged.
+        let kept = self.beside(asked, 1, !shadow, move |id, dialect| {
             vec![Prediction {
                 request_id: id.to_owned(),
                 row: 0,
@@ -148,16 +150,25 @@ impl PredictionLog {
                 failure,
             }]
         });
+        if kept {
+            self.shared.meters.failed_to_answer(&asked.served.name);
+        }
     }
 
-    /// Sends what is kept beside the answers that were told.
-    fn beside(&self, asked: &Asked, rows: usize, make: impl FnOnce(&str, &str) -> Vec<Prediction> + Send + 'static) {
+    /// Sends what is kept beside the answers that were told; whether there was room.
+    fn beside(
+        &self,
+        asked: &Asked,
+        rows: usize,
+        is_due: bool,
+        make: impl FnOnce(&str, &str) -> Vec<Prediction> + Send + 'static,
+    ) -> bool {
         let wanted = u32::try_from(rows).unwrap_or(u32::MAX).min(self.capacity);
-        let busy = self.permits.available_permits() < self.capacity as usize / 2;
+        let busy = !is_due && self.permits.available_permits() < self.capacity as usize / 2;
         let permit = Arc::clone(&self.permits).try_acquire_many_owned(wanted);
         let (Ok(permit), false) = (permit, busy) else {
             self.shared.meters.not_compared(&asked.served.name);
-            return;
+            return false;
         };
         let (sink, topic) = (Arc::clone(&self.sink), Arc::clone(&asked.served.topic));
         let (id, dialect) = (asked.id.clone(), asked.dialect);
@@ -167,6 +178,7 @@ impl PredictionLog {
             let _ = sink.deliver(topic, records).await;
             drop(permit);
         });
+        true
     }
 
     /// Waits until what is on its way has arrived, or `limit` is over; what has not arrived then is counted as dropped

@@ -7,8 +7,9 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
-/// Answers that are worked on at once; where there are as many, requests come faster than two versions can answer them.
-const AT_ONCE: usize = 64;
+/// Mebibytes of requests that are worked on at once, each counted as one at least; where there are as many, requests come faster
+/// than two versions can answer them.
+const AT_ONCE: u32 = 32;
 
 /// Runs them.
 pub(crate) struct Shadows {
@@ -18,14 +19,15 @@ pub(crate) struct Shadows {
 
 impl Default for Shadows {
     fn default() -> Self {
-        Self { permits: Arc::new(Semaphore::new(AT_ONCE)), tasks: TaskTracker::new() }
+        Self { permits: Arc::new(Semaphore::new(AT_ONCE as usize)), tasks: TaskTracker::new() }
     }
 }
 
 impl Shadows {
-    /// Starts `work`, unless there is no room for it.
-    pub(crate) fn start(&self, work: impl Future<Output = ()> + Send + 'static) -> bool {
-        let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() else { return false };
+    /// Starts `work` on a request of so many bytes, unless there is no room for it.
+    pub(crate) fn start(&self, bytes: usize, work: impl Future<Output = ()> + Send + 'static) -> bool {
+        let weight = u32::try_from(bytes >> 20).unwrap_or(u32::MAX).saturating_add(1).min(AT_ONCE);
+        let Ok(permit) = Arc::clone(&self.permits).try_acquire_many_owned(weight) else { return false };
         self.tasks.spawn(async move {
             work.await;
             drop(permit);

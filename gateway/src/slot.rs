@@ -14,7 +14,12 @@ pub(crate) struct Serving {
     pub(crate) champion: Arc<LoadedModel>,
     /// A version that is compared with it.
     pub(crate) beside: Option<Beside>,
+    /// One that was to be, and why it cannot be loaded.
+    pub(crate) unloadable: Option<Unloadable>,
 }
+
+/// A version, and why it cannot be loaded.
+pub(crate) type Unloadable = (u64, Arc<str>);
 
 /// A version beside the champion.
 #[derive(Debug, Clone)]
@@ -31,12 +36,14 @@ pub(crate) struct Chosen {
     pub(crate) model: Arc<LoadedModel>,
     /// Who answers unheard, and instead of one that fails.
     pub(crate) other: Option<Arc<LoadedModel>>,
+    /// Who would, if it could be loaded.
+    pub(crate) unloadable: Option<Unloadable>,
 }
 
 impl Chosen {
     /// That version and no other.
     pub(crate) fn only(model: Arc<LoadedModel>) -> Self {
-        Self { model, other: None }
+        Self { model, other: None, unloadable: None }
     }
 }
 
@@ -64,10 +71,12 @@ impl Slot {
     pub(crate) fn choose(&self, id: &RequestId) -> Option<Chosen> {
         let serving = self.serving()?;
         let champion = Arc::clone(&serving.champion);
-        let Some(beside) = &serving.beside else { return Some(Chosen::only(champion)) };
+        let Some(beside) = &serving.beside else {
+            return Some(Chosen { unloadable: serving.unloadable.clone(), ..Chosen::only(champion) });
+        };
         let other = Arc::clone(&beside.model);
         let (model, other) = if falls_within(id, beside.share) { (other, champion) } else { (champion, other) };
-        Some(Chosen { model, other: Some(other) })
+        Some(Chosen { model, other: Some(other), unloadable: None })
     }
 
     /// Puts `serving` into service; what served before answers what it has begun.

@@ -72,8 +72,6 @@ struct PastRun {
     caused_by: String,
     started: i64,
     ended: i64,
-    /// Whether its model is being rolled out.
-    rolling: u8,
 }
 
 #[derive(clickhouse::Row, Deserialize)]
@@ -174,14 +172,14 @@ impl Reports {
         Err(Error::Behind { pipeline: self.pipeline.clone(), window: window.to_owned() })
     }
 
-    /// Trainings that other drifts started, and whatever is being rolled out. A run of this very reason is one that was interrupted: it is to be repeated.
+    /// Trainings that other drifts started, and what is being rolled out. A run of this very reason is one that was interrupted: it is
+    /// to be repeated.
     async fn past(&self, reason: &Reason) -> Result<Vec<Training>, Error> {
         let sql = format!(
             "SELECT any(r.cause) AS caused_by, toUnixTimestamp64Milli(min(r.at)) AS started, \
-             toUnixTimestamp64Milli(maxIf(r.at, r.state != 'started')) AS ended, \
-             toUInt8(argMax(toString(r.state), (r.at, r.state != 'started')) = 'rolling_out') AS rolling FROM runs AS r \
-             WHERE pipeline = '{}' AND run_id != '{}' GROUP BY run_id HAVING rolling OR startsWith(caused_by, 'drift ') \
-             ORDER BY started DESC LIMIT 1000",
+             toUnixTimestamp64Milli(maxIf(r.at, r.state != 'started')) AS ended FROM runs AS r \
+             WHERE pipeline = '{}' AND startsWith(cause, 'drift ') AND run_id != '{}' GROUP BY run_id ORDER BY started DESC \
+             LIMIT 1000",
             self.pipeline,
             reason.run_id(&self.pipeline)
         );
@@ -191,10 +189,18 @@ impl Reports {
             started_ms: run.started,
             // A run without an end is one that this trainer, being the only one of the pipeline, died in: the same
             // reason repeats it, so it does not block others for ever.
-            // While its model is rolled out it is not over: another would begin anew what this one is about to end.
-            finished_ms: (run.rolling == 0).then_some(run.ended.max(run.started)),
+            finished_ms: Some(run.ended.max(run.started)),
         };
-        Ok(runs.into_iter().map(training).collect())
+        let mut trainings: Vec<Training> = runs.into_iter().map(training).collect();
+        // What is rolled out is not over, whoever wished it: another training would begin anew what this one is about to end, or take
+        // its place before it is known to be good.
+        let rollout = self.trainer.registry().rollout(&self.pipeline).await?;
+        trainings.extend(rollout.filter(|rollout| rollout.stage.is_open()).map(|rollout| Training {
+            event_id: event_of(&rollout.cause),
+            started_ms: rollout.begun,
+            finished_ms: None,
+        }));
+        Ok(trainings)
     }
 }
 

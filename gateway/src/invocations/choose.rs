@@ -32,7 +32,7 @@ pub(super) fn choose(
     }
     let serving = app.pipelines.values().filter_map(|served| Some((Arc::clone(served), served.slot.choose(id)?)));
     let mut fitting: Vec<(usize, (Arc<Served>, Chosen))> =
-        serving.filter_map(|chosen| Some((fit(&chosen.1.model, input)?, chosen))).collect();
+        serving.filter_map(|chosen| Some((fits(&chosen.1, input)?, chosen))).collect();
     fitting.sort_by_key(|(fit, _)| std::cmp::Reverse(*fit));
     let best = fitting.first().map(|(fit, _)| *fit);
     let mut candidates = fitting.into_iter().take_while(|(fit, _)| Some(*fit) == best).map(|(_, chosen)| chosen);
@@ -47,6 +47,12 @@ pub(super) fn choose(
             )))
         }
     }
+}
+
+/// How well a request fits the versions that may answer it: one that is tried out is no reason to refuse it.
+fn fits(chosen: &Chosen, input: &Input) -> Option<usize> {
+    let other = chosen.other.as_ref().and_then(|other| fit(other, input));
+    fit(&chosen.model, input).max(other)
 }
 
 /// How many of a model's inputs the request has; `None` when it lacks one that is needed.

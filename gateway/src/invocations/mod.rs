@@ -78,7 +78,7 @@ async fn score(
 ) -> Result<Response, ScoringFault> {
     let bytes = body::bytes(body)?;
     let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
-    let (heavy, for_choice, of) = (body::is_heavy(&bytes), Arc::clone(&app), id.clone());
+    let (heavy, for_choice, of, whole) = (body::is_heavy(&bytes), Arc::clone(&app), id.clone(), bytes.clone());
     let (served, chosen, input) = body::off_loop(heavy, move || {
         let input = Input::read(&bytes, &kind)?;
         let (served, chosen) = choose::choose(&for_choice, which.model.as_deref(), &input, &of)?;
@@ -87,11 +87,13 @@ async fn score(
     .await?;
     let one_probability = answers_one_probability(&served);
     let asked = Asked { app, served, dialect: NAME, id };
+    let input = Arc::new(input);
     let read = move |_: &[u8], rows| {
-        let rows = input.rows(rows, one_probability)?;
+        // Copied only where another version reads it, too.
+        let rows = Arc::unwrap_or_clone(input).rows(rows, one_probability)?;
         Ok::<_, ScoringFault>((one_probability, rows))
     };
-    asked.answer_read(heavy, bytes::Bytes::new(), chosen, read, render).await
+    asked.answer_read(heavy, whole, chosen, read, render).await
 }
 
 /// Whether the pipeline keeps the contract of a network with one output: `[[p]]`.

@@ -155,6 +155,10 @@ async fn one_that_cannot_be_loaded_takes_nothing_from_the_champion() {
     gateway.serve("iris", 3, constant(&iris, 0)).await;
     assert_eq!(ask(&gateway, 20).await, [3; 20]);
     assert!(gateway.app.metrics.encode().contains(r#"swaps_total{model="iris",outcome="failed"} 1"#));
+    // That it could not is told of every request.
+    let logged = logged(&gateway, 60).await;
+    let failures: Vec<_> = logged.iter().filter(|it| !it.failure.is_empty()).collect();
+    assert!(failures.len() == 20 && failures.iter().all(|it| it.model_version == 4 && it.shadow), "{failures:?}");
 }
 
 #[tokio::test]
