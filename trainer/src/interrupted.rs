@@ -34,7 +34,10 @@ impl Trainer {
             let version = self.registry().of_run(pipeline, run_id).await?;
             let champion = self.registry().resolve(pipeline, CHAMPION).await?;
             let serves = |version: &ModelVersion| champion.as_ref().is_some_and(|it| it.version == version.version);
+            let rollout = self.registry().rollout(pipeline).await?;
+            let goes_on = rollout.is_some_and(|rollout| rollout.run_id == run_id && rollout.stage.is_open());
             let (state, detail) = match &version {
+                Some(_) if goes_on => (RunState::RollingOut, "interrupted after its rollout had begun"),
                 None => (RunState::Failed, "interrupted: its process ended before it did; train again"),
                 Some(version) if serves(version) => (RunState::Promoted, "interrupted after its model was promoted"),
                 Some(_) => (RunState::Refused, "interrupted before its model could be promoted; promote it by hand"),

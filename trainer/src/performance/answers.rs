@@ -35,14 +35,37 @@ pub async fn newest(
     last: u64,
 ) -> Result<Vec<Answer>, Error> {
     let of = version.map_or_else(String::new, |version| format!("WHERE model_version = {version}"));
+    labelled(clickhouse, pipeline, &format!("{of} ORDER BY at DESC, _partition DESC, _offset DESC LIMIT {last}")).await
+}
+
+/// Answers of a version since `since` (milliseconds since 1970 UTC), in order, without the first `first` of them.
+///
+/// # Errors
+/// Those of ClickHouse.
+pub(super) async fn from(
+    clickhouse: &ClickHouse,
+    pipeline: &str,
+    version: u64,
+    (since, first): (i64, u64),
+    most: u64,
+) -> Result<Vec<Answer>, Error> {
+    let of = format!(
+        "WHERE model_version = {version} AND at >= fromUnixTimestamp64Milli({since}, 'UTC') \
+         ORDER BY at, _partition, _offset LIMIT {most} OFFSET {first}"
+    );
+    labelled(clickhouse, pipeline, &of).await
+}
+
+/// Served answers that `of` selects, beside their labels.
+async fn labelled(clickhouse: &ClickHouse, pipeline: &str, of: &str) -> Result<Vec<Answer>, Error> {
+    let (predictions, labels) = (quote(&format!("{pipeline}_predictions")), quote(&format!("{pipeline}_labels")));
     let sql = format!(
-        "SELECT p.model_version AS model_version, toUnixTimestamp64Milli(p.at) AS at, toString(p.prediction) AS prediction, \
-         p.probabilities AS probabilities, p.value AS value, l.label AS label, l.known AS known \
-         FROM (SELECT * FROM {predictions} {of} ORDER BY at DESC, _offset DESC LIMIT {last}) AS p \
+        "WITH p AS (SELECT * FROM {predictions} {of}) \
+         SELECT p.model_version AS model_version, toUnixTimestamp64Milli(p.at) AS at, toString(p.prediction) AS prediction, \
+         p.probabilities AS probabilities, p.value AS value, l.label AS label, l.known AS known FROM p \
          LEFT JOIN (SELECT request_id, row, argMax(label, _offset) AS label, true AS known FROM {labels} \
-         GROUP BY request_id, row) AS l USING (request_id, row) ORDER BY model_version, at, p._offset",
-        predictions = quote(&format!("{pipeline}_predictions")),
-        labels = quote(&format!("{pipeline}_labels")),
+         WHERE request_id IN (SELECT request_id FROM p) GROUP BY request_id, row) AS l USING (request_id, row) \
+         ORDER BY model_version, at, p._partition, p._offset SETTINGS use_skip_indexes_if_final = 1"
     );
     Ok(clickhouse.rows::<Answer>(&sql).await?)
 }

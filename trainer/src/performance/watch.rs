@@ -16,18 +16,24 @@ use driftmill_schemas::pipeline::Loaded;
 use driftmill_schemas::topic::Topics;
 use serde::Deserialize;
 use serde_json::json;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
+use super::answers::from;
 use super::kept::{PerformanceMetrics, PerformanceRow, figure};
 use super::windows::{Judge, Window};
-use super::{baseline, metric, newest};
+use super::{baseline, metric};
 use crate::Error;
 
 /// How often it is looked whether answers or labels have come.
 const EVERY: Duration = Duration::from_secs(2);
 /// Windows that are judged again when labels come: those of older ones stand as they are.
 const MOST_WINDOWS: u64 = 20;
+/// Answers older than this many milliseconds (a week) are not judged again.
+const LOOK_BACK: i64 = 7 * 86_400_000;
+/// After a look, so many times as long as it took is waited: 5 % of one core, however much there is to look at.
+const SHARE: u32 = 20;
 /// Answers of a window at most.
 const MOST_ANSWERS: u64 = 5_000;
 
@@ -35,6 +41,13 @@ const MOST_ANSWERS: u64 = 5_000;
 struct Counted {
     predictions: u64,
     labels: u64,
+}
+
+/// Answers of a version, and those that are looked at.
+#[derive(clickhouse::Row, Deserialize)]
+struct Numbered {
+    all: u64,
+    recent: u64,
 }
 
 #[derive(clickhouse::Row, Deserialize)]
@@ -48,12 +61,14 @@ type Known = Option<(Baseline, Vec<String>)>;
 /// What is known of one pipeline.
 #[derive(Default)]
 struct Seen {
-    /// Rows of the tables of predictions and labels when it was looked at last.
-    counted: (u64, u64),
+    /// Rows of the tables of predictions and labels, and the champion, when it was looked at last.
+    counted: (u64, u64, u64),
     /// Of the version that served then.
     baseline: Option<(u64, Known)>,
     /// The newest event that was sent.
     told: String,
+    /// The last look took long: there is none before.
+    rests_until: Option<Instant>,
 }
 
 /// The watch over this process's pipelines.
@@ -108,13 +123,13 @@ impl PerformanceWatch {
         let (predictions, labels) = (count("predictions"), count("labels"));
         let sql = format!("SELECT assumeNotNull({predictions}) AS predictions, assumeNotNull({labels}) AS labels");
         let counted = self.clickhouse.row::<Counted>(&sql).await?;
-        let now = (counted.predictions, counted.labels);
-        if self.seen.entry(name.clone()).or_default().counted == now {
-            return Ok(());
-        }
         let Some(champion) = self.registry.resolve(name, CHAMPION).await? else { return Ok(()) };
         let version = champion.version;
-        let seen = self.seen.entry(name.clone()).or_default();
+        let now = (counted.predictions, counted.labels, version);
+        let (began, seen) = (Instant::now(), self.seen.entry(name.clone()).or_default());
+        if seen.counted == now || seen.rests_until.is_some_and(|at| began < at) {
+            return Ok(());
+        }
         if seen.baseline.as_ref().is_none_or(|(of, _)| *of != version) {
             seen.baseline = Some((version, baseline(&self.registry, name, version).await?));
         }
@@ -129,6 +144,7 @@ impl PerformanceWatch {
         self.tell(loaded, version, first, &windows, &judge).await?;
         if let Some(seen) = self.seen.get_mut(name) {
             seen.counted = now;
+            seen.rests_until = Some(Instant::now() + began.elapsed() * SHARE);
         }
         Ok(())
     }
@@ -137,15 +153,21 @@ impl PerformanceWatch {
     async fn windows(&self, loaded: &Loaded, version: u64, judge: &Judge<'_>) -> Result<(u64, Vec<Window>), Error> {
         let pipeline = &loaded.pipeline;
         let of_window = pipeline.drift.window_rows.clamp(1, MOST_ANSWERS);
-        let table = quote(&format!("{}_predictions", pipeline.name));
-        let sql = format!("SELECT count() AS count FROM {table} WHERE model_version = {version}");
-        let all = self.clickhouse.row::<Count>(&sql).await?.count;
-        let last = all.min(MOST_WINDOWS * of_window + all % of_window);
-        let answers = newest(&self.clickhouse, &pipeline.name, Some(version), last).await?;
+        let table = quote(&format!("{}_predictions_rows", pipeline.name));
+        let since = self.clock.now().saturating_sub(LOOK_BACK);
+        let served = format!("FROM {table} WHERE model_version = {version} AND shadow = 0 AND failure = ''");
+        let at = format!("at >= fromUnixTimestamp64Milli({since}, 'UTC')");
+        let sql = format!("SELECT count() AS all, countIf({at}) AS recent {served}");
+        let Numbered { all, recent } = self.clickhouse.row::<Numbered>(&sql).await?;
+        // From the beginning of a window on, and no further back than the newest windows.
+        let first = all.saturating_sub((MOST_WINDOWS * of_window).min(recent)).next_multiple_of(of_window);
+        let passed = first.saturating_sub(all - recent);
+        let answers =
+            from(&self.clickhouse, &pipeline.name, version, (since, passed), MOST_WINDOWS * of_window).await?;
         let damaged = |reason: String| Error::Champion { pipeline: pipeline.name.clone(), version, reason };
         let size = usize::try_from(of_window).unwrap_or(usize::MAX);
         let windows = answers.chunks(size).map(|rows| judge.window(rows)).collect::<Result<Vec<_>, _>>();
-        Ok(((all - last) / of_window, windows.map_err(|fault| damaged(fault.to_string()))?))
+        Ok((first / of_window, windows.map_err(|fault| damaged(fault.to_string()))?))
     }
 
     async fn keep(
