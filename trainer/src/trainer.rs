@@ -427,37 +427,47 @@ impl Trainer {
         fitted.metrics.extend(found.metrics);
         event.metrics = fitted.metrics.clone();
         life.tell(Level::Info, life::fitted(&fitted, began.elapsed())).await;
-        let before = self.registry.champions(&pipeline.name).await?.map(|(champion, _)| champion.version);
-        let champion = Champion::of(&self.registry, loaded).await?;
-        // The champion is asked, and gates fit models of their own: on a thread that may be blocked.
-        let of = Arc::clone(loaded);
-        let judging = move || {
-            let asked = |rows| champion.as_ref().map(|champion| champion.said_of(rows, &of.pipeline)).transpose();
-            let rival = asked(&fitted.test)?.flatten();
-            let gold = match gold {
-                Some(Gold { name, rows, .. }) => {
-                    let champion = rows.as_ref().ok().map(asked).transpose()?.flatten().flatten();
-                    Some(Judge { name, rows, champion })
-                }
-                None => None,
+        let gold = gold.map(|gold| (gold.name, gold.rows));
+        let (fitted, gates, before) = loop {
+            let before = self.champion_of(pipeline).await?;
+            let champion = Champion::of(&self.registry, loaded).await?;
+            // The champion is asked, and gates fit models of their own: on a thread that may be blocked.
+            let (of, gold) = (Arc::clone(loaded), gold.clone());
+            let judging = move || {
+                let asked = |rows| champion.as_ref().map(|champion| champion.said_of(rows, &of.pipeline)).transpose();
+                let rival = asked(&fitted.test)?.flatten();
+                let gold = match gold {
+                    Some((name, rows)) => {
+                        let champion = rows.as_ref().ok().map(asked).transpose()?.flatten().flatten();
+                        Some(Judge { name, rows, champion })
+                    }
+                    None => None,
+                };
+                let judged = fitted.judged.as_ref().unwrap_or(&fitted.model);
+                let served = &fitted.model;
+                let size = artifact::encode(served, &serde_json::Value::Null).map_or(usize::MAX, |bytes| bytes.len());
+                let facts = Facts {
+                    train: &fitted.train,
+                    test: &fitted.test,
+                    model: judged,
+                    served,
+                    size,
+                    said: &fitted.said,
+                    champion: rival.as_ref().map(|(version, said)| (*version, said)),
+                    gold: gold.as_ref(),
+                };
+                let gates = judge(&of.pipeline, &facts);
+                Ok::<_, Error>((fitted, gates))
             };
-            let judged = fitted.judged.as_ref().unwrap_or(&fitted.model);
-            let served = &fitted.model;
-            let size = artifact::encode(served, &serde_json::Value::Null).map_or(usize::MAX, |bytes| bytes.len());
-            let facts = Facts {
-                train: &fitted.train,
-                test: &fitted.test,
-                model: judged,
-                served,
-                size,
-                said: &fitted.said,
-                champion: rival.as_ref().map(|(version, said)| (*version, said)),
-                gold: gold.as_ref(),
-            };
-            let gates = judge(&of.pipeline, &facts);
-            Ok::<_, Error>((fitted, gates))
+            let judged = tokio::task::spawn_blocking(judging).await.map_err(|e| Error::Lost(e.to_string()))?;
+            let (back, gates) = judged?;
+            fitted = back;
+            // Trainings on files and promotions by hand go on beside this one.
+            match self.champion_of(pipeline).await? {
+                now if now == before => break (fitted, gates, before),
+                _ => life.tell(Level::Info, "another version has become champion: judging once more").await,
+            }
         };
-        let (fitted, gates) = tokio::task::spawn_blocking(judging).await.map_err(|e| Error::Lost(e.to_string()))??;
         event.gates = gates;
         life.tell_gates(&event.gates).await;
         life.is_alone().await?;
@@ -550,18 +560,22 @@ impl Trainer {
         Ok(same.then_some(version))
     }
 
-    /// That another version is champion by now than the one the gates compared with: trainings on files go on beside others.
+    async fn champion_of(&self, pipeline: &Pipeline) -> Result<Option<u64>, Error> {
+        Ok(self.registry.champions(&pipeline.name).await?.map(|(champion, _)| champion.version))
+    }
+
+    /// Why a version cannot take over that was judged while `before` was champion, if it is not any more.
     async fn is_overtaken(
         &self,
         pipeline: &Pipeline,
         before: Option<u64>,
         reason: &Reason,
     ) -> Result<Option<String>, Error> {
-        let now = self.registry.champions(&pipeline.name).await?.map(|(champion, _)| champion.version);
+        let now = self.champion_of(pipeline).await?;
         let Some(now) = now.filter(|now| Some(*now) != before && !reason.forced()) else { return Ok(None) };
         Ok(Some(format!(
-            "version {now} became champion while this one was judged, which was not compared with it: train again, or \
-             promote it by hand"
+            "version {now} became champion while this one was registered, which was not compared with it: train again, \
+             or promote it by hand"
         )))
     }
 
