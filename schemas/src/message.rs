@@ -119,8 +119,13 @@ pub struct TrainingRequest {
 impl TrainingRequest {
     /// What the run that it starts is said to be caused by.
     pub fn cause(&self) -> String {
-        format!("request {} by {}", self.id, self.requested_by)
+        cause_of(self.id, &self.requested_by)
     }
+}
+
+/// What the run of a request is said to be caused by.
+pub fn cause_of(request: Uuid, requested_by: &str) -> String {
+    format!("request {request} by {requested_by}")
 }
 
 /// A run that is tried again.

@@ -2,13 +2,15 @@
 //!
 //! Each becomes a request on `driftmill.trainings`, whose id is a hash of what it is for. So it does not matter how many
 //! trainers look at the clock, or whether one died between request and note: requests of one id are one run.
+//!
+//! A schedule has one run at a time: what is due meanwhile is passed over, as it would only wait.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use driftmill_platform::registry::{Firing, Switch};
-use driftmill_schemas::message::{self, TrainingRequest};
+use driftmill_platform::registry::{CHAMPION, Firing, PendingRetry, Switch};
+use driftmill_schemas::message::{self, FirstCause, TrainingRequest};
 use driftmill_schemas::pipeline::{GRACE, Loaded, NEW_ROWS, Schedule, Timetable};
 use serde_json::Map;
 use tokio_util::sync::CancellationToken;
@@ -22,6 +24,12 @@ use crate::{Error, Trainer};
 const TICK: Duration = Duration::from_secs(1);
 /// Every so many ticks the tables are asked for rows that have come and tries that are due.
 const TICKS: u64 = 5;
+const HOUR: i64 = 3_600_000;
+/// For how long a try that is due is of use, in milliseconds.
+const OF_USE: i64 = 24 * HOUR;
+
+/// How a run that has no end is called.
+const STARTED: &str = "started";
 
 /// The schedule of a pipeline, with the newest of its times that was dealt with.
 struct Watched {
@@ -80,7 +88,15 @@ async fn look(trainer: &Trainer, watched: &mut Watched) -> Result<(), Error> {
     let switch = switch_of(trainer, pipeline, &schedule.name).await?;
     if let Some(switch) = switch.filter(|switch| switch.enabled == 1) {
         let fired = trainer.registry().fired(pipeline, &schedule.name, now - GRACE).await?;
-        if watched.timetable.due(&fired, switch.at, now) == Some(due) {
+        // One that was switched on later than now was so before the clock was put back.
+        let since = if switch.at > now { i64::MIN } else { switch.at };
+        if watched.timetable.due(&fired, since, now) == Some(due) {
+            if let Some(earlier) = under_way(trainer, watched, now).await? {
+                let (schedule, passed) = (&schedule.name, watched.timetable.written(due));
+                warn!(pipeline, schedule, due = passed, run = %earlier, "passed over: the run before it has not ended");
+                watched.decided = Some(due);
+                return Ok(());
+            }
             let request = TrainingRequest {
                 id: message::id_of(&["schedule", pipeline, &schedule.name, &due.to_string()]),
                 pipeline: pipeline.clone(),
@@ -98,6 +114,19 @@ async fn look(trainer: &Trainer, watched: &mut Watched) -> Result<(), Error> {
     }
     watched.decided = Some(due);
     Ok(())
+}
+
+/// The run of what the schedule fired last, while it is waited for: it has no end, and may still come to one.
+async fn under_way(trainer: &Trainer, watched: &Watched, now: i64) -> Result<Option<Uuid>, Error> {
+    let (pipeline, schedule) = (&watched.loaded.pipeline, &watched.schedule);
+    let Some(last) = trainer.registry().last_firing(&pipeline.name, &schedule.name).await? else { return Ok(None) };
+    let timeout = i64::try_from(pipeline.training.timeout).unwrap_or(i64::MAX / 1000).saturating_mul(1000);
+    if now.saturating_sub(last.at).saturating_abs() >= timeout.saturating_add(HOUR) {
+        return Ok(None);
+    }
+    let run = message::run_id(&pipeline.name, &message::cause_of(last.request_id, &schedule.requester()));
+    let found = trainer.registry().run_of(&pipeline.name, run).await?;
+    Ok(found.is_none_or(|found| found.state == STARTED).then_some(run))
 }
 
 async fn switch_of(trainer: &Trainer, pipeline: &str, schedule: &str) -> Result<Option<Switch>, Error> {
@@ -131,13 +160,10 @@ async fn look_at_rows(
     let (run, at, rows) = match trainer.registry().newest_snapshot(&pipeline.name).await? {
         Some(of) if counted_from.get(&pipeline.name) == Some(&of.run_id) => return Ok(()),
         Some(of) => (of.run_id, of.at, trainer.rows_since(loaded, &Since::Beyond(of.reached)).await?),
-        // Trained before snapshots were noted.
+        // Nothing was learned from the table: what its versions learned from were files, whose rows are others.
         None => match trainer.registry().versions(&pipeline.name).await?.pop() {
             Some(version) if counted_from.get(&pipeline.name) == Some(&version.run_id) => return Ok(()),
-            Some(version) => {
-                let all = trainer.rows_since(loaded, &Since::Newest).await?;
-                (version.run_id, version.created_at, all.saturating_sub(version.rows))
-            }
+            Some(version) => (version.run_id, version.created_at, trainer.rows_since(loaded, &Since::Newest).await?),
             // The first training has its own reason.
             None => return Ok(()),
         },
@@ -169,12 +195,44 @@ async fn look_at_rows(
     Ok(())
 }
 
-/// Requests the tries that are due.
+/// Requests the tries that are due and of use.
 async fn try_again(trainer: &Trainer, pipeline: &str) -> Result<(), Error> {
     for retry in trainer.registry().due_retries(pipeline, trainer.clock().now()).await? {
-        trainer.registry().request_training(&retry.request).await?;
-        info!(pipeline, run = %retry.run_id, "tried again");
+        match use_of(trainer, pipeline, &retry).await? {
+            // The run that it follows goes on, or anew where its process ended: its end counts.
+            Use::NotYet => continue,
+            Use::Again => {
+                trainer.registry().request_training(&retry.request).await?;
+                info!(pipeline, run = %retry.run_id, "tried again");
+            }
+            Use::No(why) => info!(pipeline, run = %retry.run_id, why, "not tried again"),
+        }
         trainer.registry().take_up_retry(&retry).await?;
     }
     Ok(())
+}
+
+/// What a try that is due is good for.
+enum Use {
+    Again,
+    NotYet,
+    No(&'static str),
+}
+
+async fn use_of(trainer: &Trainer, pipeline: &str, retry: &PendingRetry) -> Result<Use, Error> {
+    if trainer.clock().now().saturating_sub(retry.due) > OF_USE {
+        return Ok(Use::No("it was due more than a day ago"));
+    }
+    match trainer.registry().run_of(pipeline, retry.run_id).await? {
+        Some(run) if ["failed", "timed_out"].contains(&run.state.as_str()) => {}
+        Some(run) if run.state != STARTED => return Ok(Use::No("the run before it has made a model after all")),
+        _ => return Ok(Use::NotYet),
+    }
+    if let Some(FirstCause::Drift { champion, .. }) = retry.request.again.as_ref().map(|again| &again.cause) {
+        let serves = trainer.registry().resolve(pipeline, CHAMPION).await?;
+        if serves.is_none_or(|serves| serves.version != *champion) {
+            return Ok(Use::No("the version that drifted no longer serves"));
+        }
+    }
+    Ok(Use::Again)
 }

@@ -97,8 +97,12 @@ impl Lives {
         registry: &'a Registry,
         clock: &'a SharedClock,
     ) -> Life<'a> {
-        let begun = lock(&self.0).entry(run_id).or_insert_with(Begun::now).clone();
-        Life { run_id, pipeline, claim, registry, clock, begun, told: AtomicU32::new(0) }
+        let mut lives = lock(&self.0);
+        let is_new = !lives.contains_key(&run_id);
+        let begun = lives.entry(run_id).or_insert_with(Begun::now).clone();
+        // The version may not have been registered after all.
+        begun.settled.store(false, Ordering::Relaxed);
+        Life { run_id, pipeline, claim, registry, clock, begun, is_new, told: AtomicU32::new(0) }
     }
 
     /// Forgets a run that has ended.
@@ -121,10 +125,16 @@ pub(crate) struct Life<'a> {
     registry: &'a Registry,
     clock: &'a SharedClock,
     begun: Begun,
+    is_new: bool,
     told: AtomicU32,
 }
 
 impl Life<'_> {
+    /// Whether this process has not been at the run before.
+    pub fn is_new(&self) -> bool {
+        self.is_new
+    }
+
     /// Keeps a line of the run's log. A log that cannot be kept ends no run.
     pub async fn tell(&self, level: Level, line: impl Into<String>) {
         let line = LogLine { at: self.clock.now(), level: level.name().to_owned(), line: line.into() };

@@ -83,6 +83,13 @@ impl Reason {
         }
     }
 
+    /// The ids of this run and of the attempts before it, the newest first.
+    pub fn attempts(&self, pipeline: &str) -> Vec<Uuid> {
+        let again = |attempt| Self::Again { first: Box::new(self.first().clone()), attempt };
+        let later = (2..=self.attempt()).rev().map(|attempt| again(attempt).run_id(pipeline));
+        later.chain([self.first().run_id(pipeline)]).collect()
+    }
+
     /// Number of the attempt, from 1.
     pub fn attempt(&self) -> u32 {
         match self {
@@ -174,6 +181,8 @@ mod tests {
             assert_ne!(second.run_id("iris"), first.run_id("iris"));
             let third = Reason::of_request(second.once_more("iris", 9));
             assert_eq!((third.attempt(), third.first()), (3, &first));
+            assert_eq!(third.attempts("iris"), [&third, &second, &first].map(|reason| reason.run_id("iris")));
+            assert_eq!(first.attempts("iris"), [first.run_id("iris")]);
             assert_eq!(third.cause(), format!("{} (attempt 3)", first.cause()));
         }
     }

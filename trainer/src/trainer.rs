@@ -276,6 +276,7 @@ impl Trainer {
     async fn was_done(&self, pipeline: &str, reason: &Reason) -> Result<bool, Error> {
         let done = self.is_done(pipeline, reason).await?;
         if done {
+            self.lives.end(reason.run_id(pipeline));
             info!(pipeline, cause = reason.cause(), "this reason was dealt with before");
         }
         Ok(done)
@@ -329,7 +330,11 @@ impl Trainer {
         let training = &loaded.pipeline.training;
         let by_hand = rows.is_some();
         let life = self.lives.of(event.run_id, pipeline, claim, &self.registry, &self.clock);
-        life.tell(Level::Info, life::beginning(reason, training, by_hand)).await;
+        if life.is_new() {
+            life.tell(Level::Info, life::beginning(reason, training, by_hand)).await;
+        } else if self.registry.of_run(pipeline, event.run_id).await?.is_some() {
+            life.settle();
+        }
         let work = self.work(loaded, reason, rows, given, &life, &mut event);
         let outcome = life.in_time(life::limit(training, by_hand), work).await;
         life.ended(outcome, training, reason, by_hand, &mut event).await?;
@@ -431,36 +436,47 @@ impl Trainer {
         fitted.metrics.extend(found.metrics);
         event.metrics = fitted.metrics.clone();
         life.tell(Level::Info, life::fitted(&fitted, began.elapsed())).await;
-        let champion = Champion::of(&self.registry, loaded).await?;
-        // The champion is asked, and gates fit models of their own: on a thread that may be blocked.
-        let of = Arc::clone(loaded);
-        let judging = move || {
-            let asked = |rows| champion.as_ref().map(|champion| champion.said_of(rows, &of.pipeline)).transpose();
-            let rival = asked(&fitted.test)?.flatten();
-            let gold = match gold {
-                Some(Gold { name, rows, .. }) => {
-                    let champion = rows.as_ref().ok().map(asked).transpose()?.flatten().flatten();
-                    Some(Judge { name, rows, champion })
-                }
-                None => None,
+        let gold = gold.map(|gold| (gold.name, gold.rows));
+        let (fitted, gates, before) = loop {
+            let before = self.champion_of(pipeline).await?;
+            let champion = Champion::of(&self.registry, loaded).await?;
+            // The champion is asked, and gates fit models of their own: on a thread that may be blocked.
+            let (of, gold) = (Arc::clone(loaded), gold.clone());
+            let judging = move || {
+                let asked = |rows| champion.as_ref().map(|champion| champion.said_of(rows, &of.pipeline)).transpose();
+                let rival = asked(&fitted.test)?.flatten();
+                let gold = match gold {
+                    Some((name, rows)) => {
+                        let champion = rows.as_ref().ok().map(asked).transpose()?.flatten().flatten();
+                        Some(Judge { name, rows, champion })
+                    }
+                    None => None,
+                };
+                let judged = fitted.judged.as_ref().unwrap_or(&fitted.model);
+                let served = &fitted.model;
+                let size = artifact::encode(served, &serde_json::Value::Null).map_or(usize::MAX, |bytes| bytes.len());
+                let facts = Facts {
+                    train: &fitted.train,
+                    test: &fitted.test,
+                    model: judged,
+                    served,
+                    size,
+                    said: &fitted.said,
+                    champion: rival.as_ref().map(|(version, said)| (*version, said)),
+                    gold: gold.as_ref(),
+                };
+                let gates = judge(&of.pipeline, &facts);
+                Ok::<_, Error>((fitted, gates))
             };
-            let judged = fitted.judged.as_ref().unwrap_or(&fitted.model);
-            let served = &fitted.model;
-            let size = artifact::encode(served, &serde_json::Value::Null).map_or(usize::MAX, |bytes| bytes.len());
-            let facts = Facts {
-                train: &fitted.train,
-                test: &fitted.test,
-                model: judged,
-                served,
-                size,
-                said: &fitted.said,
-                champion: rival.as_ref().map(|(version, said)| (*version, said)),
-                gold: gold.as_ref(),
-            };
-            let gates = judge(&of.pipeline, &facts);
-            Ok::<_, Error>((fitted, gates))
+            let judged = tokio::task::spawn_blocking(judging).await.map_err(|e| Error::Lost(e.to_string()))?;
+            let (back, gates) = judged?;
+            fitted = back;
+            // Trainings on files and promotions by hand go on beside this one.
+            match self.champion_of(pipeline).await? {
+                now if now == before => break (fitted, gates, before),
+                _ => life.tell(Level::Info, "another version has become champion: judging once more").await,
+            }
         };
-        let (fitted, gates) = tokio::task::spawn_blocking(judging).await.map_err(|e| Error::Lost(e.to_string()))??;
         event.gates = gates;
         life.tell_gates(&event.gates).await;
         life.is_alone().await?;
@@ -468,6 +484,12 @@ impl Trainer {
         let continues = continues.filter(|_| fitted.continued);
         let version = self.register(loaded, &snapshot, fitted, continues, event).await?;
         life.tell(Level::Info, format!("registered as version {}", version.version)).await;
+        if let Some(detail) = self.is_overtaken(pipeline, before, reason).await? {
+            event.model_version = Some(version.version);
+            event.state = RunState::Refused;
+            event.detail = detail;
+            return Ok(());
+        }
         self.decide(loaded, reason, event, version.version).await
     }
 
@@ -482,25 +504,40 @@ impl Trainer {
         let store = self.registry.store();
         match rows {
             Some(arrow) => snapshot::keep(store, pipeline, arrow).await,
-            None => match self.registry.searched_snapshot(&pipeline.name, event.run_id).await? {
+            None => match self.searched_snapshot(pipeline, reason).await? {
                 Some(hash) => snapshot::fetch(store, pipeline, &hash).await,
                 None => {
                     // Before the rows are: what comes in between is counted as new once more, and never lost.
                     let reached = snapshot::reached(&self.clickhouse, pipeline).await?;
-                    let taken = snapshot::take(&self.clickhouse, store, pipeline, &reason.since()).await?;
+                    // The newest one, also where the clock was put back.
+                    let newest = self.registry.newest_snapshot(&pipeline.name).await?;
                     let note = RunSnapshot {
                         pipeline: pipeline.name.clone(),
                         run_id: event.run_id,
-                        snapshot: taken.hash.clone(),
-                        rows: taken.rows.len() as u64,
+                        snapshot: String::new(),
+                        rows: 0,
                         reached,
-                        at: self.clock.now(),
+                        at: newest.map_or(i64::MIN, |newest| newest.at + 1).max(self.clock.now()),
                     };
-                    self.registry.record_snapshot(note).await?;
+                    // A run that fails here has been a reason for these rows all the same.
+                    self.registry.record_snapshot(note.clone()).await?;
+                    let taken = snapshot::take(&self.clickhouse, store, pipeline, &reason.since()).await?;
+                    let rows = taken.rows.len() as u64;
+                    self.registry.record_snapshot(RunSnapshot { snapshot: taken.hash.clone(), rows, ..note }).await?;
                     Ok(taken)
                 }
             },
         }
+    }
+
+    /// The snapshot that this run has searched on, or the attempts before it.
+    async fn searched_snapshot(&self, pipeline: &Pipeline, reason: &Reason) -> Result<Option<String>, Error> {
+        for run in reason.attempts(&pipeline.name) {
+            if let Some(hash) = self.registry.searched_snapshot(&pipeline.name, run).await? {
+                return Ok(Some(hash));
+            }
+        }
+        Ok(None)
     }
 
     /// The newest version that the same code made of the same rows, features and parameters: fitting again would make the
@@ -530,6 +567,25 @@ impl Trainer {
         let wanted = card_of(loaded, &snapshot.hash, params);
         let same = card.is_some_and(|card| as_declared(card, &wanted) == wanted);
         Ok(same.then_some(version))
+    }
+
+    async fn champion_of(&self, pipeline: &Pipeline) -> Result<Option<u64>, Error> {
+        Ok(self.registry.champions(&pipeline.name).await?.map(|(champion, _)| champion.version))
+    }
+
+    /// Why a version cannot take over that was judged while `before` was champion, if it is not any more.
+    async fn is_overtaken(
+        &self,
+        pipeline: &Pipeline,
+        before: Option<u64>,
+        reason: &Reason,
+    ) -> Result<Option<String>, Error> {
+        let now = self.champion_of(pipeline).await?;
+        let Some(now) = now.filter(|now| Some(*now) != before && !reason.forced()) else { return Ok(None) };
+        Ok(Some(format!(
+            "version {now} became champion while this one was registered, which was not compared with it: train again, \
+             or promote it by hand"
+        )))
     }
 
     /// Lets a registered version take over, unless a gate refused it and nobody insists.

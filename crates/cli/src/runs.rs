@@ -63,12 +63,13 @@ async fn of(backing: &Backing, asked: &Runs) -> anyhow::Result<()> {
 /// A run in one line.
 pub fn line(run: &RunSummary) -> String {
     let version = if run.model_version > 0 { format!("v{}", run.model_version) } else { "-".to_owned() };
-    let took = (run.ended - run.began) as f64 / 1e3;
+    // A clock may have been put back in between.
+    let took = (run.ended - run.began).max(0) as f64 / 1e3;
     let detail =
         if run.detail == run.cause || run.detail.is_empty() { String::new() } else { format!(": {}", run.detail) };
     let id = run.run.get(..8).unwrap_or(&run.run);
     let told = escaped(&format!("{}{detail}", run.cause));
-    format!("{} {id} {:<12} {:<9} {version:<5} {took:>7.1} s  {told}", short(run.began), run.pipeline, run.state)
+    format!("{} {id} {:<12} {:<11} {version:<5} {took:>7.1} s  {told}", short(run.began), run.pipeline, run.state)
 }
 
 fn page(detail: &RunDetail) -> String {

@@ -18,8 +18,6 @@ use crate::{pipelines, runs, shutdown, text, time};
 
 /// Times to come that are shown.
 const COMING: usize = 3;
-/// Runs among which the last one of a schedule is looked for.
-const LOOKED_AT: u32 = 1_000;
 
 /// Runs the command.
 pub async fn run(located: Located, asked: Schedules) -> anyhow::Result<()> {
@@ -136,9 +134,9 @@ async fn list(backing: &Backing, pipeline: Option<&str>, as_json: bool) -> anyho
             continue;
         }
         let switches = context.registry.switches(&of.name).await?;
-        let runs = context.registry.runs(Some(&of.name), LOOKED_AT).await?;
         for name in names(loaded) {
-            let told = Told::of(loaded, name, &switches, &runs, context.clock.now())?;
+            let last = context.registry.newest_caused(&of.name, &ends(loaded, name)?).await?;
+            let told = Told::of(loaded, name, &switches, last, context.clock.now())?;
             match as_json {
                 true => println!("{}", text::json(&told.json())),
                 false => print!("{}", told.page()),
@@ -152,6 +150,12 @@ async fn list(backing: &Backing, pipeline: Option<&str>, as_json: bool) -> anyho
     Ok(())
 }
 
+/// What the causes of its runs end with.
+fn ends(loaded: &Loaded, name: &str) -> anyhow::Result<[String; 2]> {
+    let requester = declared(loaded, name)?.map_or_else(|| NEW_ROWS.to_owned(), Schedule::requester);
+    Ok([format!(" by {requester}"), format!(" by {}", by_hand(name))])
+}
+
 /// What is told of one schedule.
 struct Told<'a> {
     pipeline: &'a str,
@@ -161,7 +165,7 @@ struct Told<'a> {
     enabled: bool,
     switch: Option<&'a Switch>,
     next: Vec<(i64, String)>,
-    last: Option<&'a RunSummary>,
+    last: Option<RunSummary>,
 }
 
 impl<'a> Told<'a> {
@@ -169,17 +173,11 @@ impl<'a> Told<'a> {
         loaded: &'a Loaded,
         name: &'a str,
         switches: &'a [Switch],
-        runs: &'a [RunSummary],
+        last: Option<RunSummary>,
         now: i64,
     ) -> anyhow::Result<Self> {
         let schedule = declared(loaded, name)?;
         let switch = switches.iter().find(|switch| switch.schedule == name);
-        let requester = schedule.map_or_else(|| NEW_ROWS.to_owned(), Schedule::requester);
-        let ends = [format!(" by {requester}"), format!(" by {}", by_hand(name))];
-        let is_its = |run: &&RunSummary| {
-            let cause = run.cause.rsplit_once(" (attempt ").map_or(run.cause.as_str(), |(cause, _)| cause);
-            ends.iter().any(|end| cause.ends_with(end))
-        };
         let next = match schedule {
             Some(schedule) => {
                 let timetable = schedule.timetable().map_err(anyhow::Error::msg).context("the pipeline file")?;
@@ -199,7 +197,7 @@ impl<'a> Told<'a> {
             enabled: switch.map_or(schedule.is_none(), |switch| switch.enabled == 1),
             switch,
             next,
-            last: runs.iter().find(is_its),
+            last,
         })
     }
 
@@ -217,7 +215,7 @@ impl<'a> Told<'a> {
             let word = if self.enabled { "next" } else { "would fire" };
             page += &format!("  {word}: {}\n", next.join(", "));
         }
-        match self.last {
+        match &self.last {
             Some(run) => page += &format!("  last: {}\n", runs::line(run)),
             None => page += "  never ran\n",
         }

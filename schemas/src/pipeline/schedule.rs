@@ -20,6 +20,8 @@ use crate::name;
 pub const GRACE: i64 = 3_600_000;
 /// The name under which `training.new_rows` is listed, paused and resumed.
 pub const NEW_ROWS: &str = "new_rows";
+/// Time between two firings at least, in milliseconds: a minute.
+const SHORTEST: i64 = 60_000;
 /// Whether a pattern ever fires is asked from here on: 2024-01-01, a leap year.
 const SOME_TIME: i64 = 1_704_067_200_000;
 /// Characters of a pattern that is shown in a fault.
@@ -79,10 +81,18 @@ impl Schedule {
             format!("`cron: {shown}` is no pattern of five fields such as `0 1 * * 1` (Mondays at one): {error}")
         })?;
         let timetable = Timetable { cron, zone };
-        match timetable.next(SOME_TIME) {
-            Some(_) => Ok(timetable),
-            None => Err(format!("`cron: {shown}` never fires: there is no such day")),
+        // Of three times in a row two are within one minute, if any are.
+        let coming = timetable.coming(SOME_TIME, 3);
+        if coming.is_empty() {
+            return Err(format!("`cron: {shown}` never fires: there is no such day"));
         }
+        if coming.windows(2).any(|pair| pair[1] - pair[0] < SHORTEST) {
+            return Err(format!(
+                "`cron: {shown}` fires more often than once a minute: leave out its first field, the seconds, or give one \
+                 second there"
+            ));
+        }
+        Ok(timetable)
     }
 }
 
@@ -271,11 +281,16 @@ mod tests {
             ("0 25 * * *", "UTC", "no pattern"),
             ("0 0 1 1 1 * 2020", "UTC", "no pattern"),
             ("weekly", "UTC", "no pattern"),
+            ("*/2 * * * * *", "UTC", "once a minute"),
+            ("0,59 0 1 1 1 *", "UTC", "once a minute"),
         ] {
             let faults = schedule(cron, zone).faults();
             assert!(faults.len() == 1 && faults[0].contains(told), "{cron} {zone}: {faults:?}");
             assert!(faults[0].starts_with("schedule `weekly`"), "{faults:?}");
         }
+        assert!(
+            schedule("30 * * * * *", "UTC").faults().is_empty() && schedule("* * * * *", "UTC").faults().is_empty()
+        );
         let named = |name: &str| Schedule { name: name.to_owned(), ..schedule("@weekly", "UTC") }.faults();
         assert!(
             named("a").is_empty() && named("A")[0].contains("lower-case") && named(NEW_ROWS)[0].contains("new rows")

@@ -6,6 +6,7 @@ use driftmill_drift::page::{self, Earlier};
 use driftmill_drift::retrain::Decided;
 use driftmill_drift::{DriftReport, RetrainDecision};
 use driftmill_platform::clickhouse::quote_text;
+use driftmill_platform::registry::RUN_ORDER;
 use driftmill_schemas::message::PERFORMANCE;
 use serde::Deserialize;
 
@@ -110,8 +111,8 @@ async fn consequence(
         return Ok(Some(decided.decision.told()));
     }
     let sql = format!(
-        "SELECT toString(argMax(r.state, (r.at, r.state != 'started'))) AS state, \
-         argMax(r.detail, (r.at, r.state != 'started')) AS detail, max(r.model_version) AS model_version \
+        "SELECT toString(argMax(r.state, {RUN_ORDER})) AS state, \
+         argMax(r.detail, {RUN_ORDER}) AS detail, max(r.model_version) AS model_version \
          FROM runs AS r WHERE pipeline = {} AND startsWith(cause, {}) GROUP BY r.run_id",
         quote_text(pipeline),
         quote_text(&format!("drift {} ", event.window))
@@ -126,7 +127,7 @@ async fn consequence(
                 format!("a training made version {}, which was rolled back: {}", run.model_version, run.detail)
             }
             "refused" => format!("a training made version {}, which was refused: {}", run.model_version, run.detail),
-            "failed" => format!("a training failed: {}", run.detail),
+            "failed" | "timed_out" => format!("a training failed: {}", run.detail),
             _ => "a training is running".to_owned(),
         },
     }))

@@ -21,7 +21,7 @@ pub use follow::follow;
 pub use gold::{GoldSet, NewGoldSet};
 pub use releases::Release;
 pub use rollouts::{CHALLENGER, Rollout, Stage};
-pub use runs::{LogLine, PendingRetry, RunDetail, RunSnapshot, RunSummary};
+pub use runs::{LogLine, PendingRetry, RUN_ORDER, RunDetail, RunSnapshot, RunSummary};
 pub use schedules::{Firing, Switch};
 pub use searches::SearchScore;
 

@@ -77,7 +77,7 @@ pub struct RunSnapshot {
     /// The run.
     #[serde(with = "clickhouse::serde::uuid")]
     pub run_id: Uuid,
-    /// Hash of the snapshot.
+    /// Hash of the snapshot; empty while it is being taken.
     pub snapshot: String,
     /// Its rows.
     pub rows: u64,
@@ -115,8 +115,10 @@ struct Judged {
     gates: String,
 }
 
-// An end comes after the start, also where both have the same time.
-const LAST: &str = "(r.at, r.state != 'started')";
+/// Orders the rows of a run (`runs AS r`): an end comes after a rollout, and that after the start, whatever the clock said.
+pub const RUN_ORDER: &str = "(multiIf(r.state = 'started', 0, r.state = 'rolling_out', 1, 2), r.at)";
+// What follows a cause where a run is another attempt, as a regular expression.
+const ATTEMPT: &str = " [(]attempt [0-9]+[)]$";
 
 impl Registry {
     /// The newest runs, of one pipeline or of all, the newest first.
@@ -131,33 +133,53 @@ impl Registry {
         self.summaries(&format!("WHERE r.pipeline = {of} AND startsWith(toString(r.run_id), {id})"), 10).await
     }
 
+    /// The newest run of a pipeline whose cause ends with one of `ends`, whatever the number of its attempt.
+    pub async fn newest_caused(&self, pipeline: &str, ends: &[String]) -> Result<Option<RunSummary>, Error> {
+        let ends: Vec<String> = ends.iter().map(|end| quote_text(end)).collect();
+        let which = format!(
+            "WHERE r.pipeline = {} AND arrayExists(end -> endsWith(replaceRegexpOne(r.cause, '{ATTEMPT}', ''), end), [{}])",
+            quote_text(pipeline),
+            ends.join(", ")
+        );
+        Ok(self.summaries(&which, 1).await?.pop())
+    }
+
+    /// A run, if it has begun.
+    pub async fn run_of(&self, pipeline: &str, run_id: Uuid) -> Result<Option<RunSummary>, Error> {
+        let which = format!("WHERE r.pipeline = {} AND r.run_id = '{run_id}'", quote_text(pipeline));
+        Ok(self.summaries(&which, 1).await?.pop())
+    }
+
     async fn summaries(&self, which: &str, limit: u32) -> Result<Vec<RunSummary>, Error> {
         let sql = format!(
             "SELECT toString(any(r.pipeline)) AS pipeline, toString(r.run_id) AS run, \
-             toString(argMax(r.state, {LAST})) AS state, toUInt32(greatest(max(r.attempt), 1)) AS attempt, \
-             toUnixTimestamp64Milli(min(r.at)) AS began, toUnixTimestamp64Milli(max(r.at)) AS ended, \
-             max(r.model_version) AS model_version, any(r.cause) AS cause, argMax(r.detail, {LAST}) AS detail \
+             toString(argMax(r.state, {RUN_ORDER})) AS state, toUInt32(greatest(max(r.attempt), 1)) AS attempt, \
+             toUnixTimestamp64Milli(argMin(r.at, {RUN_ORDER})) AS began, \
+             toUnixTimestamp64Milli(argMax(r.at, {RUN_ORDER})) AS ended, \
+             max(r.model_version) AS model_version, any(r.cause) AS cause, argMax(r.detail, {RUN_ORDER}) AS detail \
              FROM runs AS r {which} GROUP BY r.run_id ORDER BY began DESC, run LIMIT {limit}"
         );
         Ok(self.clickhouse.rows(&sql).await?)
     }
 
-    /// All of a run.
+    /// All of a run; of its log the newest lines.
     pub async fn run_detail(&self, summary: RunSummary) -> Result<RunDetail, Error> {
         let which = format!("pipeline = {} AND run_id = {}", quote_text(&summary.pipeline), quote_text(&summary.run));
         let judged = format!(
-            "SELECT CAST(argMax(r.metrics, {LAST}) AS Array(Tuple(String, Float64))) AS metrics, \
-             argMax(r.gates, {LAST}) AS gates FROM runs AS r WHERE {which}"
+            "SELECT CAST(argMax(r.metrics, {RUN_ORDER}) AS Array(Tuple(String, Float64))) AS metrics, \
+             argMax(r.gates, {RUN_ORDER}) AS gates FROM runs AS r WHERE {which}"
         );
         let judged = self.clickhouse.row::<Judged>(&judged).await?;
         let logs = format!(
             "SELECT toUnixTimestamp64Milli(l.at) AS at, toString(l.level) AS level, l.line AS line FROM run_logs AS l \
-             WHERE {which} ORDER BY l.at, l.number LIMIT 10000"
+             WHERE {which} ORDER BY l.at DESC, l.number DESC LIMIT 10000"
         );
+        let mut logs = self.clickhouse.rows::<LogLine>(&logs).await?;
+        logs.reverse();
         Ok(RunDetail {
             metrics: judged.metrics.into_iter().collect(),
             gates: serde_json::from_str(&judged.gates).unwrap_or_default(),
-            logs: self.clickhouse.rows(&logs).await?,
+            logs,
             summary,
         })
     }
@@ -174,7 +196,7 @@ impl Registry {
         Ok(self.clickhouse.insert_rows("run_snapshots", &[snapshot]).await?)
     }
 
-    /// What the newest run that took rows of the feature table learned from.
+    /// What the newest run that took rows of the feature table, or tried to, learned from.
     pub async fn newest_snapshot(&self, pipeline: &str) -> Result<Option<RunSnapshot>, Error> {
         let sql = format!(
             "SELECT toString(pipeline) AS pipeline, run_id, snapshot, rows, reached, toUnixTimestamp64Milli(at) AS at FROM \

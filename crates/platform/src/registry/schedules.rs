@@ -51,13 +51,18 @@ impl Registry {
         self.announce(topic::TRAININGS, request.pipeline.clone(), request).await
     }
 
-    /// Switches a schedule on or off.
+    /// Switches a schedule on or off. One that is so already stays so since when it was.
     pub async fn set_switch(&self, pipeline: &str, schedule: &str, enabled: bool, who: &str) -> Result<(), Error> {
+        let last = self.switches(pipeline).await?.into_iter().find(|switch| switch.schedule == schedule);
+        if last.as_ref().is_some_and(|last| (last.enabled == 1) == enabled) {
+            return Ok(());
+        }
         let switch = Switch {
             pipeline: pipeline.to_owned(),
             schedule: schedule.to_owned(),
             enabled: enabled.into(),
-            at: self.clock.now(),
+            // After the last one in any case, also where the clock was put back.
+            at: last.map_or(i64::MIN, |last| last.at + 1).max(self.clock.now()),
             who: who.to_owned(),
         };
         Ok(self.clickhouse.insert_rows("schedule_switches", &[switch]).await?)
@@ -76,6 +81,18 @@ impl Registry {
     /// Notes that a time has fired.
     pub async fn record_firing(&self, firing: Firing) -> Result<(), Error> {
         Ok(self.clickhouse.insert_rows("schedule_firings", &[firing]).await?)
+    }
+
+    /// What a schedule fired last.
+    pub async fn last_firing(&self, pipeline: &str, schedule: &str) -> Result<Option<Firing>, Error> {
+        let sql = format!(
+            "SELECT toString(pipeline) AS pipeline, schedule, toUnixTimestamp64Milli(due) AS due, \
+             toUnixTimestamp64Milli(at) AS at, request_id FROM (SELECT * FROM schedule_firings FINAL \
+             WHERE pipeline = {} AND schedule = {} ORDER BY at DESC, due DESC LIMIT 1)",
+            quote_text(pipeline),
+            quote_text(schedule)
+        );
+        Ok(self.clickhouse.rows(&sql).await?.pop())
     }
 
     /// The times of a schedule, from `since` on, that have fired.
