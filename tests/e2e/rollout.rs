@@ -166,7 +166,7 @@ async fn a_bad_champion_that_was_forced_in_goes_back_by_itself() {
 
     let reason = format!("SELECT any(reason) FROM rollouts WHERE challenger = {bad} AND stage = 'rolled_back'");
     let reason = stack.sql(&reason).await;
-    assert!(reason.contains("rows with labels the loss of version 2 is"), "{reason}");
+    assert!(reason.contains("requests with labels the loss of version 2 is"), "{reason}");
     let state = "SELECT argMax(toString(state), (at, state != 'started')) FROM runs WHERE model_version = ";
     stack.sql_becomes(&format!("{state}{bad}"), "rolled_back").await;
     // It stays so: the champion that came back is not taken for a new one.
@@ -233,10 +233,14 @@ async fn a_rollout_goes_on_after_kill_9_and_nothing_happens_twice() {
     stack.sql_becomes(&steps(second), "[('shadow',0),('canary',0.05),('canary',0.5),('probation',1)]").await;
     let promotions = format!("SELECT count() FROM model_aliases WHERE alias = 'champion' AND version = {second}");
     assert_eq!(stack.sql(&promotions).await, "1");
-    // By hand it goes at once, and is compared with the one before, too.
+    // On probation it goes back by hand, too, and who came back is compared with nobody again.
     stack.cli_ok(&["models", "promote", "iris", &first.to_string(), "--reason", "I liked it better"]).await;
     stack.serves("iris", |version| version == first).await;
-    stack.sql_becomes(&steps(first), "[('probation',1)]").await;
-    let ended = format!("SELECT any(reason) FROM rollouts WHERE challenger = {second} AND stage = 'superseded'");
-    assert_eq!(stack.sql(&ended).await, format!("version {first} was promoted: I liked it better"));
+    let ended = format!("SELECT any(reason) FROM rollouts WHERE challenger = {second} AND stage = 'rolled_back'");
+    stack.sql_becomes(&ended, "I liked it better").await;
+    // Whoever is promoted by hand after that is on probation.
+    stack.cli_ok(&["models", "promote", "iris", &second.to_string(), "--reason", "no, I do not"]).await;
+    let again = "SELECT any(cause) FROM rollouts WHERE startsWith(rollout, 'promotion ') AND stage = 'probation'";
+    stack.sql_becomes(again, "no, I do not").await;
+    assert_eq!(stack.sql(&steps(first)).await, "[]");
 }

@@ -35,8 +35,8 @@ pub struct List {
     /// So many.
     #[arg(long, default_value_t = 20, value_name = "EVENTS")]
     pub limit: u32,
-    /// Only those of records, or of predictions.
-    #[arg(long, value_parser = ["records", "predictions"])]
+    /// Only those of records, of predictions, or of the performance that labels tell.
+    #[arg(long, value_parser = ["records", "predictions", "performance"])]
     pub stream: Option<String>,
     /// One JSON object a line.
     #[arg(long)]
