@@ -80,7 +80,7 @@ impl Champion {
             Ok(None) => {
                 let answers =
                     answers(&self.model, test).map_err(|e| damaged(&self.pipeline, self.version, e.to_string()))?;
-                Rival::Answers(renumbered(answers, &self.classes, &pipeline.label.classes))
+                Rival::Answers(renumbered(answers, &self.classes, &test.classes))
             }
             Err(error) => {
                 // It knows other series than the new rows have.
