@@ -225,9 +225,10 @@ async fn moved(stack: &Stack) {
     for round in 1..=MOST_ROUNDS {
         push(stack, POISONED, records(POISONED, round, WINDOW, Some(Kind::Moved))).await;
         stack.sql_becomes(&format!("SELECT ({}) >= {round}", judged(POISONED)), "1").await;
+        // Once another model serves, nothing is decided of the earlier one's windows any more.
         let undecided = format!(
-            "SELECT count() FROM {name}_drift WHERE stream = 'records' AND verdict = 'drifted' AND model_version = 1 \
-             AND window NOT IN (SELECT window FROM drift_decisions WHERE pipeline = '{name}')"
+            "SELECT if(({champion}) > 0, 0, count()) FROM {name}_drift WHERE stream = 'records' AND verdict = 'drifted' \
+             AND model_version = 1 AND window NOT IN (SELECT window FROM drift_decisions WHERE pipeline = '{name}')"
         );
         stack.sql_becomes(&undecided, "0").await;
         let running = format!(

@@ -42,7 +42,8 @@ pub struct Claim {
     what: String,
     owner: Uuid,
     lost: CancellationToken,
-    _renewing: AbortOnDropHandle<()>,
+    released: CancellationToken,
+    renewing: AbortOnDropHandle<()>,
 }
 
 impl Claim {
@@ -57,10 +58,10 @@ impl Claim {
             give_back(clickhouse, what, owner).await?;
             return Ok(None);
         }
-        let lost = CancellationToken::new();
-        let renewing = tokio::spawn(renew(clickhouse.clone(), what.to_owned(), owner, lost.clone()));
-        let _renewing = AbortOnDropHandle::new(renewing);
-        Ok(Some(Self { clickhouse: clickhouse.clone(), what: what.to_owned(), owner, lost, _renewing }))
+        let (lost, released) = (CancellationToken::new(), CancellationToken::new());
+        let renewing = renew(clickhouse.clone(), what.to_owned(), owner, lost.clone(), released.clone());
+        let renewing = AbortOnDropHandle::new(tokio::spawn(renewing));
+        Ok(Some(Self { clickhouse: clickhouse.clone(), what: what.to_owned(), owner, lost, released, renewing }))
     }
 
     /// Whether it is this process's still; asked of the server before what cannot be undone.
@@ -70,6 +71,9 @@ impl Claim {
 
     /// Lets others have it at once. A claim that is dropped is nobody's after some seconds.
     pub async fn release(self) -> Result<(), Error> {
+        // A renewal that is under way would come after it has been given back.
+        self.released.cancel();
+        let _ = self.renewing.await;
         give_back(&self.clickhouse, &self.what, self.owner).await
     }
 }
@@ -90,7 +94,13 @@ async fn give_back(clickhouse: &ClickHouse, what: &str, owner: Uuid) -> Result<(
 }
 
 /// Renews until the claim turns out to be lost.
-async fn renew(clickhouse: ClickHouse, what: String, owner: Uuid, lost: CancellationToken) {
+async fn renew(
+    clickhouse: ClickHouse,
+    what: String,
+    owner: Uuid,
+    lost: CancellationToken,
+    released: CancellationToken,
+) {
     // Nothing is inserted for one that was not renewed in time.
     let again = format!(
         "INSERT INTO claims SELECT what, owner, since, now64(3, 'UTC') FROM claims FINAL WHERE what = {} \
@@ -98,7 +108,10 @@ async fn renew(clickhouse: ClickHouse, what: String, owner: Uuid, lost: Cancella
         quote_text(&what)
     );
     loop {
-        tokio::time::sleep(RENEWED).await;
+        tokio::select! {
+            () = tokio::time::sleep(RENEWED) => {}
+            () = released.cancelled() => return,
+        }
         if let Err(error) = clickhouse.execute(&again).await {
             warn!(what, %error, "a claim is not renewed this time");
             continue;
