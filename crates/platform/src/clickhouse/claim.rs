@@ -17,6 +17,8 @@ use super::{ClickHouse, Error, quote_text};
 
 /// Seconds after which a claim that was not renewed is nobody's.
 const LIFE: u64 = 15;
+/// How long a renewal that is under way may take once the claim is given back.
+const ENDING: Duration = Duration::from_secs(2);
 /// How often a claim is renewed.
 const RENEWED: Duration = Duration::from_secs(3);
 
@@ -71,9 +73,9 @@ impl Claim {
 
     /// Lets others have it at once. A claim that is dropped is nobody's after some seconds.
     pub async fn release(self) -> Result<(), Error> {
-        // A renewal that is under way would come after it has been given back.
+        // A renewal that is under way would come after it has been given back. A server that is away is not waited for.
         self.released.cancel();
-        let _ = self.renewing.await;
+        let _ = tokio::time::timeout(ENDING, self.renewing).await;
         give_back(&self.clickhouse, &self.what, self.owner).await
     }
 }
