@@ -41,6 +41,12 @@ struct Watched {
 
 /// Fires what is due until `cancel` fires.
 pub async fn fire(trainer: Arc<Trainer>, cancel: CancellationToken) -> Result<(), Error> {
+    // A server that does not answer is not waited for: whatever was not fired is due after the next start.
+    cancel.run_until_cancelled(fire_on(trainer)).await;
+    Ok(())
+}
+
+async fn fire_on(trainer: Arc<Trainer>) {
     let mut schedules: Vec<Watched> = trainer.all().flat_map(watched).collect();
     // What was fired for rows, and need not be asked for again.
     let mut counted_from: HashMap<String, Uuid> = HashMap::new();
@@ -61,12 +67,8 @@ pub async fn fire(trainer: Arc<Trainer>, cancel: CancellationToken) -> Result<()
                 }
             }
         }
-        tokio::select! {
-            () = cancel.cancelled() => break,
-            () = tokio::time::sleep(TICK) => {}
-        }
+        tokio::time::sleep(TICK).await;
     }
-    Ok(())
 }
 
 /// The schedules of a pipeline. Its file was checked: all of them have times.

@@ -104,17 +104,22 @@ impl PerformanceWatch {
 
     /// Judges until `cancel` fires.
     pub async fn run(mut self, cancel: CancellationToken) -> Result<(), std::convert::Infallible> {
-        loop {
-            for loaded in self.pipelines.clone() {
-                if let Err(error) = self.look(&loaded).await {
-                    warn!(pipeline = loaded.pipeline.name, %error, "answers are not judged now; looking again");
+        let judging = async {
+            loop {
+                for loaded in self.pipelines.clone() {
+                    if let Err(error) = self.look(&loaded).await {
+                        warn!(pipeline = loaded.pipeline.name, %error, "answers are not judged now; looking again");
+                    }
                 }
+                tokio::time::sleep(EVERY).await;
             }
-            tokio::select! {
-                () = cancel.cancelled() => return Ok(()),
-                () = tokio::time::sleep(EVERY) => {}
-            }
+        };
+        // A server that does not answer is not waited for.
+        tokio::select! {
+            () = cancel.cancelled() => {}
+            () = judging => {}
         }
+        Ok(())
     }
 
     async fn look(&mut self, loaded: &Loaded) -> Result<(), Error> {

@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use driftmill_drift::rollout::{Place, RolloutPolicy};
-use driftmill_platform::clickhouse::{Claim, ClickHouse};
+use driftmill_platform::clickhouse::{self as tables, Claim, ClickHouse};
 use driftmill_platform::clock::SharedClock;
 use driftmill_platform::registry::{Registry, Rollout, Stage};
 use driftmill_schemas::pipeline::{self, Loaded};
@@ -38,6 +38,9 @@ const OPEN: Duration = Duration::from_millis(250);
 const SHARE: u32 = 20;
 /// How long another trainer that has the claim is left alone.
 const CLAIMED: Duration = Duration::from_secs(5);
+
+/// How long claims may take to be given back at the end.
+const ENDING: Duration = Duration::from_secs(2);
 
 /// Begins the reason of an alias that moved back, so that a trainer that died in between knows what it had done.
 const ROLLED_BACK: &str = "rolled back: ";
@@ -131,22 +134,29 @@ impl Rollouts {
 
     /// Takes steps until `cancel` fires.
     pub async fn run(mut self, cancel: CancellationToken) -> Result<(), std::convert::Infallible> {
-        loop {
-            let pause = self.look().await.unwrap_or_else(|error| {
-                warn!(%error, "rollouts stand still; looking again");
-                IDLE
-            });
-            tokio::select! {
-                () = cancel.cancelled() => break,
-                () = tokio::time::sleep(pause) => {}
+        let looking = async {
+            loop {
+                let pause = self.look().await.unwrap_or_else(|error| {
+                    warn!(%error, "rollouts stand still; looking again");
+                    IDLE
+                });
+                tokio::time::sleep(pause).await;
             }
+        };
+        // A step that is interrupted is found again; a server that does not answer is not waited for.
+        tokio::select! {
+            () = cancel.cancelled() => {}
+            () = looking => {}
         }
-        for held in self.held.into_values() {
-            if let Some(claim) = held.claim
-                && let Err(error) = claim.release().await
-            {
-                warn!(%error, "a claim on a rollout is not given back; it ends by itself");
+        let releasing = async {
+            for claim in self.held.into_values().filter_map(|held| held.claim) {
+                claim.release().await?;
             }
+            Ok::<_, tables::Error>(())
+        };
+        // One that is not given back is nobody's after some seconds.
+        if !matches!(tokio::time::timeout(ENDING, releasing).await, Ok(Ok(()))) {
+            warn!("claims on rollouts are not given back; they end by themselves");
         }
         Ok(())
     }
