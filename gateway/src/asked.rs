@@ -59,22 +59,7 @@ impl Asked {
         P: Send + 'static,
         E: From<Fault> + AsRef<str> + Send + 'static,
     {
-        self.answer_read(body::is_heavy(&bytes), bytes, chosen, read, render).await
-    }
-
-    /// The same, when the caller knows whether reading is `heavy`.
-    pub(crate) async fn answer_read<P, E>(
-        self,
-        heavy: bool,
-        bytes: Bytes,
-        chosen: Chosen,
-        read: impl FnOnce(&[u8], Rows) -> Result<(P, Rows), E> + Clone + Send + 'static,
-        render: impl FnOnce(P, &Answer, &RequestId) -> Result<Vec<u8>, E> + Clone + Send + 'static,
-    ) -> Result<Response, E>
-    where
-        P: Send + 'static,
-        E: From<Fault> + AsRef<str> + Send + 'static,
-    {
+        let heavy = body::is_heavy(&bytes);
         let Chosen { model, other, unloadable } = chosen;
         let Some(other) = other else {
             let (json, answer) = self.attempt(Wait::ForMemory, heavy, bytes, model, read, render).await?;
@@ -88,9 +73,7 @@ impl Asked {
         let version = model.version;
         let first = self.attempt(Wait::ForMemory, heavy, bytes.clone(), model, read.clone(), render.clone());
         // A version that is tried out may panic, and the client is to hear nothing of it.
-        let first = AssertUnwindSafe(first).catch_unwind().await;
-        let first = first.unwrap_or_else(|_| Err(Fault::internal("the model failed inside of the gateway").into()));
-        match first {
+        match caught(first).await {
             Ok((json, answer)) => {
                 let response = response(json, version);
                 self.app.log.record(&self, answer);
@@ -152,8 +135,7 @@ impl Asked {
         let weight = if other.is_plain() { bytes.len() } else { usize::MAX };
         let comparing = async move {
             let attempt = asked.attempt(Wait::ForNobody, heavy, bytes, other, read, |_, _, _| Ok(Vec::new()));
-            let outcome = AssertUnwindSafe(attempt).catch_unwind().await;
-            match outcome.unwrap_or_else(|_| Err(Fault::internal("the model failed inside of the gateway").into())) {
+            match caught(attempt).await {
                 Ok((_, answer)) => asked.app.log.record_unheard(&asked, answer),
                 Err(error) => asked.app.log.record_failure(&asked, version, true, error.as_ref()),
             }
@@ -162,6 +144,12 @@ impl Asked {
             self.app.meters.not_compared(&self.served.name);
         }
     }
+}
+
+/// An attempt, of which a panic is a fault as any other.
+async fn caught<T, E: From<Fault>>(attempt: impl Future<Output = Result<T, E>>) -> Result<T, E> {
+    let outcome = AssertUnwindSafe(attempt).catch_unwind().await;
+    outcome.unwrap_or_else(|_| Err(Fault::internal("the model failed inside of the gateway").into()))
 }
 
 fn response(json: Vec<u8>, version: u64) -> Response {

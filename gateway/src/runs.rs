@@ -77,18 +77,7 @@ async fn train(
         None => app.ids.uuid(),
     };
     let (requested_by, at) = ("api".to_owned(), app.clock.now());
-    let request = TrainingRequest {
-        id,
-        pipeline,
-        requested_by,
-        at,
-        params,
-        force: false,
-        search,
-        direct: false,
-        reason,
-        again: None,
-    };
+    let request = TrainingRequest { params, search, reason, ..TrainingRequest::new(id, pipeline, requested_by, at) };
     app.trainings.wish(&request).await.map_err(|error| match error {
         trainings::Error::Busy => Fault::new(StatusCode::TOO_MANY_REQUESTS, error.to_string()),
         _ => Fault::unavailable(error.to_string()),

@@ -117,6 +117,22 @@ pub struct TrainingRequest {
 }
 
 impl TrainingRequest {
+    /// A wish of nothing special: the pipeline as its file has it.
+    pub fn new(id: Uuid, pipeline: impl Into<String>, requested_by: impl Into<String>, at: i64) -> Self {
+        Self {
+            id,
+            pipeline: pipeline.into(),
+            requested_by: requested_by.into(),
+            at,
+            params: serde_json::Map::new(),
+            force: false,
+            search: false,
+            direct: false,
+            reason: String::new(),
+            again: None,
+        }
+    }
+
     /// What the run that it starts is said to be caused by.
     pub fn cause(&self) -> String {
         cause_of(self.id, &self.requested_by)

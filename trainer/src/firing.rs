@@ -12,7 +12,6 @@ use std::time::Duration;
 use driftmill_platform::registry::{CHAMPION, Firing, PendingRetry, Switch};
 use driftmill_schemas::message::{self, FirstCause, TrainingRequest};
 use driftmill_schemas::pipeline::{GRACE, Loaded, NEW_ROWS, Schedule, Timetable};
-use serde_json::Map;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 use uuid::Uuid;
@@ -99,17 +98,12 @@ async fn look(trainer: &Trainer, watched: &mut Watched) -> Result<(), Error> {
                 watched.decided = Some(due);
                 return Ok(());
             }
+            let id = message::id_of(&["schedule", pipeline, &schedule.name, &due.to_string()]);
             let request = TrainingRequest {
-                id: message::id_of(&["schedule", pipeline, &schedule.name, &due.to_string()]),
-                pipeline: pipeline.clone(),
-                requested_by: schedule.requester(),
-                at: now,
                 params: schedule.params.clone(),
-                force: false,
                 search: schedule.search,
-                direct: false,
                 reason: format!("due {}", watched.timetable.written(due)),
-                again: None,
+                ..TrainingRequest::new(id, pipeline, schedule.requester(), now)
             };
             send(trainer, request, &schedule.name, due).await?;
         }
@@ -178,17 +172,10 @@ async fn look_at_rows(
     if switch.is_some_and(|switch| switch.enabled == 0) {
         return Ok(());
     }
+    let id = message::id_of(&[NEW_ROWS, &pipeline.name, &run.to_string()]);
     let request = TrainingRequest {
-        id: message::id_of(&[NEW_ROWS, &pipeline.name, &run.to_string()]),
-        pipeline: pipeline.name.clone(),
-        requested_by: NEW_ROWS.to_owned(),
-        at: trainer.clock().now(),
-        params: Map::new(),
-        force: false,
-        search: false,
-        direct: false,
         reason: format!("{rows} labelled rows have come since run {run}"),
-        again: None,
+        ..TrainingRequest::new(id, &pipeline.name, NEW_ROWS, trainer.clock().now())
     };
     if trainer.registry().fired(&pipeline.name, NEW_ROWS, at).await?.is_empty() {
         send(trainer, request, NEW_ROWS, at).await?;

@@ -60,17 +60,10 @@ impl Reason {
     /// The request to try it once more.
     pub fn once_more(&self, pipeline: &str, at: i64) -> TrainingRequest {
         let attempt = self.attempt() + 1;
+        let id = message::id_of(&["attempt", pipeline, &self.first().cause(), &attempt.to_string()]);
         let anew = |cause| TrainingRequest {
-            id: message::id_of(&["attempt", pipeline, &self.first().cause(), &attempt.to_string()]),
-            pipeline: pipeline.to_owned(),
-            requested_by: "trainer".to_owned(),
-            at,
-            params: serde_json::Map::new(),
-            force: false,
-            search: false,
-            direct: false,
-            reason: String::new(),
             again: Some(Again { attempt, cause }),
+            ..TrainingRequest::new(id, pipeline, "trainer", at)
         };
         match self.first() {
             Self::Request(request) => {

@@ -106,16 +106,9 @@ async fn now(located: Located, pipeline: &str, name: &str, params: &[String]) ->
     let context = Context::new(settings)?;
     context.prepare(&cancel).await?;
     let request = TrainingRequest {
-        id: Uuid::now_v7(),
-        pipeline: pipeline.to_owned(),
-        requested_by: by_hand(name),
-        at: context.clock.now(),
         params: all,
-        force: false,
         search: schedule.is_some_and(|schedule| schedule.search),
-        direct: false,
-        reason: String::new(),
-        again: None,
+        ..TrainingRequest::new(Uuid::now_v7(), pipeline, by_hand(name), context.clock.now())
     };
     let event = train::ask(&context, &request, &cancel).await?;
     train::report(&event)

@@ -133,17 +133,10 @@ pub(crate) async fn train(State(app): State<Arc<App>>, body: Body) -> Result<Jso
     let served = served(&app)?;
     let params = params(&body::bytes(body)?)?;
     let request = TrainingRequest {
-        id: app.ids.uuid(),
-        pipeline: served.name.to_string(),
-        requested_by: "iris contract".to_owned(),
-        at: app.clock.now(),
         params,
-        force: false,
-        search: false,
         // Whoever asked is served by the new model as soon as the answer says so.
         direct: true,
-        reason: String::new(),
-        again: None,
+        ..TrainingRequest::new(app.ids.uuid(), &*served.name, "iris contract", app.clock.now())
     };
     let mut ticket = app.trainings.request(&request).await.map_err(|error| match error {
         trainings::Error::Busy => Fault::new(StatusCode::TOO_MANY_REQUESTS, error.to_string()),

@@ -93,7 +93,7 @@ async fn score(
         let rows = Arc::unwrap_or_clone(input).rows(rows, one_probability)?;
         Ok::<_, ScoringFault>((one_probability, rows))
     };
-    asked.answer_read(heavy, whole, chosen, read, render).await
+    asked.answer(whole, chosen, read, render).await
 }
 
 /// Whether the pipeline keeps the contract of a network with one output: `[[p]]`.

@@ -12,7 +12,7 @@ use driftmill_platform::kafka::{Outgoing, Producer};
 use driftmill_platform::metrics::Metrics;
 use driftmill_platform::registry::{self, CHAMPION, Registry};
 use driftmill_schemas::message::{DRIFTED, DriftEvent, PERFORMANCE};
-use driftmill_schemas::pipeline::Loaded;
+use driftmill_schemas::pipeline::{Loaded, Pipeline};
 use driftmill_schemas::topic::Topics;
 use serde::Deserialize;
 use serde_json::json;
@@ -157,7 +157,7 @@ impl PerformanceWatch {
     /// The newest windows of a version, and the number of the first of them. They are the same answers in every look.
     async fn windows(&self, loaded: &Loaded, version: u64, judge: &Judge<'_>) -> Result<(u64, Vec<Window>), Error> {
         let pipeline = &loaded.pipeline;
-        let of_window = pipeline.drift.window_rows.clamp(1, MOST_ANSWERS);
+        let of_window = window_rows(pipeline);
         let table = quote(&format!("{}_predictions_rows", pipeline.name));
         let since = self.clock.now().saturating_sub(LOOK_BACK);
         let served = format!("FROM {table} WHERE model_version = {version} AND shadow = 0 AND failure = ''");
@@ -203,8 +203,8 @@ impl PerformanceWatch {
         judge: &Judge<'_>,
     ) -> Result<(), Error> {
         let drift = &loaded.pipeline.drift;
-        let size = usize::try_from(drift.window_rows.clamp(1, MOST_ANSWERS)).unwrap_or(usize::MAX);
-        let whole: Vec<(u64, &Window)> = (first..).zip(windows).filter(|(_, window)| window.answers >= size).collect();
+        let is_whole = |window: &Window| window.answers as u64 >= window_rows(&loaded.pipeline);
+        let whole: Vec<(u64, &Window)> = (first..).zip(windows).filter(|(_, window)| is_whole(window)).collect();
         let looked = &whole[whole.len().saturating_sub(drift.of_windows as usize)..];
         let worse: Vec<String> = looked
             .iter()
@@ -250,6 +250,11 @@ impl PerformanceWatch {
         let sql = format!("SELECT count() AS count FROM {table} WHERE window = {window}");
         Ok(self.clickhouse.row::<Count>(&sql).await?.count > 0)
     }
+}
+
+/// Answers of a window.
+fn window_rows(pipeline: &Pipeline) -> u64 {
+    pipeline.drift.window_rows.clamp(1, MOST_ANSWERS)
 }
 
 /// Why a window is worse than the rows that judged the model, if it is: by its labels; without enough of them by the estimate, where

@@ -42,9 +42,6 @@ const CLAIMED: Duration = Duration::from_secs(5);
 /// How long claims may take to be given back at the end.
 const ENDING: Duration = Duration::from_secs(2);
 
-/// Begins the reason of an alias that moved back, so that a trainer that died in between knows what it had done.
-const ROLLED_BACK: &str = "rolled back: ";
-
 /// The pipeline file's policy in the decision's terms.
 fn policy(declared: &pipeline::Rollout) -> RolloutPolicy {
     let millis = |seconds: u64| i64::try_from(seconds.saturating_mul(1000)).unwrap_or(i64::MAX);

@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use super::begin::{followed, run_ended};
 use super::evidence::Evidence;
-use super::{ROLLED_BACK, Rollouts, place_of, policy, stage_of};
+use super::{Rollouts, place_of, policy, stage_of};
 use crate::Error;
 
 #[derive(clickhouse::Row, Deserialize)]
@@ -171,16 +171,15 @@ impl Rollouts {
     }
 
     /// Takes a step: first the champion is who it is to be, then the training is told of it, then the step is written down.
-    async fn take(&self, from: &Rollout, next: Rollout) -> Result<(), Error> {
+    async fn take(&self, from: &Rollout, mut next: Rollout) -> Result<(), Error> {
         let Rollout { pipeline, challenger, champion, reason, .. } = &next;
         info!(pipeline, challenger, stage = next.stage.name(), share = next.share, why = reason, "rollout");
         let serves = |stage: Stage| matches!(stage, Stage::Probation | Stage::Done);
         let (alias_reason, version) = match (serves(from.stage), serves(next.stage)) {
             (false, true) => (format!("{}: {reason}", from.cause), *challenger),
-            (true, false) => (format!("{ROLLED_BACK}{reason}"), *champion),
+            (true, false) => (format!("rolled back: {reason}"), *champion),
             _ => (String::new(), 0),
         };
-        let mut next = next.clone();
         if version > 0 {
             self.registry.set_alias(&next.pipeline, CHAMPION, version, &alias_reason).await?;
             let aliases = self.registry.aliases(&next.pipeline).await?;

@@ -32,16 +32,13 @@ pub async fn run(
     context.prepare(&CancellationToken::new()).await?;
     let pipeline = &loaded.pipeline.name;
     let request = TrainingRequest {
-        id: Uuid::now_v7(),
-        pipeline: pipeline.clone(),
-        requested_by: format!("cli, import of {}", file.display()),
-        at: context.clock.now(),
-        params: Default::default(),
-        force: false,
-        search: false,
         direct: nobody_serves,
-        reason: String::new(),
-        again: None,
+        ..TrainingRequest::new(
+            Uuid::now_v7(),
+            pipeline,
+            format!("cli, import of {}", file.display()),
+            context.clock.now(),
+        )
     };
     let trainer = Trainer::new(
         vec![Arc::clone(loaded)],

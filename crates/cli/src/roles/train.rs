@@ -37,16 +37,11 @@ pub async fn run(located: Located, train: Train) -> anyhow::Result<()> {
     let context = Context::new(settings)?;
     context.prepare(&cancel).await?;
     let request = TrainingRequest {
-        id: Uuid::now_v7(),
-        pipeline: pipeline.clone(),
-        requested_by: "cli".to_owned(),
-        at: context.clock.now(),
         params: params(&train.params)?,
         force: train.force,
         search: train.search,
         direct: train.direct,
-        reason: String::new(),
-        again: None,
+        ..TrainingRequest::new(Uuid::now_v7(), &pipeline, "cli", context.clock.now())
     };
     let event = ask(&context, &request, &cancel).await?;
     report(&event)
@@ -69,17 +64,17 @@ async fn from_file(located: Located, train: &Train, pipeline: &str, file: &Path)
         let context = Context::new(backing.settings().clone())?;
         context.prepare(&cancel).await?;
         let request = TrainingRequest {
-            id: Uuid::now_v7(),
-            pipeline: pipeline.to_owned(),
-            requested_by: format!("cli, on the rows of {}", file.display()),
-            at: context.clock.now(),
             params,
             force: train.force,
             search: train.search,
             // Where nobody serves, nobody compares two versions.
             direct: train.direct || backing.is_own(),
-            reason: String::new(),
-            again: None,
+            ..TrainingRequest::new(
+                Uuid::now_v7(),
+                pipeline,
+                format!("cli, on the rows of {}", file.display()),
+                context.clock.now(),
+            )
         };
         bar.set_message(format!("training {pipeline} on {} rows", rows.rows));
         let shown = bar.clone();
